@@ -1,0 +1,1 @@
+"""The shared Postgres seam: flows, connection kinds, error codes, SQL resources, connecting."""

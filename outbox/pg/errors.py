@@ -1,0 +1,105 @@
+"""Errors are classes and SQLSTATEs, never matched prose.
+
+Every error of ours is a class with a SQLSTATE of its own, raised alike in SQL and in Python. The classes
+register themselves here, so one function maps whatever a driver raised:
+
+    Fault
+    |- journal.JournalError   class JR   (journal/errors.py)
+    |- outbox.OutboxError     class OX   (outbox/errors.py)
+    `- relay.RelayError       class RL   (relay/errors.py)
+
+SQL raises with ``errcode``, a safe message, a ``hint`` and, where the class has attributes, a ``detail`` that
+is a JSON object of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+_by_sqlstate: dict[str, type[Fault]] = {}
+
+
+class Fault(Exception):
+    """Root of the errors of this distribution.
+
+    ``str(error)`` holds no row values and no DSN: it is safe to log and to show to a model.
+
+    Attributes: ``sqlstate`` (five characters), ``hint`` (what to do; may be None), ``retryable`` (the same call
+    may succeed later), ``exit_code`` (of the shell).
+    """
+
+    sqlstate: ClassVar[str] = "XX000"
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+    attributes: ClassVar[tuple[str, ...]] = ()
+    hint: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "sqlstate" in cls.__dict__:
+            _by_sqlstate[cls.sqlstate] = cls
+
+    def __init__(self, message: str, *, hint: str | None = None, **values: Any) -> None:
+        super().__init__(message)
+        self.hint = hint if hint is not None else type(self).hint
+        for name in self.attributes:
+            setattr(self, name, values.pop(name, None))
+        if values:
+            raise TypeError(f"{type(self).__name__} has no attribute {', '.join(sorted(values))}")
+
+
+def from_database(exc: BaseException) -> Fault | None:
+    """The error of ours that a driver's exception carries, or None.
+
+    Takes what psycopg, SQLAlchemy (any dialect) or asyncpg raised; follows ``orig`` and ``__cause__``.
+    """
+    for candidate in _chain(exc):
+        if isinstance(candidate, Fault):
+            return candidate
+        known = _by_sqlstate.get(sqlstate_of(candidate) or "")
+        if known is not None:
+            return _build(known, candidate)
+    return None
+
+
+def sqlstate_of(exc: BaseException) -> str | None:
+    """The SQLSTATE that a driver's exception carries, or None."""
+    for candidate in _chain(exc):
+        for name in ("sqlstate", "pgcode"):
+            value = getattr(candidate, name, None)
+            if isinstance(value, str):
+                return value
+    return None
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = exc
+    for _ in range(5):
+        if seen is None:
+            return
+        yield seen
+        following = getattr(seen, "orig", None) or seen.__cause__
+        seen = following if isinstance(following, BaseException) else None
+
+
+def _build(known: type[Fault], exc: BaseException) -> Fault:
+    message = _diagnostic(exc, "message_primary", "message") or str(exc)
+    detail = _attributes(_diagnostic(exc, "message_detail", "detail"))
+    values = {name: detail[name] for name in known.attributes if name in detail}
+    return known(message, hint=_diagnostic(exc, "message_hint", "hint"), **values)
+
+
+def _diagnostic(exc: BaseException, libpq_name: str, asyncpg_name: str) -> str | None:
+    source = getattr(exc, "diag", None)
+    value = getattr(source, libpq_name, None) if source is not None else getattr(exc, asyncpg_name, None)
+    return value if isinstance(value, str) else None
+
+
+def _attributes(detail: str | None) -> Mapping[str, Any]:
+    try:
+        value = json.loads(detail or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
