@@ -1,0 +1,16 @@
+-- Who a transaction's changes belong to: a change belongs to the last binding before it in its transaction. The
+-- binding takes its place among the statements by an id from their sequence. Insert only.
+create table journal.binding (
+    statement_id   bigint primary key,
+    transaction_id xid8 not null,
+    cluster        bigint not null,
+    session_id     uuid,
+    step_id        uuid,
+    bound_at       timestamptz not null
+);
+
+create index binding_transaction on journal.binding (transaction_id);
+create index binding_session on journal.binding (session_id);
+
+comment on table journal.binding is 'Which session and step a range of statements of a transaction belongs to. Private.';
+comment on column journal.binding.session_id is 'Null: from here on the transaction is unbound again.';
