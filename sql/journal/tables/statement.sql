@@ -8,7 +8,6 @@ create table journal.statement (
     statement_id     bigint primary key,
     transaction_id   xid8 not null,
     cluster          bigint not null,
-    relation         oid not null,
     segment_id       integer not null,
     rows             bigint not null,
     executed_at      timestamptz not null,

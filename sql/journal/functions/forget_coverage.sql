@@ -1,0 +1,15 @@
+-- The definer half of uncover: closes the segment and forgets the options.
+create function journal.forget_coverage(relation regclass) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $forget_coverage$
+begin
+    if cardinality(journal.trigger_marks(relation)) > 0 then
+        raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
+    end if;
+    delete from journal.covered_table c where c.relation = forget_coverage.relation;
+    update journal.segment s set until_at = clock_timestamp() where s.relation = forget_coverage.relation and s.until_at is null;
+end
+$forget_coverage$;
+
+comment on function journal.forget_coverage(regclass) is 'Forgets the coverage of a table without capture triggers. Private: call journal.uncover.';

@@ -1,0 +1,28 @@
+-- Creates the capture triggers, as the caller, who must own the table. One that is there already and calls the same
+-- function is left alone, so that its xmin keeps telling whether it was ever disabled.
+create function journal.set_triggers(relation regclass, capture text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $set_triggers$
+declare
+    wanted record;
+begin
+    for wanted in
+        select * from (values
+            ('journal_insert', 'after insert', 'referencing new table as new_rows'),
+            ('journal_update', 'after update', 'referencing old table as old_rows new table as new_rows'),
+            ('journal_delete', 'after delete', 'referencing old table as old_rows'),
+            ('journal_truncate', 'before truncate', '')) as w (name, event, tables)
+    loop
+        continue when exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = wanted.name
+                                 and t.tgfoid = to_regproc(capture) and t.tgenabled = 'O');
+        if exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = wanted.name) then
+            execute format('drop trigger %I on %s', wanted.name, journal.qualified_name(relation));
+        end if;
+        execute format('create trigger %I %s on %s %s for each statement execute function %s()',
+                       wanted.name, wanted.event, journal.qualified_name(relation), wanted.tables, capture);
+    end loop;
+end
+$set_triggers$;
+
+comment on function journal.set_triggers(regclass, text) is 'Creates the capture triggers of a table, as the caller.';
