@@ -5,6 +5,46 @@
 
 -- the journal: sessions, coverage, changes, rollbacks, receipts
 
+-- journal: the ledger
+\ir journal/tables/session.sql
+\ir journal/tables/secret.sql
+\ir journal/tables/stop.sql
+\ir journal/tables/statement.sql
+\ir journal/tables/binding.sql
+\ir journal/tables/agent_role.sql
+
+-- journal: coverage and capture
+\ir journal/tables/segment.sql
+\ir journal/tables/covered_table.sql
+\ir journal/functions/cluster_id.sql
+\ir journal/functions/caller.sql
+\ir journal/functions/qualified_name.sql
+\ir journal/functions/type_of.sql
+\ir journal/functions/columns_are.sql
+\ir journal/functions/raise_stale.sql
+\ir journal/functions/types_are.sql
+\ir journal/functions/admit.sql
+\ir journal/functions/base_type.sql
+\ir journal/functions/image_type.sql
+\ir journal/functions/image_of.sql
+\ir journal/functions/pinned_settings.sql
+\ir journal/functions/capture_preamble.sql
+\ir journal/functions/capture_truncate.sql
+\ir journal/functions/capture_body.sql
+\ir journal/functions/why_too_wide.sql
+\ir journal/functions/why_not_coverable.sql
+\ir journal/functions/present_shape.sql
+\ir journal/functions/column_numbers.sql
+\ir journal/functions/trigger_marks.sql
+\ir journal/functions/coverage_state.sql
+\ir journal/functions/add_segment.sql
+\ir journal/functions/make_segment.sql
+\ir journal/functions/set_triggers.sql
+\ir journal/functions/seal_coverage.sql
+\ir journal/functions/cover.sql
+\ir journal/functions/forget_coverage.sql
+\ir journal/functions/uncover.sql
+
 -- the outbox: messages and seals
 
 -- the relay: destinations and their positions
