@@ -30,7 +30,10 @@ VERSION_SCHEMA = "journal"
 VERSION_TABLE = "schema_version"
 _LOCK = 0x6A6F75726E616C  # "journal": two migrators of one database take turns
 _INSUFFICIENT_PRIVILEGE = "42501"
-_ROLES_HINT = "let the DBA run what `journal migrate --roles-sql` prints, or let the migrating role own everything: `journal migrate --no-roles`"
+_ROLES_HINT = (
+    "let the DBA run what `journal migrate --roles-sql` prints, "
+    "or let the migrating role own everything: `journal migrate --no-roles`"
+)
 
 
 @dataclass(frozen=True)

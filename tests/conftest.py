@@ -1,0 +1,89 @@
+"""The rig. `dsn` is a migrated database of the test's own; `conn` and `aconn` are connected to it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+
+from journal.embedded import NatsServer, start_nats
+from migrations.freeze import freeze
+from tests import rig
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Freeze today's `sql/` before the first release, so that a change there is what the tests see; CI takes what is committed."""
+    if not hasattr(config, "workerinput") and not os.environ.get("CI"):
+        freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The run as a plain owner repeats only what touches a database."""
+    if rig.ROLE == "superuser":
+        return
+    touching = [item for item in items if "postgres" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in touching])
+    items[:] = touching
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[rig.Cluster]:
+    """This worker's cluster: to make roles and databases of a test's own. Tests that crash a server start their own."""
+    with rig.cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(postgres: rig.Cluster) -> Iterator[str]:
+    """The name of a fresh clone of the migrated template."""
+    with postgres.database(template=rig.TEMPLATE) as name:
+        yield name
+
+
+@pytest.fixture
+def dsn(postgres: rig.Cluster, database: str) -> str:
+    """The URL of a fresh migrated database, as the role of this run (superuser or plain owner)."""
+    return postgres.dsn(database)
+
+
+@pytest.fixture
+def superuser_dsn(postgres: rig.Cluster, database: str) -> str:
+    """The same database as `dsn`, as the superuser."""
+    return postgres.superuser_dsn(database)
+
+
+@pytest.fixture
+def empty_dsn(postgres: rig.Cluster) -> Iterator[str]:
+    """The URL of an empty database that nobody has migrated."""
+    with postgres.database() as name:
+        yield postgres.dsn(name)
+
+
+@pytest.fixture
+def conn(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection to the test's database, with autocommit on."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def aconn(dsn: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    """An asynchronous connection to the test's database, with autocommit on."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    """This worker's NATS server with JetStream. Tests that kill a server start their own."""
+    with start_nats() as server:
+        yield server
+
+
+@pytest.fixture
+def stream() -> str:
+    """A stream name that no other test uses."""
+    return f"TEST_{secrets.token_hex(6).upper()}"
