@@ -45,6 +45,26 @@
 \ir journal/functions/forget_coverage.sql
 \ir journal/functions/uncover.sql
 
+-- journal: what was recorded
+\ir journal/functions/operation_name.sql
+\ir journal/functions/is_auditor.sql
+\ir journal/functions/visible_columns.sql
+\ir journal/functions/image_texts.sql
+\ir journal/functions/image_query.sql
+\ir journal/functions/column_names.sql
+\ir journal/functions/images.sql
+\ir journal/views/statements.sql
+\ir journal/views/changes.sql
+\ir journal/functions/session_changes.sql
+\ir journal/functions/key_condition.sql
+\ir journal/functions/row_images.sql
+\ir journal/functions/row_history.sql
+\ir journal/functions/attribute_names.sql
+\ir journal/views/coverage.sql
+\ir journal/functions/retention.sql
+\ir journal/functions/is_droppable.sql
+\ir journal/views/segments.sql
+
 -- the outbox: messages and seals
 
 -- the relay: destinations and their positions

@@ -1,0 +1,33 @@
+-- The images of one statement, as far as the caller may see them. Definer, because segments are private; settings
+-- pinned, so that everybody reads the same text.
+create function journal.images(segment text, statement_id bigint) returns table (
+    key jsonb, before jsonb, after jsonb, changed_columns text[], elided_columns text[]
+)
+language plpgsql stable security definer rows 10
+set search_path = pg_catalog, pg_temp
+set jit = off
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = UTC
+set bytea_output = hex
+set extra_float_digits = 1
+set xmlbinary = base64
+set lc_monetary = 'C'
+set quote_all_identifiers = off
+as $images$
+declare
+    shape   journal.segment;
+    visible int2[];
+begin
+    select s.* into shape from journal.segment s where s.segment_id = substr(images.segment, 9)::integer;
+    visible := journal.visible_columns(shape, journal.caller());
+    return query execute
+        'select key, before, after, changed_columns, elided_columns from ('
+        || journal.image_query(shape, visible, 'statement_id = $3') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
+        using journal.column_names(shape, visible),
+              journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))),
+              images.statement_id;
+end
+$images$;
+
+comment on function journal.images(text, bigint) is 'Images of one statement of a segment, as far as the caller may see them. Read journal.changes.';
