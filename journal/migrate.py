@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from journal.errors import JournalError, SchemaVersionError
+from outbox.pg.errors import sqlstate_of
 from outbox.pg.resources import GROUP_ROLES, MIGRATIONS_PACKAGE, SCHEMAS, expected_revision, read_sql, revisions
 
 OWNER = "journal_owner"
@@ -244,7 +245,7 @@ def _become_member(connection: sa.Connection) -> None:
     try:
         connection.execute(sa.text(f"grant {OWNER} to current_user{options}"))
     except sa.exc.DBAPIError as error:
-        if _sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+        if sqlstate_of(error) != _INSUFFICIENT_PRIVILEGE:
             raise
         raise JournalError(f"this role may not act as {OWNER}, which exists already", hint=_ROLES_HINT) from error
 
@@ -262,24 +263,22 @@ def _connected(database: str | sa.Connection) -> Iterator[sa.Connection]:
     if isinstance(database, sa.Connection):
         yield database
         return
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database), poolclass=NullPool)
-    with engine.begin() as connection:
-        yield connection
+    with closing(psycopg.connect(database)) as raw:
+        engine = sa.create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=NullPool)
+        with engine.begin() as connection:
+            yield connection
 
 
 @contextmanager
 def _privilege_errors() -> Iterator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        if _sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+    except Exception as error:
+        if sqlstate_of(error) != _INSUFFICIENT_PRIVILEGE:
             raise
+        cause = getattr(error, "orig", error)
         hint = "migrate as the owner of the database, or as a role that may create schemas in it"
-        raise JournalError(str(error.orig).splitlines()[0], hint=hint) from error
-
-
-def _sqlstate(error: sa.exc.DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+        raise JournalError(str(cause).splitlines()[0], hint=hint) from error
 
 
 def _quoted(name: str) -> str:

@@ -25,7 +25,7 @@ TEMPLATE = "migrated"
 _DEBIAN_BIN = "/usr/lib/postgresql/15/bin"
 
 # The tests crash clients and backends, not the machine: durability is for the tests that ask for it.
-_FAST = {"fsync": False, "full_page_writes": False, "log_min_messages": "fatal"}
+_FAST: dict[str, str | int | bool] = {"fsync": False, "full_page_writes": False, "log_min_messages": "fatal"}
 
 if VERSION not in {15, 16, 18}:
     raise ValueError(f"JOURNAL_TEST_POSTGRES is 15, 16 or 18, not {VERSION}")

@@ -9,6 +9,7 @@ import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from journal.embedded.server import INSTALL_HINT, EmbeddedError, Server, ourselves
 
@@ -34,7 +35,7 @@ class NatsServer(Server):
     @property
     def url(self) -> str:
         """The URL to connect to; holds the credentials, if any."""
-        credentials = f"{self.user}:{self.password}@" if self.user else ""
+        credentials = f"{quote(self.user, safe='')}:{quote(self.password or '', safe='')}@" if self.user else ""
         return f"nats://{credentials}{self.host}:{self.port}"
 
     def start(self) -> None:

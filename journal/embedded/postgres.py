@@ -13,6 +13,7 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from journal.embedded.server import INSTALL_HINT, Account, EmbeddedError, Server, reachable, unprivileged
 
@@ -55,7 +56,8 @@ class PostgresServer(Server):
 
     def dsn(self, dbname: str = "postgres", *, user: str | None = None, password: str | None = None) -> str:
         """The URL of a database of this server, for the superuser unless told otherwise."""
-        return f"postgresql://{user or self.user}:{password or self.password}@{self.host}:{self.port}/{dbname}"
+        name, secret = quote(user or self.user, safe=""), quote(password or self.password, safe="")
+        return f"postgresql://{name}:{secret}@{self.host}:{self.port}/{quote(dbname, safe='')}"
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop, and keep the data: `start` goes on with it. `immediate` leaves recovery to the next start."""
