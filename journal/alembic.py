@@ -60,17 +60,17 @@ class CoverTable(MigrateOperation):
         truncate: str | None = None,
     ) -> None:
         """Cover `table`, named as for `::regclass`; idempotent."""
-        options: dict[str, bool | str | list[str]] = {
-            "agents_only": agents_only,
-            "audit_only": audit_only,
-            "strict": strict,
-            "exclude": list(exclude),
-            "counters": list(counters),
-            "maintained": list(maintained),
-            "truncate": truncate or "",
+        asked: dict[str, bool | str | list[str] | None] = {
+            "writers": "agents" if agents_only else None,
+            "undo": False if audit_only else None,
+            "strict": strict or None,
+            "exclude": list(exclude) or None,
+            "counters": list(counters) or None,
+            "maintained": list(maintained) or None,
+            "truncate": truncate,
         }
         # What is not asked for is not said: the default stands in SQL.
-        operations.invoke(cls(table, {name: value for name, value in options.items() if value}))
+        operations.invoke(cls(table, {name: value for name, value in asked.items() if value is not None}))
 
 
 @Operations.implementation_for(CoverTable)

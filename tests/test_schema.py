@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -268,3 +272,28 @@ def test_autogenerate_passes_over_our_schemas() -> None:
     assert not journal.alembic.include_name("sessions", "table", {"schema_name": "journal"})
     assert journal.alembic.include_name("public", "schema", {})
     assert journal.alembic.include_name("orders", "table", {"schema_name": None})
+
+
+def test_a_table_is_covered_in_a_host_revision(empty_dsn: str) -> None:
+    engine = sa.create_engine(url(empty_dsn, "psycopg"), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        journal.alembic.upgrade(connection)
+        operations: Any = Operations(MigrationContext.configure(connection))
+        operations.execute("create table public.orders (id int primary key, note text, secret text)")
+        operations.cover_table("public.orders", agents_only=True, exclude=["secret"])
+        covered = sa.text(
+            "select status, writers, excluded_columns from journal.coverage where table_name = 'public.orders'"
+        )
+        assert connection.execute(covered).one() == ("covered", "agents", ["secret"])
+
+
+def test_a_host_may_print_the_cover_of_a_table() -> None:
+    script = io.StringIO()
+    context = MigrationContext.configure(
+        dialect_name="postgresql", opts={"as_sql": True, "literal_binds": True, "output_buffer": script}
+    )
+    operations: Any = Operations(context)
+    operations.cover_table("public.orders", audit_only=True, counters=["clicks"])
+    assert script.getvalue().strip() == (
+        "select journal.cover(cast('public.orders' as regclass), undo => false, counters => ARRAY['clicks']);"
+    )
