@@ -39,3 +39,32 @@ begin
     end loop;
 end
 $grants_capture$;
+
+-- sessions, steps and receipts: agents work, operators stop, readers look
+do $grants_steps$
+declare
+    role_name text;
+begin
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_agent' loop
+        execute format(
+            'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
+             journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
+             journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
+             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
+    end loop;
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
+        execute format(
+            'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text) to %I',
+            role_name);
+    end loop;
+    for role_name in
+        select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
+    loop
+        execute format('grant select on journal.sessions, journal.steps, journal.receipts to %I', role_name);
+        execute format(
+            'grant execute on function journal.abandoned_after(), journal.retention(), journal.session_reversed(uuid),
+             journal.effective_rollback(uuid, uuid), journal.receipt_json(uuid) to %I', role_name);
+    end loop;
+end
+$grants_steps$;

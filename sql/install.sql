@@ -65,6 +65,54 @@
 \ir journal/functions/is_droppable.sql
 \ir journal/views/segments.sql
 
+-- journal: sessions, steps and receipts
+\ir journal/tables/reversal.sql
+\ir journal/tables/step.sql
+\ir journal/tables/receipt.sql
+\ir journal/functions/binding_digest.sql
+\ir journal/functions/bound_session.sql
+\ir journal/functions/set_binding.sql
+\ir journal/functions/raise_unknown_session.sql
+\ir journal/functions/refuse_stopped.sql
+\ir journal/functions/is_related.sql
+\ir journal/functions/enter_session.sql
+\ir journal/functions/bind.sql
+\ir journal/functions/open_session.sql
+\ir journal/functions/close_session.sql
+\ir journal/functions/stop_session.sql
+\ir journal/functions/stop_agent.sql
+\ir journal/functions/resume_agent.sql
+\ir journal/functions/abandoned_after.sql
+\ir journal/functions/effective_rollback.sql
+\ir journal/functions/is_reversed.sql
+\ir journal/functions/session_reversed.sql
+\ir journal/functions/reverse_steps.sql
+\ir journal/functions/check_step.sql
+\ir journal/functions/key_retention.sql
+\ir journal/functions/arguments_digest.sql
+\ir journal/functions/arguments_differ.sql
+\ir journal/functions/differing_arguments.sql
+\ir journal/functions/new_step.sql
+\ir journal/functions/insert_step.sql
+\ir journal/functions/raise_in_progress.sql
+\ir journal/functions/next_attempt.sql
+\ir journal/functions/check_attempt.sql
+\ir journal/functions/reserve_key.sql
+\ir journal/functions/outcome_of_key.sql
+\ir journal/functions/begin_step.sql
+\ir journal/functions/utc.sql
+\ir journal/functions/step_changes.sql
+\ir journal/functions/step_messages.sql
+\ir journal/functions/step_in_progress.sql
+\ir journal/functions/write_receipt.sql
+\ir journal/functions/end_step.sql
+\ir journal/functions/complete_step.sql
+\ir journal/functions/fail_step.sql
+\ir journal/views/sessions.sql
+\ir journal/views/steps.sql
+\ir journal/views/receipts.sql
+\ir journal/functions/receipt_json.sql
+
 -- the outbox: messages and seals
 
 -- the relay: destinations and their positions

@@ -10,7 +10,7 @@ create table journal.binding (
 );
 
 create index binding_transaction on journal.binding (transaction_id);
-create index binding_session on journal.binding (session_id);
+create index binding_session on journal.binding (session_id, statement_id);
 
 comment on table journal.binding is 'Which session and step a range of statements of a transaction belongs to. Private.';
 comment on column journal.binding.session_id is 'Null: from here on the transaction is unbound again.';

@@ -1,0 +1,20 @@
+-- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
+create function journal.set_binding(session_id uuid, step_id uuid) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $set_binding$
+begin
+    insert into journal.binding (statement_id, transaction_id, cluster, session_id, step_id, bound_at)
+    values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
+            clock_timestamp());
+    if set_binding.session_id is null then
+        perform set_config('journal.binding', '', true);
+        return;
+    end if;
+    perform set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
+                           journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
+    perform set_config('journal.session', set_binding.session_id::text, true);
+end
+$set_binding$;
+
+comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction, without asking whether that may be. Private: call journal.bind.';
