@@ -1,0 +1,28 @@
+-- Publishes a message in the caller's transaction. Two messages of one key arrive in the order in which their transactions held an
+-- exclusive lock on that key, taken before publish; never call it in the select list of a statement that locks or updates that row.
+create function outbox.publish(
+    topic text, key text default null, data jsonb default null, headers jsonb default '{}', type text default null,
+    hold text default null, compensation jsonb default null
+) returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $publish$
+declare
+    bound record;
+    effective_hold text;
+begin
+    perform outbox.check_topic(topic);
+    perform outbox.check_topic(coalesce(type, topic));
+    perform outbox.check_key(key);
+    perform outbox.check_headers(coalesce(headers, '{}'));
+    select a.session_id, a.step_id, a.hold into bound from outbox.attribution() as a;
+    effective_hold := coalesce(hold, bound.hold);
+    perform outbox.check_hold(effective_hold, bound.session_id);
+    return outbox.add_message(
+        topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
+        hold => effective_hold, compensation => compensation);
+end
+$publish$;
+
+comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) is
+    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration; compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';

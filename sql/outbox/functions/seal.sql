@@ -1,0 +1,36 @@
+-- Fixes the order of what has been committed since the last seal. Predecessor and snapshot come from one statement, and the number
+-- is the predecessor's plus one under a primary key: a stale sealer collides instead of repeating a batch.
+create function outbox.seal(wait boolean default false) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $seal$
+declare
+    present record;
+    last outbox.seal;
+    draft outbox.seal;
+begin
+    perform outbox.check_may_seal();
+    if not outbox.anything_to_seal() or not outbox.lock_sealer(wait) then
+        return null;
+    end if;
+    perform set_config('synchronous_commit', 'on', true)
+    where current_setting('synchronous_commit') <> 'remote_apply';   -- a seal that is lost after delivery would repeat it
+    perform outbox.first_seal();
+    select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
+    last := present.last;
+    perform outbox.check_not_rewound(last.snap, present.snapshot, last.max_id);
+    draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
+    if not outbox.worth_storing(draft, last) then
+        return null;
+    end if;
+    insert into outbox.seal
+        (no, lineage, snap, pending, released, members, bytes, digest, total, min_id, max_id, due_at, waits_for, lock_missed)
+    values
+        (draft.no, outbox.lineage_in_force(draft.no), draft.snap, draft.pending, draft.released, draft.members, draft.bytes,
+         draft.digest, draft.total, draft.min_id, draft.max_id, draft.due_at, draft.waits_for, draft.lock_missed);
+    return draft.no;
+end
+$seal$;
+
+comment on function outbox.seal(boolean) is
+    'Seals what is committed and not held, and returns the number of the new seal; null when there was nothing to seal, or another sealer is at it and wait is false. Call it by itself, with autocommit on.';

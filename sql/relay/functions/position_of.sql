@@ -1,0 +1,26 @@
+-- Position of a member in its lane: counted from the nearest mark, since it is stored nowhere.
+create function relay.position_of(name text, lane integer, seal bigint, id bigint) returns bigint
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $position_of$
+declare
+    from_seal bigint;
+    counted bigint;
+begin
+    select k.seal, k.position into from_seal, counted
+    from relay.mark as k
+    where k.destination = name and k.lane = position_of.lane and k.seal < position_of.seal
+    order by k.seal desc limit 1;
+    return coalesce(counted, 0) + (
+        select count(*)
+        from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
+        join lateral (
+            select v.topics, v.lanes from relay.route as v
+            where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+        ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = position_of.lane
+        where (m.seal, m.id) <= (position_of.seal, position_of.id));
+end
+$position_of$;
+
+comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination.';

@@ -1,0 +1,50 @@
+-- A part of a large seal, by primary key between its lowest and highest message: paging by the difference of snapshots would read
+-- the whole seal for every page.
+create function relay.read_part(
+    name text, only_lanes integer[], part_of bigint, after_id bigint, max_members integer, max_bytes bigint, verify boolean
+)
+returns table (
+    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
+    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $read_part$
+begin
+    if verify then
+        perform outbox.verify_seals(part_of, part_of);
+    end if;
+    return query
+    with part as (
+        select m.id, s.lineage, m.slot % r.lanes as lane, m.bytes
+        from outbox.seal as s
+        join outbox.seal as p on p.no = s.no - 1
+        join lateral (
+            select v.topics, v.lanes from relay.route as v
+            where v.destination = name and v.from_seal <= s.no order by v.version desc limit 1
+        ) as r on true
+        join outbox.message as m on m.id > after_id and m.id between s.min_id and s.max_id
+        where s.no = part_of
+          and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap) and m.id <> all (s.pending)
+               or m.id = any (s.released))
+          and not exists (select from outbox.cancellation as c where c.id = m.id)
+          and relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+        order by m.id limit max_members
+    ), summed as (
+        select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
+        from part as p window upto as (order by p.id)
+    )
+    select part_of, m.id, s.lane, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    from summed as s
+    join outbox.message as m on m.id = s.id
+    join outbox.lineage as g on g.no = s.lineage
+    where s.place = 1 or s.bytes <= max_bytes
+    order by m.id;
+end
+$read_part$;
+
+comment on function relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean) is
+    'The next messages of one seal after a message number, at most so many and so large; none when the seal is read.';

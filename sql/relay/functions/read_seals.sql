@@ -1,0 +1,27 @@
+-- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
+create function relay.read_seals(name text, only_lanes integer[], first bigint, last bigint)
+returns table (
+    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
+    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $read_seals$
+begin
+    perform outbox.verify_seals(first, last);
+    return query
+    select m.seal, m.id, m.slot % r.lanes, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    from outbox.members(first, last) as m
+    join outbox.lineage as g on g.no = m.lineage
+    join lateral (
+        select v.topics, v.lanes from relay.route as v
+        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+    order by m.seal, m.id;
+end
+$read_seals$;
+
+comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination, by seal and id.';
