@@ -1,0 +1,48 @@
+"""`python -m benchmarks [NAME …] [--json]`: every benchmark, or those named, on one embedded server."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+
+from benchmarks.measure import Ratio, show
+from journal.embedded import PostgresServer, start_postgres
+
+NAMES = ("capture", "pgbench", "steps", "rollback", "relay")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *_known()], metavar="NAME", help=f"of {', '.join(_known())}")
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    options = parser.parse_args()
+    with start_postgres() as server:
+        for name in options.names or _known():
+            _print(_run(name, server), as_json=options.json)
+    return 0
+
+
+def _known() -> list[str]:
+    """The benchmarks that are there."""
+    return [name for name in NAMES if importlib.util.find_spec(f"benchmarks.{name}") is not None]
+
+
+def _run(name: str, server: PostgresServer) -> list[Ratio]:
+    print(f"running {name} …", file=sys.stderr)
+    ratios: list[Ratio] = importlib.import_module(f"benchmarks.{name}").run(server)
+    return ratios
+
+
+def _print(ratios: list[Ratio], *, as_json: bool) -> None:
+    if as_json:
+        for ratio in ratios:
+            print(json.dumps(ratio.as_json()))
+    else:
+        show(ratios)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""`journal rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import click
+
+from journal.cli.consent import DEFAULT_MAX_ROWS, Consent
+from journal.cli.failures import EXIT_NOTHING, EXIT_REFUSED, UsageError
+from journal.cli.paper import paper, print_json, say
+from journal.cli.queries.changes import step_of
+from journal.cli.queries.ids import find_id
+from journal.cli.queries.rollback import Report, RollbackRequest, apply, as_sql, report_of
+from journal.cli.queries.sessions import SessionFilter, sessions_of
+from journal.cli.rollback_report import write_report
+from journal.cli.shell import Connection, Shell, with_shell
+from journal.cli.values import Duration, Moment
+from journal.errors import PlanChanged
+
+_ON_CONFLICT = ("refuse", "skip")
+_NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_code": EXIT_NOTHING, "committed": False}
+
+
+@click.command()
+@click.option("--session", "sessions", multiple=True, metavar="ID", help="This session; may be repeated.")
+@click.option("--agent", metavar="NAME", help="All sessions of this agent that were opened since --since.")
+@click.option("--since", type=Moment(), help="With --agent: opened at or after this time, or this long ago.")
+@click.option("--until", type=Moment(), help="With --agent: opened before this time.")
+@click.option(
+    "--step",
+    "steps",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only this step of the session; may be repeated.",
+)
+@click.option(
+    "--on-conflict",
+    type=click.Choice(_ON_CONFLICT),
+    default="refuse",
+    show_default=True,
+    help="Rows that others changed since.",
+)
+@click.option("--dry-run", is_flag=True, help="Do it, report, and undo all of it.")
+@click.option("--rehearse", is_flag=True, help="As --dry-run.")
+@click.option("--plan", "digest", metavar="DIGEST", help="Apply this plan only, as printed before.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--max-rows", type=click.IntRange(min=0), metavar="N", help=f"Refuse larger plans.  [default: {DEFAULT_MAX_ROWS}]"
+)
+@click.option("--wait", type=Duration(), default="30s", show_default=True, help="How long to wait for locks.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the rollback.")
+@click.option("--detail", is_flag=True, help="Do not shorten lists.")
+@click.option("--sql", "show_sql", is_flag=True, help="Print the call for psql; change nothing.")
+@with_shell
+def rollback(
+    shell: Shell,
+    *,
+    sessions: tuple[str, ...],
+    agent: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    steps: tuple[int, ...],
+    on_conflict: str,
+    dry_run: bool,
+    rehearse: bool,
+    digest: str | None,
+    yes: bool,
+    max_rows: int | None,
+    wait: timedelta,
+    reason: str,
+    detail: bool,
+    show_sql: bool,
+) -> int:
+    """Undo what a session did to the rows, and nothing else. Shows the plan and asks first."""
+    _check_options(sessions, agent, since, until, steps, trying=dry_run + rehearse)
+    with shell.connect() as conn:
+        session_ids = _session_ids(conn, sessions, agent, since, until)
+        if not session_ids:
+            return _print(shell, _NOTHING, detail=detail)
+        step_ids = [_step_id(conn, session_ids[0], ordinal) for ordinal in steps] or None
+        request = RollbackRequest(session_ids, step_ids, on_conflict, digest, reason, max_rows, wait)
+        if show_sql:
+            click.echo(as_sql(request))
+            return 0
+        if dry_run or rehearse:
+            return _print(shell, report_of(conn, request, "dry_run" if dry_run else "rehearse"), detail=detail)
+        return _print(shell, _apply(shell, conn, request, Consent(yes, max_rows), detail=detail), detail=detail)
+
+
+def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Consent, *, detail: bool) -> Report:
+    """Show the plan, ask, and apply exactly that plan."""
+    plan = report_of(conn, request, "plan")
+    rows = _rows_to_change(plan)
+    if plan["outcome"] != "planned" or _is_refused(plan):
+        return _refused(plan) if plan["outcome"] == "planned" else plan
+    _check_digest(request, plan)
+    consent.check_size(shell, rows)
+    if shell.interactive and not consent.yes:
+        write_report(paper(err=True), plan, detail=detail)
+    if not consent.ask(shell, rows):
+        return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED, "committed": False}
+    return apply(conn, request.expecting(plan["plan_digest"], None))
+
+
+def _check_options(
+    sessions: Sequence[str],
+    agent: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    steps: Sequence[int],
+    *,
+    trying: int,
+) -> None:
+    if bool(sessions) == bool(agent):
+        raise UsageError("name the session with --session, or an agent with --agent and --since")
+    if agent and since is None:
+        raise UsageError("--agent needs --since: from when on its sessions are rolled back")
+    if sessions and (since or until):
+        raise UsageError("--since and --until go with --agent")
+    if steps and len(sessions) != 1:
+        raise UsageError("--step needs exactly one --session")
+    if trying > 1:
+        raise UsageError("--dry-run and --rehearse exclude each other")
+
+
+def _session_ids(
+    conn: Connection, sessions: Sequence[str], agent: str | None, since: datetime | None, until: datetime | None
+) -> list[UUID]:
+    if sessions:
+        return [find_id(conn, "session", text) for text in sessions]
+    found = sessions_of(conn, SessionFilter(agent=agent, since=since, until=until))
+    return [row["session_id"] for row in found if row["kind"] == "agent"]
+
+
+def _step_id(conn: Connection, session_id: UUID, ordinal: int) -> UUID:
+    step_id = step_of(conn, session_id, ordinal)
+    if step_id is None:
+        raise UsageError(f"the session has no step {ordinal}", hint=f"`journal show {session_id}` lists them")
+    return step_id
+
+
+def _rows_to_change(plan: Report) -> int:
+    counts = plan.get("rows") or {}
+    return sum(counts.get(name) or 0 for name in ("restore", "remove", "reinsert", "adjust", "force"))
+
+
+def _is_refused(plan: Report) -> bool:
+    counts = plan.get("rows") or {}
+    return bool(counts.get("refuse")) or (plan["on_conflict"] == "refuse" and bool(counts.get("conflict")))
+
+
+def _refused(plan: Report) -> Report:
+    """Known before anything was asked or stopped."""
+    return {**plan, "outcome": "refused", "exit_code": EXIT_REFUSED, "committed": False}
+
+
+def _check_digest(request: RollbackRequest, plan: Report) -> None:
+    if request.expected_digest and request.expected_digest != plan["plan_digest"]:
+        hint = "look at the plan of now with --dry-run"
+        raise PlanChanged("the plan is no longer the one that was named with --plan", hint=hint)
+
+
+def _print(shell: Shell, report: dict[str, Any], *, detail: bool) -> int:
+    if shell.json:
+        print_json(report)
+    else:
+        write_report(paper(), report, detail=detail)
+    if report["outcome"] == "declined":
+        say("declined: nothing was changed")
+    return int(report["exit_code"])

@@ -1,0 +1,101 @@
+"""Covering many tables: one transaction each, so that one that is refused or busy holds up no other."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+import journal
+from journal.cli.failures import UsageError, explain, one_line
+from journal.cli.shell import Connection
+
+# Covering needs a lock that waits for writers and makes those behind it wait: so it asks briefly, and often.
+_LOCK_TIMEOUT = "500ms"
+_ATTEMPTS = 10
+_NO_SUCH_TABLE = (errors.UndefinedTable, errors.InvalidSchemaName, errors.InvalidName, errors.SyntaxError)
+
+
+@dataclass(frozen=True)
+class CoverOptions:
+    """What is asked for; what is not asked for keeps the default, which stands in SQL."""
+
+    agents_only: bool = False
+    exclude: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()
+    maintained: tuple[str, ...] = ()
+    truncate: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What became of one table: `covered`, or `refused` with the reason."""
+
+    table: str
+    status: str
+    reason: str | None = None
+    retryable: bool = False
+
+    @property
+    def refused(self) -> bool:
+        return self.status == "refused"
+
+    @property
+    def words(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else self.status
+
+
+def cover_all(conn: Connection, tables: Iterable[str], options: CoverOptions) -> Iterator[Covered]:
+    """Cover table after table; yields what became of each. Errors that concern all of them are raised."""
+    for table in tables:
+        yield _cover(conn, table, options)
+
+
+def uncover_one(conn: Connection, table: str) -> None:
+    try:
+        with conn.transaction():
+            conn.execute("select set_config('lock_timeout', %s, true)", ["10s"])
+            journal.uncover(conn, table)
+    except _NO_SUCH_TABLE as error:
+        raise UsageError(_no_such_table(table, error)) from error
+
+
+def _cover(conn: Connection, table: str, options: CoverOptions) -> Covered:
+    for attempt in range(_ATTEMPTS):
+        try:
+            with conn.transaction():
+                conn.execute("select set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
+                journal.cover(conn, table, **options.given())
+        except _NO_SUCH_TABLE as error:
+            return Covered(table, "refused", _no_such_table(table, error))
+        except errors.LockNotAvailable:
+            time.sleep(random.uniform(0.1, 0.2) * (attempt + 1))  # noqa: S311  spreads the attempts, protects nothing
+        except (journal.JournalError, psycopg.Error) as error:
+            return _refused(table, error)
+        else:
+            return Covered(table, "covered")
+    return Covered(table, "refused", "it is in use all the time: no lock within the time limit", retryable=True)
+
+
+def _refused(table: str, error: Exception) -> Covered:
+    failure = explain(error)
+    if failure is None or failure.code.startswith("08"):
+        raise error
+    reason = getattr(error, "reason", None)
+    return Covered(table, "refused", str(reason or failure.message), failure.retryable)
+
+
+def _no_such_table(table: str, error: psycopg.Error) -> str:
+    return (
+        f"there is no table {table}"
+        if isinstance(error, errors.UndefinedTable)
+        else one_line(error.diag.message_primary or str(error))
+    )

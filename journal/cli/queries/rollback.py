@@ -1,0 +1,71 @@
+"""The rollback's one entry point in SQL, and which sessions an agent had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from psycopg import sql
+
+import journal
+from journal.cli.queries import rows
+from journal.cli.shell import Connection
+
+Mode = Literal["plan", "dry_run", "rehearse", "apply"]
+Report = dict[str, Any]
+
+_REPORT = """
+    select journal.rollback_report(
+        session_ids => %(session_ids)s, step_ids => %(step_ids)s, on_conflict => %(on_conflict)s, mode => %(mode)s,
+        expected_digest => %(expected_digest)s, reason => %(reason)s, max_rows => %(max_rows)s, wait => %(wait)s) as report"""
+_AS_SQL = (
+    "select journal.rollback_sessions(session_ids => {session_ids}, step_ids => {step_ids}, on_conflict => {on_conflict},\n"
+    "    expected_digest => {expected_digest}, reason => {reason}, max_rows => {max_rows}, wait => {wait});"
+)
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """What is to be rolled back, and how."""
+
+    session_ids: Sequence[UUID]
+    step_ids: Sequence[UUID] | None = None
+    on_conflict: str = "refuse"
+    expected_digest: str | None = None
+    reason: str = ""
+    max_rows: int | None = None
+    wait: timedelta = timedelta(seconds=30)
+
+    def expecting(self, digest: str | None, max_rows: int | None) -> Self:
+        """The same, for the plan of this digest only."""
+        return replace(self, expected_digest=digest, max_rows=max_rows)
+
+
+def report_of(conn: Connection, request: RollbackRequest, mode: Mode) -> Report:
+    """Plan, try or apply a rollback; the report of `journal.rollback/1`."""
+    report: Report = rows(conn, _REPORT, _values(request) | {"mode": mode})[0]["report"]
+    return report
+
+
+def as_sql(request: RollbackRequest) -> str:
+    """The call for psql that does the same."""
+    literals = {name: sql.Literal(value) for name, value in _values(request).items()}
+    return sql.SQL(_AS_SQL).format(**literals).as_string(None)
+
+
+def _values(request: RollbackRequest) -> dict[str, Any]:
+    values = dict(vars(request))
+    values["session_ids"] = list(request.session_ids)
+    values["step_ids"] = list(request.step_ids) if request.step_ids is not None else None
+    return values
+
+
+def apply(conn: Connection, request: RollbackRequest) -> Report:
+    """Apply a rollback. Whole sessions are stopped first, in a commit of its own, so that their steps do not hold it up."""
+    if request.step_ids is None:
+        for session_id in request.session_ids:
+            journal.stop_session(conn, session_id, request.reason or "rollback")
+    return report_of(conn, request, "apply")

@@ -1,0 +1,215 @@
+"""The rollback report, for somebody who has never seen this tool: what, what not and why, what is left, how to take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from journal.cli.paper import Paper, cell, printable
+
+Report = Mapping[str, Any]
+
+# A row or change has exactly one of these statuses; in reading order, with what it means to the rows.
+STATUSES = {
+    "restore": "restored to what they were before",
+    "remove": "removed: the session had added them",
+    "reinsert": "added again: the session had deleted them",
+    "adjust": "adjusted by the difference: counters",
+    "force": "overwritten although others came after: --on-conflict force",
+    "noop": "nothing to do: they are as before already",
+    "conflict": "left as they are: conflict",
+    "refuse": "cannot be undone",
+}
+REASONS = {
+    "changed_since": "somebody changed it after the session",
+    "changed_and_back": "somebody changed it after the session, and back",
+    "deleted_since": "somebody deleted the row after the session",
+    "key_reused": "another row has taken this key",
+    "referenced_since": "rows of others depend on it now",
+    "unique_taken": "another row has taken a value that must be unique",
+    "exclusion_taken": "another row has taken its place",
+    "constraint_added": "a constraint that is new since forbids the old value",
+    "column_dropped": "a column was dropped since",
+    "retyped": "a column's type was changed since",
+    "table_recreated": "the table was dropped and made anew",
+    "unjournaled_writer": "it was written outside the journal",
+    "trigger_rewrote": "a trigger changes what is written back",
+    "coverage_gap": "changes may have gone unrecorded",
+    "images_pruned": "what was recorded is past its retention",
+    "hidden_by_rls": "row security hides it from you",
+    "no_privilege": "you may not write it",
+}
+_HEADINGS = {
+    "planned": "What a rollback would do",
+    "done": "Rolled back",
+    "partly": "Rolled back in part",
+    "refused": "Refused: nothing was changed",
+    "nothing": "Nothing to roll back",
+    "busy": "Busy: nothing was changed",
+    "declined": "Declined: nothing was changed",
+}
+_TRIED = {"dry_run": "Dry run, nothing was changed", "rehearse": "Rehearsal, nothing was changed"}
+_STYLES = {"done": "good", "partly": "warn", "planned": None}
+_SHOWN = 20
+
+
+def write_report(page: Paper, report: Report, *, detail: bool = False) -> None:
+    """The whole report. Long lists are cut unless `detail`."""
+    limit = None if detail else _SHOWN
+    page.heading(_heading(report))
+    _write_sessions(page, report.get("sessions") or [])
+    _write_rows(page, report)
+    _write_tables(page, report.get("tables") or [])
+    _write_conflicts(page, report, limit)
+    _write_messages(page, report)
+    _write_residue(page, report, limit)
+    _write_end(page, report)
+
+
+def key_words(key: Mapping[str, str] | None) -> str:
+    return " ".join(f"{printable(name)}={printable(str(value))}" for name, value in (key or {}).items())
+
+
+def _heading(report: Report) -> str:
+    words = _HEADINGS.get(str(report.get("outcome")), str(report.get("outcome")))
+    tried = _TRIED.get(str(report.get("mode"))) if not report.get("committed") else None
+    return f"{tried}. A real run: {words.lower()}" if tried and report.get("outcome") != "planned" else words
+
+
+def _write_sessions(page: Paper, sessions: Sequence[Report]) -> None:
+    for session in sessions:
+        task = f": {session['task']}" if session.get("task") else ""
+        why = "" if session.get("why") == "named" else f"  ({session.get('why')})"
+        page.line(f"  session {session['session_id']}  {printable(session.get('agent') or '')}{printable(task)}{why}")
+
+
+def _write_rows(page: Paper, report: Report) -> None:
+    counts = report.get("rows") or {}
+    if not counts.get("total"):
+        return
+    page.line()
+    page.line(f"  {counts['total']:>9,}  rows were changed by it; of these")
+    for status, meaning in STATUSES.items():
+        if counts.get(status):
+            page.line(
+                f"  {counts[status]:>9,}  {meaning}",
+                style="warn" if status in {"conflict", "refuse", "force"} else None,
+            )
+
+
+def _write_tables(page: Paper, tables: Sequence[Report]) -> None:
+    if not tables:
+        return
+    used = [status for status in STATUSES if any((table.get("rows") or {}).get(status) for table in tables)]
+    page.line()
+    lines = (
+        [table["table"], *_counts(table, used), ", ".join(map(str, table.get("columns") or []))] for table in tables
+    )
+    page.table(("table", "rows", *used, "columns"), lines, right=("rows", *used))
+
+
+def _counts(table: Report, used: Sequence[str]) -> list[object]:
+    counts = table.get("rows") or {}
+    return [counts.get(name) or None for name in ("total", *used)]
+
+
+def _write_conflicts(page: Paper, report: Report, limit: int | None) -> None:
+    conflicts = report.get("conflicts") or []
+    if not conflicts:
+        return
+    page.heading(f"Conflicts: {_how_many(len(conflicts), (report.get('rows') or {}).get('conflict'))}")
+    for conflict in conflicts[:limit]:
+        _write_conflict(page, conflict)
+    _write_more(page, len(conflicts), limit)
+
+
+def _write_conflict(page: Paper, conflict: Report) -> None:
+    column = f" · {printable(conflict['column'])}" if conflict.get("column") else ""
+    page.line(f"  {printable(conflict['table'])} {key_words(conflict.get('key'))}{column}", style="warn")
+    values = (("before the session", "base"), ("the session left", "ours"), ("now", "theirs"))
+    page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
+    reason = str(conflict.get("reason") or "conflict")
+    page.line(f"      {REASONS.get(reason, reason)}{_by(conflict)}{_constraint(conflict)}")
+
+
+def _image(value: object) -> str:
+    if value is None:
+        return "-"
+    return key_words(value) if isinstance(value, Mapping) else printable(str(value))
+
+
+def _by(conflict: Report) -> str:
+    their = conflict.get("their") or {}
+    name = their.get("agent") or their.get("db_user")
+    if not name:
+        return ""
+    where = f" ({printable(their['application_name'])})" if their.get("application_name") else ""
+    at = f" at {their['at']}" if their.get("at") else ""
+    return f": {printable(name)}{where}{at}"
+
+
+def _constraint(conflict: Report) -> str:
+    return f" [{printable(conflict['constraint'])}]" if conflict.get("constraint") else ""
+
+
+def _write_messages(page: Paper, report: Report) -> None:
+    counts = report.get("messages") or {}
+    words = (
+        ("cancel", "not sent yet: cancelled"),
+        ("compensate", "sent: a compensation goes after"),
+        ("sent", "sent, and cannot be called back"),
+    )
+    if any(counts.get(name) for name, _ in words):
+        page.heading("Messages")
+        for name, meaning in words:
+            if counts.get(name):
+                page.line(f"  {counts[name]:>9,}  {meaning}", style="warn" if name == "sent" else None)
+    keys, receipts = report.get("keys_reversed"), report.get("receipts_reversed")
+    if keys or receipts:
+        page.line(f"  {keys or 0:,} keys and {receipts or 0:,} receipts become reversed")
+
+
+def _write_residue(page: Paper, report: Report, limit: int | None) -> None:
+    # Conflicts are residue too, and stand above with all that is known about them.
+    residue = [item for item in report.get("residue") or [] if item.get("kind") != "row"]
+    if not residue:
+        return
+    page.heading("Left over: what a rollback cannot undo")
+    for item in residue[:limit]:
+        page.line(f"  {item['kind']} {_residue_words(item)}", style="warn")
+    _write_more(page, len(residue), limit)
+
+
+def _residue_words(item: Report) -> str:
+    hidden = {"kind", "reason", "residue_id"}
+    facts = " ".join(
+        f"{name}={cell(value)}" for name, value in item.items() if name not in hidden and value not in (None, [], "")
+    )
+    return f"{facts}: {printable(str(item.get('reason') or ''))}"
+
+
+def _write_more(page: Paper, total: int, limit: int | None) -> None:
+    if limit is not None and total > limit:
+        page.line(f"  … and {total - limit:,} more: --detail", style="dim")
+
+
+def _how_many(listed: int, rows: int | None) -> str:
+    return f"{rows:,} rows" if rows and rows != 1 else f"{rows or listed:,} row"
+
+
+def _write_end(page: Paper, report: Report) -> None:
+    page.line()
+    if report.get("committed"):
+        page.line(
+            f"  this rollback is session {report.get('rollback_id')}", style=_STYLES.get(str(report.get("outcome")))
+        )
+        page.line(f"  take it back: {report.get('redo')}")
+        return
+    if report.get("outcome") in {"planned", "done", "partly"} and report.get("plan_digest"):
+        page.line(f"  plan {report['plan_digest']}", style="dim")
+    conflicts = (report.get("rows") or {}).get("conflict")
+    if conflicts and report.get("on_conflict") == "refuse":
+        page.line(
+            "  with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest",
+            style="warn",
+        )

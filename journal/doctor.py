@@ -1,0 +1,194 @@
+"""Looks for what would make the journal's promises hollow, and says what to do about each finding.
+
+Every check is one query on the catalog and the public views. A finding that is an error means that something is broken now;
+a warning that something will surprise somebody one day; a note is worth knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from psycopg.rows import dict_row
+
+from outbox.pg.resources import GROUP_ROLES, expected_revision
+
+Level = Literal["error", "warning", "note"]
+Row = dict[str, Any]
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know: what it is, and the command or advice that mends it. `cover` names a table that covering again mends."""
+
+    level: Level
+    what: str
+    fix: str | None = None
+    cover: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"level": self.level, "what": self.what, "fix": self.fix}
+
+
+def examine(conn: Connection) -> list[Finding]:
+    """All findings, errors first. `conn` is a psycopg connection with autocommit on; nothing is changed."""
+    version = list(check_version(conn))
+    if version:
+        return version  # the other checks read what a migrated database has
+    found = [finding for check in CHECKS for finding in check(conn)]
+    order: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
+    return sorted(found, key=lambda finding: order[finding.level])
+
+
+def check_version(conn: Connection) -> Iterator[Finding]:
+    """The database is at the revision that this code expects."""
+    expected = expected_revision()
+    if _one(conn, "select to_regclass('journal.schema_version') is null as missing")["missing"]:
+        yield Finding("error", "this database is not migrated", "journal migrate")
+        return
+    found = _one(conn, "select version_num from journal.schema_version")["version_num"]
+    if found < expected:
+        yield Finding(
+            "error", f"the database is at schema revision {found}, this version expects {expected}", "journal migrate"
+        )
+    elif found > expected:
+        yield Finding(
+            "error", f"the database is at schema revision {found}, newer than {expected}", "upgrade agent-journal"
+        )
+
+
+def check_roles(conn: Connection) -> Iterator[Finding]:
+    """The group roles exist, and no superuser owns the journal: its definer functions run with the owner's rights."""
+    there = {
+        row["rolname"]
+        for row in _rows(conn, "select rolname from pg_catalog.pg_roles where rolname = any (%s)", [list(GROUP_ROLES)])
+    }
+    missing = [name for name in GROUP_ROLES if name not in there]
+    if missing:
+        yield Finding("note", f"roles that do not exist: {', '.join(missing)}", "journal migrate --roles-sql")
+    owner = _one(conn, _OWNER)
+    if owner["rolsuper"]:
+        fix = "migrate without --no-roles, so that journal_owner owns it, or give the schemas to a role that is no superuser"
+        yield Finding("warning", f"the journal belongs to {owner['rolname']}, a superuser", fix)
+
+
+def check_coverage(conn: Connection) -> Iterator[Finding]:
+    """Covered tables are covered as they are now; the others are known."""
+    for row in _rows(
+        conn, "select table_name, status, reason, fix from journal.coverage where status in ('gap', 'stale') order by 1"
+    ):
+        yield Finding("error", f"{row['table_name']}: {row['reason']}", row["fix"], cover=row["table_name"])
+    uncovered = _one(conn, _UNCOVERED)
+    if uncovered["tables"]:
+        what = f"{uncovered['tables']} tables are not covered, {uncovered['never']} of them cannot be"
+        yield Finding("note", what, "journal coverage")
+
+
+def check_cascades(conn: Connection) -> Iterator[Finding]:
+    """A delete that cascades out of the covered tables is a delete that nobody can undo."""
+    for row in _rows(conn, _CASCADES):
+        what = f"a delete in {row['parent']} reaches {row['child']}, which is not covered ({row['constraint_name']})"
+        yield Finding("warning", what, f"journal cover {row['child']}")
+
+
+def check_publications(conn: Connection) -> Iterator[Finding]:
+    """A subscriber that also holds the journal's tables would record what is replicated to it twice, or refuse it."""
+    for row in _rows(conn, _PUBLICATIONS):
+        fix = f"publish named tables or schemas, without {row['schemas']}"
+        yield Finding("warning", f"publication {row['pubname']} includes tables of {row['schemas']}", fix)
+
+
+def check_agents(conn: Connection) -> Iterator[Finding]:
+    """A named agent role must not be able to switch capture off, or to shadow tables with temporary ones."""
+    for row in _rows(conn, _AGENTS):
+        name = row["rolname"]
+        if row["rolsuper"]:
+            yield Finding(
+                "error",
+                f"agent role {name} is a superuser: it can switch capture off",
+                "give the agent a role of its own",
+            )
+        if row["owns"]:
+            yield Finding(
+                "error",
+                f"agent role {name} owns covered tables: it can switch capture off",
+                "let another role own the tables",
+            )
+        if row["temporary"]:
+            yield Finding(
+                "warning", f"agent role {name} may make temporary tables", "revoke temporary on database … from public"
+            )
+
+
+def check_sessions(conn: Connection) -> Iterator[Finding]:
+    """Sessions that nobody closed."""
+    abandoned = _one(conn, "select count(*) as n from journal.sessions where status = 'abandoned'")["n"]
+    if abandoned:
+        yield Finding(
+            "note", f"{abandoned} sessions were never closed and are counted as abandoned", "journal sessions"
+        )
+    residue = _one(conn, "select count(*) as n from journal.residue where resolved_at is null")["n"]
+    if residue:
+        yield Finding("note", f"rollbacks left {residue} things that nobody has resolved", "journal residue --open")
+
+
+CHECKS: tuple[Callable[[Connection], Iterator[Finding]], ...] = (
+    check_roles,
+    check_coverage,
+    check_cascades,
+    check_publications,
+    check_agents,
+    check_sessions,
+)
+
+_OWNER = """
+    select r.rolname, r.rolsuper
+      from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on r.oid = n.nspowner
+     where n.nspname = 'journal'"""
+
+_UNCOVERED = """
+    select count(*) as tables, count(*) filter (where status = 'uncoverable') as never
+      from journal.coverage
+     where status in ('uncovered', 'uncoverable')"""
+
+_CASCADES = """
+    with recursive reached as (
+        select c.conname::text as constraint_name, c.confrelid as parent, c.conrelid as child
+          from pg_catalog.pg_constraint as c
+          join journal.coverage as v on v.relation = c.confrelid and v.status not in ('uncovered', 'uncoverable')
+         where c.contype = 'f' and c.confdeltype in ('c', 'n', 'd')
+    )
+    select distinct r.constraint_name, r.parent::regclass::text as parent, r.child::regclass::text as child
+      from reached as r
+      join journal.coverage as v on v.relation = r.child and v.status in ('uncovered', 'uncoverable')
+     order by child, parent"""
+
+_PUBLICATIONS = """
+    select p.pubname, string_agg(distinct t.schemaname, ', ' order by t.schemaname) as schemas
+      from pg_catalog.pg_publication as p
+      join pg_catalog.pg_publication_tables as t using (pubname)
+     where t.schemaname in ('journal', 'outbox', 'relay')
+     group by p.pubname
+     order by p.pubname"""
+
+# The list of agents is private to the journal's owner; others are told nothing about it.
+_AGENTS = """
+    select r.rolname, r.rolsuper,
+           exists (select from journal.coverage as v join pg_catalog.pg_class as c on c.oid = v.relation
+                    where v.status not in ('uncovered', 'uncoverable') and not r.rolsuper
+                      and pg_has_role(r.oid, c.relowner, 'member')) as owns,
+           has_database_privilege(r.oid, current_database(), 'TEMPORARY') as temporary
+      from pg_catalog.pg_roles as r
+     where r.rolname in (select a.role_name from journal.agent_role as a)"""
+
+
+def _rows(conn: Connection, query: str, values: list[object] | None = None) -> list[Row]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return list(cursor.execute(query, values))
+
+
+def _one(conn: Connection, query: str) -> Row:
+    return _rows(conn, query)[0]
