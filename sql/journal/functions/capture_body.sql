@@ -1,7 +1,7 @@
 -- Writes the body of the capture function of a segment. Transition tables are read through positional aliases, so
 -- renames and odd names are harmless; the shape check is folded into the plan (columns_are, types_are).
--- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for
--- one row is quadratic for a bulk statement.
+-- Only a FULL JOIN may join transition tables of more than one row: plans are cached at the first row count, and a nested
+-- loop planned for one row is quadratic for a bulk statement. One row has a plan of its own, because it costs half as much.
 create function journal.capture_body(segment journal.segment, options journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -39,15 +39,21 @@ begin
 declare
     this_statement bigint;
     images bigint;
+    olds bigint;
+    news bigint;
     intact boolean;
-begin
+    agent boolean;
+begin%17$s
     if tg_op = 'UPDATE' then
-        select journal.columns_are(%1$s, %2$L) into intact from new_rows limit 1;
-        if not found then
+        select (select count(*) from old_rows), count(*), journal.columns_are(%1$s, %2$L), %18$s into olds, news, intact, agent from new_rows;
+        if olds = 0 and news = 0 then
             return null;
         end if;%3$s
         this_statement := nextval('journal.statement_id');
-        if (select count(*) from old_rows) = (select count(*) from new_rows) then
+        if olds = 1 and news = 1 then
+            insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
+            select this_statement, %7$s, %8$s from old_rows as o (%9$s), new_rows as n (%10$s) where %11$s;
+        elsif olds = news then
             insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
             select this_statement, %7$s, %8$s
               from (select row_number() over (), * from old_rows) as o (n, %9$s)
@@ -62,7 +68,7 @@ begin
         end if;
         get diagnostics images = row_count;%13$s
     elsif tg_op = 'INSERT' then
-        select journal.columns_are(%1$s, %2$L) into intact from new_rows limit 1;
+        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from new_rows limit 1;
         if not found then
             return null;
         end if;%3$s
@@ -71,7 +77,7 @@ begin
         select this_statement, %8$s from new_rows as n (%10$s) where %14$s;
         get diagnostics images = row_count;%15$s
     elsif tg_op = 'DELETE' then
-        select journal.columns_are(%1$s, %2$L) into intact from old_rows limit 1;
+        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from old_rows limit 1;
         if not found then
             return null;
         end if;%3$s
@@ -79,14 +85,16 @@ begin
         insert into journal.segment_%4$s (statement_id, %5$s)
         select this_statement, %7$s from old_rows as o (%9$s) where %11$s;
         get diagnostics images = row_count;%16$s
-    else%17$s
+    else%19$s
     end if;
     return null;
 end
 $body$,
-        segment.relation::oid, segment.attnums::text, journal.capture_preamble(segment.relation, options),
+        segment.relation::oid, segment.attnums::text, journal.capture_checks(segment.relation),
         segment.segment_id, old_names, new_names, old_values, new_values, old_alias, new_alias,
         format(shape, 'o'), key_match, format(ledger, 'U'), format(shape, 'n'), format(ledger, 'I'), format(ledger, 'D'),
+        journal.capture_preamble(options),
+        $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
         journal.capture_truncate(segment, options));
 end
 $capture_body$;

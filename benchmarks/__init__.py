@@ -1,0 +1,1 @@
+"""What `make bench` runs: measured ratios beside their baselines."""
