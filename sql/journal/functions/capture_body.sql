@@ -1,7 +1,7 @@
 -- Writes the body of the capture function of a segment. Transition tables are read through positional aliases, so
 -- renames and odd names are harmless; the shape check is folded into the plan (columns_are, types_are).
--- Only a FULL JOIN may join transition tables of more than one row: plans are cached at the first row count, and a nested
--- loop planned for one row is quadratic for a bulk statement. One row has a plan of its own, because it costs half as much.
+-- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
+-- row is quadratic for a bulk statement. One row has a statement of its own, because pairing costs more than storing it.
 create function journal.capture_body(segment journal.segment, options journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -43,16 +43,24 @@ declare
     news bigint;
     intact boolean;
     agent boolean;
+    several boolean;
 begin%17$s
     if tg_op = 'UPDATE' then
-        select (select count(*) from old_rows), count(*), journal.columns_are(%1$s, %2$L), %18$s into olds, news, intact, agent from new_rows;
-        if olds = 0 and news = 0 then
-            return null;
+        select journal.columns_are(%1$s, %2$L), %18$s, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
+          into intact, agent, several from new_rows limit 1;
+        if not found then
+            select journal.columns_are(%1$s, %2$L), %18$s, true into intact, agent, several from old_rows limit 1;
+            if not found then
+                return null;
+            end if;
         end if;%3$s
         this_statement := nextval('journal.statement_id');
-        if olds = 1 and news = 1 then
+        if several then
+            select (select count(*) from old_rows), count(*) into olds, news from new_rows;
+        end if;
+        if not several then
             insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
-            select this_statement, %7$s, %8$s from old_rows as o (%9$s), new_rows as n (%10$s) where %11$s;
+            select this_statement, %7$s, %8$s from old_rows as o (%9$s) full join new_rows as n (%10$s) on true where %11$s;
         elsif olds = news then
             insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
             select this_statement, %7$s, %8$s
