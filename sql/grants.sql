@@ -48,7 +48,7 @@ begin
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_agent' loop
         execute format(
             'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
-             journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
+             journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
@@ -68,3 +68,27 @@ begin
     end loop;
 end
 $grants_steps$;
+
+-- rollback: operators plan and carry out with their own rights on the tables, and read the record; readers read it
+do $grants_rollback$
+declare
+    role_name text;
+    function_signature text;
+begin
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
+        for function_signature in
+            select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
+             where p.pronamespace = 'journal'::pg_catalog.regnamespace
+               and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
+                    'check_readable', 'key_text', 'unique_columns', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+        loop
+            execute format('grant execute on function %s to %I', function_signature, role_name);
+        end loop;
+    end loop;
+    for role_name in
+        select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
+    loop
+        execute format('grant select on journal.rollbacks, journal.residue to %I', role_name);
+    end loop;
+end
+$grants_rollback$;

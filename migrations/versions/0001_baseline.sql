@@ -36,6 +36,7 @@ create table journal.session (
     task              text not null default '',
     tenant            text not null default '',
     run_id            text,
+    role              name,
     status            text not null default 'open' check (status in ('open', 'closed', 'failed', 'stopped')),
     status_reason     text,
     opened_at         timestamptz not null default clock_timestamp(),
@@ -53,6 +54,7 @@ create index session_opened on journal.session (opened_at);
 create index session_parent on journal.session (parent_session_id) where parent_session_id is not null;
 
 comment on table journal.session is 'Agent sessions: the unit of rollback. Private; read journal.sessions.';
+comment on column journal.session.role is 'Role that each step sets; null: none.';
 
 -- sql/journal/tables/secret.sql
 -- The key of the transaction-local token that says "this transaction is bound": whoever cannot read it cannot forge it.
@@ -89,7 +91,8 @@ comment on table journal.stop is 'Sessions and agents that may not bind any more
 -- The ledger: one row per statement that changed a covered table. Its id is taken while the row locks are held,
 -- so between transactions the order of ids is the order of changes (hence CACHE 1); within one it is not, because
 -- nested triggers record the inner statement first. Rows are never updated: the xmin of a ledger row is that of the
--- rows which its statement wrote, and that is how a later, unjournaled change is noticed.
+-- rows which its statement wrote, and that is how a later, unjournaled change is noticed. No CHECK constraints: the server
+-- would parse them anew for every insert, a tenth of what capturing one row costs.
 create sequence journal.statement_id as bigint cache 1;
 
 create table journal.statement (
@@ -100,7 +103,7 @@ create table journal.statement (
     rows             bigint not null,
     executed_at      timestamptz not null,
     depth            smallint not null,
-    operation        "char" not null check (operation in ('I', 'U', 'D', 'T')),
+    operation        "char" not null,
     db_user          text not null,
     db_role          text,
     application_name text
@@ -110,6 +113,7 @@ create index statement_transaction on journal.statement (transaction_id);
 
 comment on table journal.statement is 'The ledger of captured statements. Private; read journal.statements.';
 comment on column journal.statement.cluster is 'System identifier of the cluster: transaction ids repeat after a restore elsewhere.';
+comment on column journal.statement.operation is 'I, U, D or T.';
 comment on column journal.statement.depth is 'pg_trigger_depth() at capture; foreign-key actions stay at 1.';
 comment on column journal.statement.db_role is 'The role set, null where it is the session user.';
 
@@ -186,12 +190,16 @@ comment on column journal.covered_table.trigger_marks is
     'Name, oid, state and xmin of the capture triggers at cover: disabling and enabling one again changes its xmin.';
 
 -- sql/journal/functions/cluster_id.sql
--- Transaction ids repeat after a restore into another cluster; the system identifier tells the clusters apart.
+-- Transaction ids repeat after a restore into another cluster; the system identifier tells the clusters apart. It never
+-- changes under a running server, so it is declared immutable: planned once in each connection, free after that.
 create function journal.cluster_id() returns bigint
-language sql stable parallel safe
-begin atomic
-    select system_identifier from pg_catalog.pg_control_system();
-end;
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $cluster_id$
+begin
+    return system_identifier from pg_control_system();
+end
+$cluster_id$;
 
 comment on function journal.cluster_id() is 'System identifier of this cluster.';
 
@@ -382,29 +390,38 @@ end;
 comment on function journal.pinned_settings() is 'SET clauses for functions that turn values into text.';
 
 -- sql/journal/functions/capture_preamble.sql
--- What every branch of a capture function does once it knows that rows were touched: leave what need not be
--- journaled, refuse what may not be written, and refuse a shape that it does not know.
-create function journal.capture_preamble(relation regclass, options journal.covered_table) returns text
-language sql stable
+-- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
+-- at a row, and refuses the roles that may not write unbound.
+create function journal.capture_preamble(options journal.covered_table) returns text
+language sql immutable
 begin atomic
-    select pg_catalog.format($preamble$%s
+    select case options.writers when 'agents' then $agents$
+    if not exists (select from journal.bound_session()) then
         if exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) then
-            perform journal.admit(%s);
+            perform journal.admit(tg_relid);
         end if;
-        if not intact or tg_relid <> %2$s then
-            perform journal.raise_stale(tg_relid);
-        end if;$preamble$,
-        case options.writers when 'agents' then $bound$
-        if not exists (select from journal.bound_session()) then
-            if exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) then
-                perform journal.admit(tg_relid);
-            end if;
-            return null;
-        end if;$bound$ else '' end,
-        relation::oid);
+        return null;
+    end if;$agents$ else '' end;
 end;
 
-comment on function journal.capture_preamble(regclass, journal.covered_table) is 'SQL text shared by the branches of a capture function.';
+comment on function journal.capture_preamble(journal.covered_table) is 'SQL text at the head of a capture function.';
+
+-- sql/journal/functions/capture_checks.sql
+-- What every branch of a capture function does once it knows that rows were touched: refuse what may not be written, and
+-- refuse a shape that it does not know, or another table's trigger.
+create function journal.capture_checks(relation regclass) returns text
+language sql immutable
+begin atomic
+    select pg_catalog.format($checks$
+        if agent then
+            perform journal.admit(%1$s);
+        end if;
+        if not intact or tg_relid <> %1$s then
+            perform journal.raise_stale(tg_relid);
+        end if;$checks$, relation::oid);
+end;
+
+comment on function journal.capture_checks(regclass) is 'SQL text shared by the branches of a capture function.';
 
 -- sql/journal/functions/capture_truncate.sql
 -- The TRUNCATE branch of a capture function.
@@ -424,8 +441,8 @@ comment on function journal.capture_truncate(journal.segment, journal.covered_ta
 -- sql/journal/functions/capture_body.sql
 -- Writes the body of the capture function of a segment. Transition tables are read through positional aliases, so
 -- renames and odd names are harmless; the shape check is folded into the plan (columns_are, types_are).
--- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for
--- one row is quadratic for a bulk statement.
+-- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
+-- row is quadratic for a bulk statement. One row has a statement of its own, because pairing costs more than storing it.
 create function journal.capture_body(segment journal.segment, options journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -463,15 +480,29 @@ begin
 declare
     this_statement bigint;
     images bigint;
+    olds bigint;
+    news bigint;
     intact boolean;
-begin
+    agent boolean;
+    several boolean;
+begin%17$s
     if tg_op = 'UPDATE' then
-        select journal.columns_are(%1$s, %2$L) into intact from new_rows limit 1;
+        select journal.columns_are(%1$s, %2$L), %18$s, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
+          into intact, agent, several from new_rows limit 1;
         if not found then
-            return null;
+            select journal.columns_are(%1$s, %2$L), %18$s, true into intact, agent, several from old_rows limit 1;
+            if not found then
+                return null;
+            end if;
         end if;%3$s
         this_statement := nextval('journal.statement_id');
-        if (select count(*) from old_rows) = (select count(*) from new_rows) then
+        if several then
+            select (select count(*) from old_rows), count(*) into olds, news from new_rows;
+        end if;
+        if not several then
+            insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
+            select this_statement, %7$s, %8$s from old_rows as o (%9$s) full join new_rows as n (%10$s) on true where %11$s;
+        elsif olds = news then
             insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
             select this_statement, %7$s, %8$s
               from (select row_number() over (), * from old_rows) as o (n, %9$s)
@@ -486,7 +517,7 @@ begin
         end if;
         get diagnostics images = row_count;%13$s
     elsif tg_op = 'INSERT' then
-        select journal.columns_are(%1$s, %2$L) into intact from new_rows limit 1;
+        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from new_rows limit 1;
         if not found then
             return null;
         end if;%3$s
@@ -495,7 +526,7 @@ begin
         select this_statement, %8$s from new_rows as n (%10$s) where %14$s;
         get diagnostics images = row_count;%15$s
     elsif tg_op = 'DELETE' then
-        select journal.columns_are(%1$s, %2$L) into intact from old_rows limit 1;
+        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from old_rows limit 1;
         if not found then
             return null;
         end if;%3$s
@@ -503,14 +534,16 @@ begin
         insert into journal.segment_%4$s (statement_id, %5$s)
         select this_statement, %7$s from old_rows as o (%9$s) where %11$s;
         get diagnostics images = row_count;%16$s
-    else%17$s
+    else%19$s
     end if;
     return null;
 end
 $body$,
-        segment.relation::oid, segment.attnums::text, journal.capture_preamble(segment.relation, options),
+        segment.relation::oid, segment.attnums::text, journal.capture_checks(segment.relation),
         segment.segment_id, old_names, new_names, old_values, new_values, old_alias, new_alias,
         format(shape, 'o'), key_match, format(ledger, 'U'), format(shape, 'n'), format(ledger, 'I'), format(ledger, 'D'),
+        journal.capture_preamble(options),
+        $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
         journal.capture_truncate(segment, options));
 end
 $capture_body$;
@@ -1334,7 +1367,7 @@ create table journal.step (
 
 -- The reservation of a key: a second caller waits here until the first has committed or rolled back.
 create unique index step_key on journal.step (tenant, tool, key, attempt) where holds_key;
-create index step_session on journal.step (session_id);
+create index step_session on journal.step (session_id, started_at, step_id);
 
 comment on table journal.step is 'Tries of steps, and the keys they hold. Private; read journal.steps.';
 comment on column journal.step.holds_key is 'Whether this try is what a retry of its key finds. Turned off when the key has expired.';
@@ -1398,7 +1431,14 @@ create function journal.set_binding(session_id uuid, step_id uuid) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_binding$
+declare
+    bound constant text := nullif(current_setting('journal.session', true), '');
 begin
+    if bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
+        raise exception using
+            errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
+            hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
+    end if;
     insert into journal.binding (statement_id, transaction_id, cluster, session_id, step_id, bound_at)
     values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
             clock_timestamp());
@@ -1412,7 +1452,7 @@ begin
 end
 $set_binding$;
 
-comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction, without asking whether that may be. Private: call journal.bind.';
+comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. Raises AlreadyBound. Private: call journal.bind.';
 
 -- sql/journal/functions/raise_unknown_session.sql
 -- One wording for a session that is not there.
@@ -1478,16 +1518,10 @@ set search_path = pg_catalog, pg_temp
 as $enter_session$
 declare
     entered journal.session;
-    bound   constant text := nullif(current_setting('journal.session', true), '');
 begin
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id;
     if not found then
         perform journal.raise_unknown_session(enter_session.session_id);
-    end if;
-    if bound <> enter_session.session_id::text and not journal.is_related(bound::uuid, enter_session.session_id) then
-        raise exception using
-            errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
-            hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
     end if;
     perform journal.refuse_stopped(entered.session_id, entered.agent);
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id for share;
@@ -1530,6 +1564,23 @@ $bind$;
 comment on function journal.bind(uuid, uuid) is
     'Binds the transaction to an open session of the caller''s: its changes and messages belong to it from here on. Raises UnknownSession, SessionClosed, SessionStopped, NotSessionOwner, AlreadyBound. Returns the transaction''s id.';
 
+-- sql/journal/functions/resume_session.sql
+-- Whether the caller may go on with a session, and what a client needs to know of it.
+create function journal.resume_session(session_id uuid) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $resume_session$
+declare
+    session journal.session := journal.enter_session(resume_session.session_id);
+begin
+    return jsonb_build_object('session_id', session.session_id, 'agent', session.agent, 'task', session.task,
+                              'tenant', session.tenant, 'role', session.role);
+end
+$resume_session$;
+
+comment on function journal.resume_session(uuid) is
+    'An open session of the caller''s, as JSON: session_id, agent, task, tenant, role. Raises UnknownSession, SessionClosed, SessionStopped, NotSessionOwner.';
+
 -- sql/journal/functions/open_session.sql
 -- Opens an agent session, or returns the open one that the run id names already.
 create function journal.open_session(
@@ -1567,9 +1618,9 @@ begin
             hint = format('grant %I to %I', open_session.role, session_user);
     end if;
     insert into journal.session
-           (session_id, parent_session_id, agent, task, tenant, run_id, db_user, db_role, application_name, hold, details)
+           (session_id, parent_session_id, agent, task, tenant, run_id, role, db_user, db_role, application_name, hold, details)
     values (opened, open_session.parent, open_session.agent, coalesce(open_session.task, ''),
-            coalesce(nullif(open_session.tenant, ''), above.tenant, ''), open_session.run_id, session_user,
+            coalesce(nullif(open_session.tenant, ''), above.tenant, ''), open_session.run_id, open_session.role, session_user,
             coalesce(open_session.role, journal.caller()), current_setting('application_name'), open_session.hold,
             coalesce(open_session.details, '{}'))
         on conflict (tenant, agent, run_id) where run_id is not null do nothing;
@@ -2483,8 +2534,3919 @@ comment on function journal.receipt_json(uuid) is 'A row of journal.receipts as 
 
 
 -- the outbox: messages and seals
+-- sql/outbox/functions/uuid7.sql
+-- UUIDv7 (RFC 9562) on PostgreSQL 15 to 18: 48 bits of milliseconds, 12 bits of their fraction, 62 random bits.
+create function outbox.uuid7() returns uuid
+language plpgsql volatile parallel safe
+as $uuid7$
+declare
+    micros constant bigint := extract(epoch from pg_catalog.clock_timestamp()) * 1000000;
+    head constant bigint := ((micros / 1000) << 16) | 28672 | ((micros % 1000) * 4096 / 1000);   -- 28672: version 7
+begin
+    return pg_catalog.encode(overlay(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) placing pg_catalog.int8send(head) from 1 for 8), 'hex')::uuid;
+end
+$uuid7$;
+
+comment on function outbox.uuid7() is 'A new UUIDv7: ids rise with time, to the microsecond.';
+
+-- sql/outbox/tables/message_id.sql
+-- The order within one transaction, and within one key. CACHE 1: a cache per backend would hand out old numbers late.
+create sequence outbox.message_id as bigint cache 1;
+
+comment on sequence outbox.message_id is 'Numbers of outbox.message. Private; a message''s public id is message_id.';
+
+-- sql/outbox/tables/message.sql
+-- Messages, append-only: never updated, never deleted row by row. Partitioned by id, so that retention drops whole partitions.
+-- xid is the top-level transaction: a savepoint's own id would count as committed while its transaction is still open.
+create table outbox.message (
+    id           bigint not null default nextval('outbox.message_id') primary key,
+    xid          xid8 not null default pg_current_xact_id(),
+    message_id   uuid not null default outbox.uuid7(),
+    session_id   uuid,
+    step_id      uuid,
+    topic        text not null,
+    key          text,
+    slot         smallint not null check (slot between 0 and 4095),
+    type         text not null,
+    data         jsonb,
+    headers      jsonb not null default '{}',
+    compensation jsonb,
+    compensates  uuid,
+    caused_by    uuid,
+    hold         text,
+    release_at   timestamptz,
+    created_at   timestamptz not null default clock_timestamp(),
+    bytes        integer not null
+) partition by range (id);
+
+create index message_xid on outbox.message (xid);
+create index message_message_id on outbox.message (message_id);
+create index message_session on outbox.message (session_id) where session_id is not null;
+create index message_compensates on outbox.message (compensates) where compensates is not null;
+create index message_caused_by on outbox.message (caused_by) where caused_by is not null;
+
+comment on table outbox.message is 'Messages. Private; publish with outbox.publish, read outbox.messages.';
+
+-- sql/outbox/tables/message_1.sql
+-- The first million messages.
+create table outbox.message_1 partition of outbox.message for values from (minvalue) to (1000001);
+
+comment on table outbox.message_1 is 'Partition of outbox.message. Private.';
+
+-- sql/outbox/tables/message_default.sql
+-- Takes what no partition was made for: a missing partition must never fail a business transaction.
+create table outbox.message_default partition of outbox.message default;
+
+comment on table outbox.message_default is 'Partition of outbox.message. Private.';
+
+-- sql/outbox/tables/cancellation.sql
+-- Messages that a rollback took back before they were sealed. Insert only: cancelled implies never sealed, and the other way round.
+create table outbox.cancellation (
+    id           bigint primary key,
+    xid          xid8 not null default pg_current_xact_id(),
+    rollback_id  uuid not null,
+    cancelled_at timestamptz not null default clock_timestamp()
+);
+
+create index cancellation_xid on outbox.cancellation (xid);
+create index cancellation_rollback on outbox.cancellation (rollback_id);
+
+comment on table outbox.cancellation is 'Cancelled messages. Private; read outbox.messages.';
+
+-- sql/outbox/tables/lineage.sql
+-- One row per history of this database: a failover or a point-in-time restore opens the next. Written at the first seal, not at
+-- installation, so that databases made from one template are not taken for each other.
+create table outbox.lineage (
+    no                integer primary key,
+    lineage_id        uuid not null unique default outbox.uuid7(),
+    system_identifier bigint,
+    timeline          bigint,
+    database          oid not null,
+    from_seal         bigint not null,
+    opened_at         timestamptz not null default clock_timestamp()
+);
+
+comment on table outbox.lineage is 'Histories of this database, told apart by cluster, timeline and database. Private.';
+
+-- sql/outbox/tables/seal.sql
+-- A seal fixes which messages come next, before any is published: those visible in snap and not in its predecessor's, and those
+-- released from pending, less those still pending. Append-only; a relay of any destination may seal.
+create table outbox.seal (
+    no         bigint primary key,
+    lineage    integer not null references outbox.lineage,
+    kind       text not null default 'snapshot' check (kind in ('snapshot', 'retry', 'rebase')),
+    snap       pg_snapshot not null,
+    pending    bigint[] not null default '{}',
+    released   bigint[] not null default '{}',
+    members    bigint not null default 0,
+    bytes      bigint not null default 0,
+    digest     bigint not null default 0,
+    total      bigint not null default 0,
+    min_id     bigint,
+    max_id     bigint not null default 0,
+    due_at     timestamptz,
+    waits_for  uuid[] not null default '{}',
+    lock_missed boolean not null default false,
+    sealer     text not null default session_user,
+    sealed_at  timestamptz not null default clock_timestamp()
+);
+
+-- Finds the seal of a message by its transaction.
+create index seal_xmax on outbox.seal (pg_snapshot_xmax(snap), no);
+create index seal_sealed_at on outbox.seal (sealed_at);
+
+comment on table outbox.seal is 'Seals: the order of messages, fixed before delivery. Private; read outbox.messages and relay.deliveries.';
+comment on column outbox.seal.pending is 'Messages visible in snap that wait: held, of a session that a rollback has locked, or of a key that waits.';
+comment on column outbox.seal.released is 'Members that were pending in the predecessor.';
+comment on column outbox.seal.digest is 'Exclusive or of the members'' hashes; with members it shows at every read that none is missing.';
+comment on column outbox.seal.total is 'Members of this seal and of all before it.';
+comment on column outbox.seal.max_id is 'Highest message number seen so far; a sequence below it was rewound.';
+comment on column outbox.seal.due_at is 'When the first hold among pending runs out.';
+comment on column outbox.seal.waits_for is 'Sessions whose close releases something that is pending.';
+comment on column outbox.seal.lock_missed is 'Something is pending only because a rollback had locked its session.';
+
+-- sql/outbox/tables/sealer.sql
+-- One row, locked by whoever seals. It only saves work: two sealers would collide on the seal's number.
+create table outbox.sealer (
+    one boolean primary key default true check (one)
+);
+
+insert into outbox.sealer default values;
+
+comment on table outbox.sealer is 'The lock of sealing. Private.';
+
+-- sql/outbox/functions/slot_of.sql
+-- The first 12 bits of sha256: fixed at insert, the same on every version (Postgres promises that of none of its own hashes).
+create function outbox.slot_of(key text) returns smallint
+language sql immutable strict parallel safe
+return ('x' || left(encode(sha256(convert_to(key, 'UTF8')), 'hex'), 3))::bit(12)::int::smallint;
+
+comment on function outbox.slot_of(text) is 'The slot of a key, 0 to 4095; a lane is slot modulo lanes.';
+
+-- sql/outbox/functions/hash_of.sql
+-- The random half of a message id, as a number for the seal's digest.
+create function outbox.hash_of(message_id uuid) returns bigint
+language sql immutable strict parallel safe
+return ('x' || encode(substring(uuid_send(message_id) from 9), 'hex'))::bit(64)::bigint;
+
+comment on function outbox.hash_of(uuid) is 'What a message adds to the digest of its seal.';
+
+-- sql/outbox/functions/check_topic.sql
+-- Topics become subjects, keys and file fields: short, printable, no control characters.
+create function outbox.check_topic(topic text) returns void
+language plpgsql immutable
+as $check_topic$
+begin
+    if topic is null or topic = '' or octet_length(topic) > 255 or topic ~ '[[:cntrl:]]' then
+        raise exception using
+            errcode = 'OX002',
+            message = 'outbox: the topic is empty, too long or holds control characters',
+            hint = 'a topic is 1 to 255 bytes of printable text';
+    end if;
+end
+$check_topic$;
+
+comment on function outbox.check_topic(text) is 'Raises InvalidTopic unless the text may name a topic.';
+
+-- sql/outbox/functions/check_key.sql
+-- A key travels in headers: its length is limited for every destination alike.
+create function outbox.check_key(key text) returns void
+language plpgsql immutable
+as $check_key$
+begin
+    if key = '' then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: the key is empty',
+            hint = 'leave the key out when messages need no order';
+    elsif octet_length(key) > 1024 then
+        raise exception using
+            errcode = 'OX001',
+            message = format('outbox: the key is %s bytes long', octet_length(key)),
+            hint = 'a key is at most 1,024 bytes long';
+    end if;
+end
+$check_key$;
+
+comment on function outbox.check_key(text) is 'Raises unless the text may be a key; null is no key.';
+
+-- sql/outbox/functions/check_headers.sql
+-- Headers are flat, and none may pass for one of ours or steer the broker (Nats-Rollup would empty a stream).
+create function outbox.check_headers(headers jsonb) returns void
+language plpgsql immutable
+as $check_headers$
+declare
+    name text;
+begin
+    if jsonb_typeof(headers) is distinct from 'object' then
+        raise exception using
+            errcode = 'OX003', message = 'outbox: headers are not a JSON object', detail = '{"path": "headers"}',
+            hint = 'pass an object of strings, numbers and booleans';
+    end if;
+    for name in
+        select h.key from jsonb_each(headers) as h
+        where jsonb_typeof(h.value) not in ('string', 'number', 'boolean')
+           or h.key !~ '^[A-Za-z0-9][A-Za-z0-9_-]*$' or length(h.key) > 128
+           or h.key ~* '^(ce|nats)[-_]'
+           or h.value #>> '{}' ~ '[[:cntrl:]]'
+    loop
+        raise exception using
+            errcode = 'OX003',
+            message = 'outbox: a header is not allowed',
+            detail = jsonb_build_object('path', 'headers.' || left(name, 128))::text,
+            hint = 'names are letters, digits, - and _, not beginning with ce- or nats-; values are strings without control characters, numbers or booleans';
+    end loop;
+end
+$check_headers$;
+
+comment on function outbox.check_headers(jsonb) is 'Raises NotSerializable unless every header can travel on every destination.';
+
+-- sql/outbox/functions/check_size.sql
+-- Said at the source, not at the broker: a message that a registered destination cannot take would stop its lane. No destination
+-- is registered that takes less than 64 kB, so small messages look nothing up.
+create function outbox.check_size(topic text, bytes bigint) returns void
+language plpgsql stable
+as $check_size$
+declare
+    size_limit bigint;
+begin
+    if bytes <= 65536 then
+        return;
+    end if;
+    size_limit := least(relay.size_limit(topic), 268435456);
+    if bytes > size_limit then
+        raise exception using
+            errcode = 'OX001',
+            message = format('outbox: the message is %s bytes long, the limit is %s', bytes, size_limit),
+            hint = 'send a reference to the data, or let the destination take larger messages and run its relay again';
+    end if;
+end
+$check_size$;
+
+comment on function outbox.check_size(text, bigint) is 'Raises MessageTooLarge when a registered destination could not take a message of this size.';
+
+-- sql/outbox/functions/hold_limit.sql
+-- The home of a default: how long a hold without a time of its own may last. An agent that died never closes its session.
+create function outbox.hold_limit() returns interval
+language sql immutable parallel safe
+return interval '1 hour';
+
+comment on function outbox.hold_limit() is 'Longest time that hold => ''close'' keeps a message back.';
+
+-- sql/outbox/functions/release_at.sql
+-- When a hold ends at the latest. Refuses what is no hold.
+create function outbox.release_at(hold text, since timestamptz) returns timestamptz
+language plpgsql stable strict
+as $release_at$
+declare
+    duration interval;
+begin
+    if hold = 'close' then
+        return since + outbox.hold_limit();
+    end if;
+    begin
+        duration := hold::interval;
+    exception when data_exception then
+        duration := null;
+    end;
+    if duration is null or duration < interval '0' or hold !~ '[0-9]' then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: no such hold',
+            hint = 'a hold is ''close'' (until the session closes) or a duration such as ''30s''';
+    end if;
+    return since + duration;
+end
+$release_at$;
+
+comment on function outbox.release_at(text, timestamptz) is 'The time at which a hold ends at the latest.';
+
+-- sql/outbox/functions/check_hold.sql
+-- Every held id is carried by every seal, so their number is limited; and only a session can close.
+create function outbox.check_hold(hold text, session_id uuid) returns void
+language plpgsql stable
+as $check_hold$
+begin
+    if hold is null then
+        return;
+    elsif hold = 'close' and session_id is null then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: hold ''close'' waits for a session to close, and this transaction is bound to none',
+            hint = 'publish inside a step, or give a duration such as ''30s''';
+    elsif 10000 <= (select cardinality(s.pending) from outbox.seal as s order by s.no desc limit 1) then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: 10,000 messages are held back already',
+            hint = 'close the sessions that hold messages, see outbox.backlog, or publish without a hold';
+    end if;
+end
+$check_hold$;
+
+comment on function outbox.check_hold(text, uuid) is 'Raises unless one more message may be held like this.';
+
+-- sql/outbox/functions/attribution.sql
+-- Whose message this is, and the hold it inherits. The journal is bound late: the outbox works without it.
+create function outbox.attribution() returns table (session_id uuid, step_id uuid, hold text)
+language plpgsql stable
+as $attribution$
+begin
+    if to_regprocedure('journal.bound_session()') is not null then
+        return query
+        select b.session_id, b.step_id, s.hold
+        from journal.bound_session() as b
+        left join journal.session as s on s.session_id = b.session_id;
+    end if;
+end
+$attribution$;
+
+comment on function outbox.attribution() is 'Session, step and default hold of a message published now; no row outside a bound session.';
+
+-- sql/outbox/functions/add_message.sql
+-- Inserts one checked message. The one place that knows how a message's slot and size come about.
+create function outbox.add_message(
+    topic text, key text, data jsonb, headers jsonb, type text, session_id uuid, step_id uuid,
+    hold text default null, compensation jsonb default null, compensates uuid default null, caused_by uuid default null
+) returns uuid
+language plpgsql volatile
+as $add_message$
+declare
+    id constant uuid := outbox.uuid7();
+    moment constant timestamptz := clock_timestamp();
+    size constant bigint := coalesce(octet_length(data::text), 0) + octet_length(headers::text)
+                            + octet_length(topic) + coalesce(octet_length(key), 0) + octet_length(type);
+begin
+    perform outbox.check_size(topic, size);
+    insert into outbox.message
+        (message_id, session_id, step_id, topic, key, slot, type, data, headers, compensation, compensates, caused_by,
+         hold, release_at, created_at, bytes)
+    values
+        (id, session_id, step_id, topic, key, outbox.slot_of(coalesce(key, id::text)), type, data, headers, compensation,
+         compensates, caused_by, hold, outbox.release_at(hold, moment), moment, size);
+    return id;
+end
+$add_message$;
+
+comment on function outbox.add_message(text, text, jsonb, jsonb, text, uuid, uuid, text, jsonb, uuid, uuid) is
+    'Inserts one message. Private; publish with outbox.publish.';
+
+-- sql/outbox/functions/publish.sql
+-- Publishes a message in the caller's transaction. Two messages of one key arrive in the order in which their transactions held an
+-- exclusive lock on that key, taken before publish; never call it in the select list of a statement that locks or updates that row.
+create function outbox.publish(
+    topic text, key text default null, data jsonb default null, headers jsonb default '{}', type text default null,
+    hold text default null, compensation jsonb default null
+) returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $publish$
+declare
+    bound record;
+    effective_hold text;
+begin
+    perform outbox.check_topic(topic);
+    perform outbox.check_topic(coalesce(type, topic));
+    perform outbox.check_key(key);
+    perform outbox.check_headers(coalesce(headers, '{}'));
+    select a.session_id, a.step_id, a.hold into bound from outbox.attribution() as a;
+    effective_hold := coalesce(hold, bound.hold);
+    perform outbox.check_hold(effective_hold, bound.session_id);
+    return outbox.add_message(
+        topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
+        hold => effective_hold, compensation => compensation);
+end
+$publish$;
+
+comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) is
+    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration; compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';
+
+-- sql/outbox/functions/visible_between.sql
+-- The messages that one snapshot sees and an earlier one does not: a range of transactions and the list of those that were still
+-- running. Any simpler form reads everything above the oldest open transaction. Inlined into its callers.
+create function outbox.visible_between(earlier pg_snapshot, later pg_snapshot) returns setof outbox.message
+language sql stable
+as $visible_between$
+    select m.* from outbox.message as m
+    where m.xid >= pg_catalog.pg_snapshot_xmax(earlier) and m.xid < pg_catalog.pg_snapshot_xmax(later)
+      and pg_catalog.pg_visible_in_snapshot(m.xid, later)
+    union all
+    select m.* from outbox.message as m
+    where m.xid = any (array(
+        select x.xid from pg_catalog.pg_snapshot_xip(earlier) as x(xid) where pg_catalog.pg_visible_in_snapshot(x.xid, later)))
+$visible_between$;
+
+comment on function outbox.visible_between(pg_snapshot, pg_snapshot) is 'Messages committed between two snapshots.';
+
+-- sql/outbox/functions/members.sql
+-- The members of a range of seals, a pure function of committed rows. Inlined into its callers.
+create function outbox.members(first bigint, last bigint)
+returns table (
+    seal bigint, id bigint, message_id uuid, topic text, key text, slot smallint, type text, data jsonb, headers jsonb,
+    compensates uuid, caused_by uuid, created_at timestamptz, bytes integer, lineage integer
+)
+language sql stable
+as $members$
+    select s.no, m.id, m.message_id, m.topic, m.key, m.slot, m.type, m.data, m.headers,
+           m.compensates, m.caused_by, m.created_at, m.bytes, s.lineage
+    from outbox.seal as s
+    join outbox.seal as p on p.no = s.no - 1
+    cross join lateral (
+        select v.* from outbox.visible_between(p.snap, s.snap) as v where v.id <> all (s.pending)
+        union all
+        select r.* from outbox.message as r where r.id = any (s.released)
+    ) as m
+    where s.no between first and last
+      and not exists (select from outbox.cancellation as c where c.id = m.id)
+$members$;
+
+comment on function outbox.members(bigint, bigint) is 'Members of the seals first to last, in no order; their order is (seal, id).';
+
+-- sql/outbox/functions/verify_seals.sql
+-- Whether all members of these seals are still there. A dropped partition would otherwise make a replay silently shorter.
+create function outbox.verify_seals(first bigint, last bigint) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $verify_seals$
+declare
+    bad record;
+begin
+    select s.no, s.members, coalesce(f.found, 0) as found into bad
+    from outbox.seal as s
+    left join (
+        select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest
+        from outbox.members(first, last) as m group by m.seal
+    ) as f on f.seal = s.no
+    where s.no between first and last and (s.members, s.digest) <> (coalesce(f.found, 0), coalesce(f.digest, 0))
+    order by s.no limit 1;
+    if found then
+        raise exception using
+            errcode = 'RL004',
+            message = format('outbox: seal %s names %s messages, %s are there', bad.no, bad.members, bad.found),
+            hint = 'messages were deleted before they were delivered: restore them, or start the destination anew from a later seal';
+    end if;
+end
+$verify_seals$;
+
+comment on function outbox.verify_seals(bigint, bigint) is 'Raises SourceRewound when members of these seals are missing.';
+
+-- sql/outbox/functions/sealed_by.sql
+-- Whether a message that was not cancelled is a member of this seal or of one before it.
+create function outbox.sealed_by(seal bigint, id bigint, xid xid8) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $sealed_by$
+    select pg_visible_in_snapshot(xid, s.snap) and id <> all (s.pending) from outbox.seal as s where s.no = seal
+$sealed_by$;
+
+comment on function outbox.sealed_by(bigint, bigint, xid8) is 'Whether a message, not cancelled, is sealed by this seal or before.';
+
+-- sql/outbox/functions/seal_of.sql
+-- The seal of a message. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
+create function outbox.seal_of(id bigint, xid xid8) returns bigint
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $seal_of$
+declare
+    low bigint;
+    high bigint;
+    middle bigint;
+begin
+    if exists (select from outbox.cancellation as c where c.id = seal_of.id) then
+        return null;
+    end if;
+    select s.no into low from outbox.seal as s where pg_snapshot_xmax(s.snap) > xid order by pg_snapshot_xmax(s.snap), s.no limit 1;
+    if low is null or outbox.sealed_by(low, id, xid) then
+        return low;
+    end if;
+    select max(s.no) into high from outbox.seal as s;
+    if not outbox.sealed_by(high, id, xid) then
+        return null;
+    end if;
+    while high - low > 1 loop   -- not sealed by low, sealed by high
+        middle := (low + high) / 2;
+        if outbox.sealed_by(middle, id, xid) then
+            high := middle;
+        else
+            low := middle;
+        end if;
+    end loop;
+    return high;
+end
+$seal_of$;
+
+comment on function outbox.seal_of(bigint, xid8) is 'Number of the seal that a message is a member of; null when it is not sealed.';
+
+-- sql/outbox/functions/check_may_seal.sql
+-- A snapshot older than the predecessor would repeat a batch, and a transaction left open would stop sealing for all.
+create function outbox.check_may_seal() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $check_may_seal$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: seal works under READ COMMITTED only',
+            hint = 'call it by itself, with autocommit on';
+    elsif pg_current_xact_id_if_assigned() is not null then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: this transaction has written already',
+            hint = 'call seal by itself, with autocommit on';
+    end if;
+end
+$check_may_seal$;
+
+comment on function outbox.check_may_seal() is 'Raises unless the current transaction may seal.';
+
+-- sql/outbox/functions/pending_may_move.sql
+-- Whether something that was pending may have become free. Cheap, since every poll asks: looking at all pending messages is not.
+create function outbox.pending_may_move(last outbox.seal) returns boolean
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $pending_may_move$
+    select cardinality(last.pending) > 0 and (
+        last.lock_missed
+        or last.due_at <= clock_timestamp()
+        or exists (select from journal.session as s where s.session_id = any (last.waits_for) and s.status = 'closed')
+        or exists (select from outbox.cancellation as c
+                   where c.xid >= pg_snapshot_xmin(last.snap) and not pg_visible_in_snapshot(c.xid, last.snap)))
+$pending_may_move$;
+
+comment on function outbox.pending_may_move(outbox.seal) is 'Whether pending messages may have become free since a seal.';
+
+-- sql/outbox/functions/anything_to_seal.sql
+-- Asks the difference itself: "the sequence has not moved" would hide a transaction that took its number early and committed late.
+create function outbox.anything_to_seal() returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $anything_to_seal$
+declare
+    last outbox.seal;
+begin
+    select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    return last.no is null
+        or exists (select from outbox.visible_between(last.snap, pg_current_snapshot()))
+        or outbox.pending_may_move(last);
+end
+$anything_to_seal$;
+
+comment on function outbox.anything_to_seal() is 'Whether a seal made now could have members. Writes nothing.';
+
+-- sql/outbox/functions/lock_sealer.sql
+-- One sealer at a time. Whoever does not want to wait lets the other one do the work.
+create function outbox.lock_sealer(wait boolean) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $lock_sealer$
+begin
+    if wait then
+        perform from outbox.sealer for update;
+    else
+        perform from outbox.sealer for update skip locked;
+    end if;
+    return found;
+end
+$lock_sealer$;
+
+comment on function outbox.lock_sealer(boolean) is 'Takes the lock of sealing until the end of the transaction.';
+
+-- sql/outbox/functions/source_identity.sql
+-- What tells this history from a restored or copied one. Managed services may hide the control file: then null, and not compared.
+create function outbox.source_identity(out system_identifier bigint, out timeline bigint, out database oid)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $source_identity$
+begin
+    select d.oid into database from pg_database as d where d.datname = current_database();
+    begin
+        select c.system_identifier into system_identifier from pg_control_system() as c;
+        -- pg_control_checkpoint() would still name the old timeline after a promotion.
+        timeline := ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint;
+    exception when insufficient_privilege or feature_not_supported then
+        null;
+    end;
+end
+$source_identity$;
+
+comment on function outbox.source_identity() is 'Cluster, timeline and database, as far as this role may see them.';
+
+-- sql/outbox/functions/lineage_in_force.sql
+-- The lineage of the next seal. A failover opens a new one by itself; a copy, or a restore elsewhere, stops sealing.
+create function outbox.lineage_in_force(next_seal bigint) returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $lineage_in_force$
+declare
+    here constant record := outbox.source_identity();
+    line record;
+begin
+    select l.no, l.system_identifier, l.timeline, l.database into line from outbox.lineage as l order by l.no desc limit 1;
+    if line.system_identifier <> here.system_identifier or line.database <> here.database or line.timeline > here.timeline then
+        raise exception using
+            errcode = 'RL004',
+            message = 'outbox: this database is a copy, or was restored: its seals were made elsewhere',
+            hint = 'make sure that the original no longer publishes, then run: relay rebase';
+    end if;
+    if line.no is null or line.timeline < here.timeline then
+        insert into outbox.lineage (no, system_identifier, timeline, database, from_seal)
+        values (coalesce(line.no, 0) + 1, here.system_identifier, here.timeline, here.database, next_seal);
+    end if;
+    return (select max(l.no) from outbox.lineage as l);
+end
+$lineage_in_force$;
+
+comment on function outbox.lineage_in_force(bigint) is 'The lineage of the next seal; raises SourceRewound in a copy.';
+
+-- sql/outbox/functions/check_not_rewound.sql
+-- Transaction ids and message numbers only grow. Where they went back, new messages would never be found.
+create function outbox.check_not_rewound(earlier pg_snapshot, later pg_snapshot, highest_id bigint) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $check_not_rewound$
+begin
+    if pg_snapshot_xmin(later) < pg_snapshot_xmin(earlier) or pg_snapshot_xmax(later) < pg_snapshot_xmax(earlier)
+       or highest_id > (select i.last_value from outbox.message_id as i) then
+        raise exception using
+            errcode = 'RL004',
+            message = 'outbox: transaction ids or message numbers went back since the last seal: this database was restored',
+            hint = 'make sure that the original no longer publishes, then run: relay rebase';
+    end if;
+end
+$check_not_rewound$;
+
+comment on function outbox.check_not_rewound(pg_snapshot, pg_snapshot, bigint) is 'Raises SourceRewound when this database was restored.';
+
+-- sql/outbox/functions/first_seal.sql
+-- Seal 0 sees nothing, so that every real seal has a predecessor.
+create function outbox.first_seal() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $first_seal$
+begin
+    if not exists (select from outbox.seal) then
+        insert into outbox.seal (no, lineage, snap) values (0, outbox.lineage_in_force(0), '3:3:');
+    end if;
+end
+$first_seal$;
+
+comment on function outbox.first_seal() is 'Makes seal 0 unless it is there.';
+
+-- sql/outbox/functions/lock_free_sessions.sql
+-- Holds the sessions of the candidates until the seal commits, so that a rollback that comes now waits and sees the seal. Those
+-- that a rollback holds already are passed by: sealing never waits for anybody.
+create function outbox.lock_free_sessions(last outbox.seal, snapshot pg_snapshot) returns uuid[]
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $lock_free_sessions$
+declare
+    wanted uuid[];
+begin
+    select array_agg(distinct c.session_id) into wanted
+    from (
+        select v.session_id from outbox.visible_between(last.snap, snapshot) as v
+        union all
+        select m.session_id from outbox.message as m where m.id = any (last.pending)
+    ) as c
+    where c.session_id is not null;
+    if wanted is null then
+        return '{}';
+    end if;
+    return array(select s.session_id from journal.session as s where s.session_id = any (wanted) for key share skip locked);
+end
+$lock_free_sessions$;
+
+comment on function outbox.lock_free_sessions(outbox.seal, pg_snapshot) is 'Locks the sessions of all candidates that nobody rolls back, and returns them.';
+
+-- sql/outbox/functions/draft_seal.sql
+-- What the next seal will hold. A message waits when it is held, when a rollback has locked its session (a session without a row
+-- was pruned, and is free), or when an earlier message of its key waits. Runs after the sessions are locked, in a new snapshot.
+create function outbox.draft_seal(last outbox.seal, snapshot pg_snapshot, locked uuid[]) returns outbox.seal
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $draft_seal$
+declare
+    draft outbox.seal;
+begin
+    with candidate as materialized (
+        select v.id, v.message_id, v.session_id, v.key, v.hold, v.release_at, v.bytes, false as waited
+        from outbox.visible_between(last.snap, snapshot) as v
+        union all
+        select m.id, m.message_id, m.session_id, m.key, m.hold, m.release_at, m.bytes, true
+        from outbox.message as m where m.id = any (last.pending)
+    ), judged as materialized (
+        select c.*,
+               coalesce(c.release_at > clock_timestamp() and not (c.hold = 'close' and s.status = 'closed'), false) as held,
+               s.session_id is not null and l.session_id is null as missed
+        from candidate as c
+        left join journal.session as s on s.session_id = c.session_id
+        left join unnest(locked) as l(session_id) on l.session_id = c.session_id
+        where not exists (select from outbox.cancellation as x where x.id = c.id)
+    ), first_waiting as (
+        select j.key, min(j.id) as id from judged as j where (j.held or j.missed) and j.key is not null group by j.key
+    ), placed as (
+        select j.*, j.held or j.missed or coalesce(j.id > f.id, false) as waits
+        from judged as j left join first_waiting as f on f.key = j.key
+    )
+    select coalesce(array_agg(p.id order by p.id) filter (where p.waits), '{}'),
+           coalesce(array_agg(p.id order by p.id) filter (where p.waited and not p.waits), '{}'),
+           count(*) filter (where not p.waits),
+           coalesce(sum(p.bytes) filter (where not p.waits), 0),
+           coalesce(bit_xor(outbox.hash_of(p.message_id)) filter (where not p.waits), 0),
+           min(p.id) filter (where not p.waits),
+           greatest(last.max_id, max(p.id)),
+           min(p.release_at) filter (where p.held),
+           coalesce(array_agg(distinct p.session_id) filter (where p.held and p.hold = 'close'), '{}'),
+           coalesce(bool_or(p.missed and not p.held), false)
+    into draft.pending, draft.released, draft.members, draft.bytes, draft.digest, draft.min_id, draft.max_id,
+         draft.due_at, draft.waits_for, draft.lock_missed
+    from placed as p;
+    draft.no := last.no + 1;
+    draft.snap := snapshot;
+    draft.total := last.total + draft.members;
+    return draft;
+end
+$draft_seal$;
+
+comment on function outbox.draft_seal(outbox.seal, pg_snapshot, uuid[]) is 'The next seal, not yet stored; without lineage, kind, sealer and time.';
+
+-- sql/outbox/functions/worth_storing.sql
+-- A seal without members is stored only when it takes something in or changes what is pending: polls must not grow the table.
+create function outbox.worth_storing(draft outbox.seal, last outbox.seal) returns boolean
+language sql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $worth_storing$
+    select draft.members > 0
+        or (draft.pending, draft.waits_for, draft.lock_missed) <> (last.pending, last.waits_for, last.lock_missed)
+        or draft.due_at is distinct from last.due_at
+        or exists (select from outbox.visible_between(last.snap, draft.snap))
+$worth_storing$;
+
+comment on function outbox.worth_storing(outbox.seal, outbox.seal) is 'Whether a drafted seal says anything that its predecessor does not.';
+
+-- sql/outbox/functions/seal.sql
+-- Fixes the order of what has been committed since the last seal. Predecessor and snapshot come from one statement, and the number
+-- is the predecessor's plus one under a primary key: a stale sealer collides instead of repeating a batch.
+create function outbox.seal(wait boolean default false) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $seal$
+declare
+    present record;
+    last outbox.seal;
+    draft outbox.seal;
+begin
+    perform outbox.check_may_seal();
+    if not outbox.anything_to_seal() or not outbox.lock_sealer(wait) then
+        return null;
+    end if;
+    perform set_config('synchronous_commit', 'on', true)
+    where current_setting('synchronous_commit') <> 'remote_apply';   -- a seal that is lost after delivery would repeat it
+    perform outbox.first_seal();
+    select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
+    last := present.last;
+    perform outbox.check_not_rewound(last.snap, present.snapshot, last.max_id);
+    draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
+    if not outbox.worth_storing(draft, last) then
+        return null;
+    end if;
+    insert into outbox.seal
+        (no, lineage, snap, pending, released, members, bytes, digest, total, min_id, max_id, due_at, waits_for, lock_missed)
+    values
+        (draft.no, outbox.lineage_in_force(draft.no), draft.snap, draft.pending, draft.released, draft.members, draft.bytes,
+         draft.digest, draft.total, draft.min_id, draft.max_id, draft.due_at, draft.waits_for, draft.lock_missed);
+    return draft.no;
+end
+$seal$;
+
+comment on function outbox.seal(boolean) is
+    'Seals what is committed and not held, and returns the number of the new seal; null when there was nothing to seal, or another sealer is at it and wait is false. Call it by itself, with autocommit on.';
+
+-- sql/outbox/functions/judge_messages.sql
+-- What a rollback makes of each message: earlier cancellations first, then unsealed, then sealed. A compensation is taken back by
+-- publishing its original anew, and so is what the rollbacks among the sessions had cancelled: history is only added to.
+create function outbox.judge_messages(session_ids uuid[], step_ids uuid[])
+returns table (
+    id bigint, message_id uuid, topic text, key text, type text, data jsonb, headers jsonb, compensation jsonb,
+    compensates uuid, caused_by uuid, outcome text, compensation_id uuid
+)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $judge_messages$
+    with last as (
+        select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1
+    ), judged as (
+        select m.*, case
+            when c.id is not null then 'already_cancelled'
+            when not coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'cancelled'
+            when m.compensation is not null or m.compensates is not null then 'compensated'
+            else 'sent'
+        end as outcome
+        from outbox.message as m
+        left join last as l on true
+        left join outbox.cancellation as c on c.id = m.id
+        where m.session_id = any (session_ids) and (step_ids is null or m.step_id = any (step_ids))
+    )
+    select j.id, j.message_id, j.topic, j.key, j.type, j.data, j.headers, j.compensation, j.compensates, j.caused_by, j.outcome,
+           case when j.outcome = 'compensated' then (
+               select k.message_id from outbox.message as k
+               where k.compensates = j.message_id
+                 and not exists (select from outbox.cancellation as x where x.id = k.id)
+               order by k.id limit 1) end
+    from judged as j
+    union all
+    select m.id, m.message_id, m.topic, m.key, m.type, m.data, m.headers, m.compensation, m.compensates, m.caused_by,
+           'compensated', (
+               select k.message_id from outbox.message as k
+               where k.caused_by = m.message_id
+                 and not exists (select from outbox.cancellation as x where x.id = k.id)
+               order by k.id limit 1)
+    from outbox.cancellation as c
+    join outbox.message as m on m.id = c.id
+    where c.rollback_id = any (session_ids) and step_ids is null
+$judge_messages$;
+
+comment on function outbox.judge_messages(uuid[], uuid[]) is 'The outcome of taking back the messages of sessions. Private; outbox.take_back_plan shows it.';
+
+-- sql/outbox/functions/answer_message.sql
+-- Publishes what takes a sealed message back, or what brings a cancelled one or the original of a compensation to life again.
+create function outbox.answer_message(answered bigint, rollback_id uuid) returns uuid
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $answer_message$
+declare
+    given outbox.message;
+    original outbox.message;
+    cancelled constant boolean := exists (select from outbox.cancellation as c where c.id = answered);
+begin
+    select m.* into given from outbox.message as m where m.id = answered;
+    if given.compensates is null and not cancelled then
+        return outbox.add_message(
+            given.topic, given.key, given.compensation, given.headers, given.type || '.compensated', rollback_id, null,
+            compensates => given.message_id);
+    end if;
+    select m.* into original from outbox.message as m
+    where m.message_id = case when cancelled then given.message_id else given.compensates end;
+    return outbox.add_message(
+        original.topic, original.key, original.data, original.headers, original.type, rollback_id, null,
+        compensation => original.compensation, caused_by => original.message_id,
+        compensates => case when cancelled then original.compensates else given.message_id end);
+end
+$answer_message$;
+
+comment on function outbox.answer_message(bigint, uuid) is 'Publishes the answer to a message that a rollback takes back. Private.';
+
+-- sql/outbox/functions/take_back_plan.sql
+-- What outbox.take_back would do now. Only reads: while a relay runs, a message that could be cancelled now may be sealed later.
+create function outbox.take_back_plan(session_ids uuid[], step_ids uuid[])
+returns table (message_id uuid, topic text, key text, outcome text, compensation_id uuid, destinations text[])
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $take_back_plan$
+begin
+    return query
+    select j.message_id, j.topic, j.key, j.outcome, j.compensation_id, relay.destinations_of(j.topic)
+    from outbox.judge_messages(session_ids, step_ids) as j
+    order by j.id;
+end
+$take_back_plan$;
+
+comment on function outbox.take_back_plan(uuid[], uuid[]) is 'What outbox.take_back would do now; changes nothing.';
+
+-- sql/outbox/functions/take_back.sql
+-- Takes back the messages of sessions in the transaction of a rollback: unsealed ones are cancelled, sealed ones get their declared
+-- compensation or are residue. Locks the sessions itself, so that no sealer decides meanwhile, and judges in a later statement.
+create function outbox.take_back(session_ids uuid[], step_ids uuid[], rollback_id uuid)
+returns table (message_id uuid, topic text, key text, outcome text, compensation_id uuid, destinations text[])
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $take_back$
+declare
+    judged record;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception using
+            errcode = 'OX000',
+            message = 'outbox: messages are taken back under READ COMMITTED only',
+            hint = 'an older snapshot would not see the last seal';
+    end if;
+    perform from journal.session as s where s.session_id = any (session_ids) order by s.session_id for update;
+    for judged in select j.* from outbox.judge_messages(session_ids, step_ids) as j order by j.id loop
+        message_id := judged.message_id;
+        topic := judged.topic;
+        key := judged.key;
+        outcome := judged.outcome;
+        compensation_id := judged.compensation_id;
+        destinations := relay.destinations_of(judged.topic);
+        if outcome = 'cancelled' then
+            insert into outbox.cancellation (id, rollback_id) values (judged.id, take_back.rollback_id);
+        elsif outcome = 'compensated' and compensation_id is null then
+            compensation_id := outbox.answer_message(judged.id, take_back.rollback_id);
+        end if;
+        return next;
+    end loop;
+end
+$take_back$;
+
+comment on function outbox.take_back(uuid[], uuid[], uuid) is
+    'Takes back the messages of sessions (step_ids null: of all their steps) for a rollback, and says what became of each: cancelled, compensated, sent or already_cancelled.';
+
+-- sql/outbox/views/messages.sql
+-- Every message and what became of it.
+create view outbox.messages as
+select m.message_id, m.topic, m.key, m.type,
+       case
+           when c.id is not null then 'cancelled'
+           when coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'sealed'
+           when m.release_at > clock_timestamp() or m.id = any (l.pending) then 'held'
+           else 'pending'
+       end as status,
+       m.session_id, m.step_id, m.xid as transaction_id, m.created_at,
+       (select s.sealed_at from outbox.seal as s where s.no = outbox.seal_of(m.id, m.xid)) as sealed_at,
+       m.release_at, m.hold, c.rollback_id as cancelled_by, m.compensates, m.caused_by, m.data, m.headers, m.bytes
+from outbox.message as m
+left join outbox.cancellation as c on c.id = m.id
+left join lateral (select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1) as l on true;
+
+comment on view outbox.messages is 'Messages: published in the transaction that they tell about, then sealed, then delivered by a relay.';
+comment on column outbox.messages.message_id is 'Id of the message (UUIDv7); the CloudEvents id.';
+comment on column outbox.messages.topic is 'What the message is about; relays choose by it.';
+comment on column outbox.messages.key is 'Messages of one key keep their order; null: no order.';
+comment on column outbox.messages.type is 'CloudEvents type; the topic unless given.';
+comment on column outbox.messages.status is 'pending (committed, waits for the next seal), held (waits for its hold, or behind a held message of its key), cancelled (taken back by a rollback before it was sealed) or sealed (has its place in the order; delivered, or about to be).';
+comment on column outbox.messages.session_id is 'Agent session that published it; null outside sessions.';
+comment on column outbox.messages.step_id is 'Step that published it; null outside steps.';
+comment on column outbox.messages.transaction_id is 'Transaction that published it.';
+comment on column outbox.messages.created_at is 'When it was published.';
+comment on column outbox.messages.sealed_at is 'When it was sealed; null before.';
+comment on column outbox.messages.release_at is 'When its hold ends at the latest; null without a hold.';
+comment on column outbox.messages.hold is 'What it waits for: close (until its session closes) or a duration; null: nothing.';
+comment on column outbox.messages.cancelled_by is 'Rollback that took it back before it was sealed.';
+comment on column outbox.messages.compensates is 'Message that this one takes back.';
+comment on column outbox.messages.caused_by is 'Message that this one publishes anew, after a rollback was rolled back.';
+comment on column outbox.messages.data is 'What the message says.';
+comment on column outbox.messages.headers is 'Headers that travel with it.';
+comment on column outbox.messages.bytes is 'Size of data, headers, topic, type and key.';
+
+-- sql/outbox/views/backlog.sql
+-- What is committed and not sealed yet: reads that only, however long the history is.
+create view outbox.backlog as
+select w.topic, w.status, count(*) as messages, sum(w.bytes)::bigint as bytes, min(w.created_at) as oldest_at,
+       clock_timestamp() - min(w.created_at) as age
+from (
+    select u.topic, u.bytes, u.created_at,
+           case when u.release_at > clock_timestamp() or u.waited then 'held' else 'pending' end as status
+    from (select coalesce((select s.no from outbox.seal as s order by s.no desc limit 1), -1) as no) as l
+    left join outbox.seal as p on p.no = l.no
+    cross join lateral (
+        select v.id, v.topic, v.bytes, v.created_at, v.release_at, false as waited
+        from outbox.visible_between(coalesce(p.snap, '3:3:'), pg_current_snapshot()) as v
+        union all
+        select m.id, m.topic, m.bytes, m.created_at, m.release_at, true
+        from outbox.message as m where m.id = any (p.pending)
+    ) as u
+    where not exists (select from outbox.cancellation as c where c.id = u.id)
+) as w
+group by w.topic, w.status;
+
+comment on view outbox.backlog is 'Messages that are committed and not sealed, by topic.';
+comment on column outbox.backlog.topic is 'Topic of the messages.';
+comment on column outbox.backlog.status is 'pending (sealed by the next relay that polls) or held (waits for a hold, or behind one).';
+comment on column outbox.backlog.messages is 'How many.';
+comment on column outbox.backlog.bytes is 'Their size.';
+comment on column outbox.backlog.oldest_at is 'When the oldest was published.';
+comment on column outbox.backlog.age is 'How long the oldest has waited.';
+
 
 -- the relay: destinations and their positions
+-- sql/relay/tables/destination.sql
+-- Where relays deliver. The name is the identity: a new url under the same name keeps the cursor.
+create table relay.destination (
+    destination   text primary key check (destination <> '' and octet_length(destination) <= 255),
+    url           text not null,
+    guarantee     text not null check (guarantee in ('A', 'B', 'C', 'D')),
+    max_bytes     bigint not null,
+    started_from  text not null,
+    created_at    timestamptz not null default clock_timestamp(),
+    paused_at     timestamptz,
+    stopped_for   text,
+    last_error    text,
+    last_error_at timestamptz,
+    recovered_at  timestamptz
+);
+
+comment on table relay.destination is 'Destinations. Private; read relay.destinations.';
+comment on column relay.destination.url is 'Without credentials.';
+comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
+comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';
+
+-- sql/relay/tables/route.sql
+-- Which messages a destination takes, by seal: the version in force is a function of the seal, so positions never move. A filter
+-- that lived only on a command line would make two relays double or lose messages.
+create table relay.route (
+    destination text not null references relay.destination,
+    version     integer not null,
+    from_seal   bigint not null,
+    topics      text[] not null check (cardinality(topics) > 0),
+    lanes       integer not null check (lanes between 1 and 4096),
+    created_at  timestamptz not null default clock_timestamp(),
+    primary key (destination, version)
+);
+
+comment on table relay.route is 'Topics and lanes of each destination, from a seal on. Private; read relay.destinations.';
+
+-- sql/relay/tables/lane.sql
+-- Lease and checkpoint of each lane: one row, written at most once a second. The lease saves work, it fences nothing: only the
+-- destination can refuse a relay that woke up too late.
+create table relay.lane (
+    destination text not null references relay.destination,
+    lane        integer not null check (lane >= 0),
+    epoch       bigint not null default 0,
+    holder      uuid,
+    holder_name text,
+    lease_until timestamptz not null default '-infinity',
+    seal        bigint not null,
+    position    bigint not null default 0,
+    last_seal   bigint not null default 0,
+    last_id     bigint not null default 0,
+    message_id  uuid,
+    token       text,
+    appended_at timestamptz,
+    in_doubt    boolean not null default false,
+    primary key (destination, lane)
+) with (fillfactor = 50);
+
+comment on table relay.lane is 'Lease and checkpoint of each lane. Private; read relay.lag.';
+comment on column relay.lane.seal is 'All members of this seal and of those before it are stored, or are not for this lane.';
+comment on column relay.lane.position is 'Position of the last message that is stored.';
+comment on column relay.lane.last_seal is 'Seal of that message; greater than seal while a seal is delivered in parts.';
+comment on column relay.lane.last_id is 'Number of that message in outbox.message.';
+comment on column relay.lane.token is 'What the destination calls that position.';
+
+-- sql/relay/tables/mark.sql
+-- Where a lane was at a time: insert only. Finds the place when a destination lost its tail, and says when a message arrived.
+create table relay.mark (
+    destination text not null,
+    lane        integer not null,
+    seal        bigint not null,
+    position    bigint not null,
+    marked_at   timestamptz not null default clock_timestamp(),
+    primary key (destination, lane, seal),
+    foreign key (destination, lane) references relay.lane
+);
+
+comment on table relay.mark is 'Positions that a lane passed, with the time. Private.';
+
+-- sql/relay/tables/park.sql
+-- Messages that a destination refused for good, set aside with what else their key brings.
+create table relay.park (
+    destination     text not null,
+    lane            integer not null,
+    message_id      uuid not null,
+    position        bigint not null,
+    topic           text not null,
+    key             text,
+    attempts        integer not null default 1,
+    error           text not null,
+    first_failed_at timestamptz not null default clock_timestamp(),
+    last_failed_at  timestamptz not null default clock_timestamp(),
+    disposition     text not null default 'parked' check (disposition in ('parked', 'dead_letter')),
+    primary key (destination, message_id),
+    foreign key (destination, lane) references relay.lane
+);
+
+comment on table relay.park is 'Refused messages. Private; read relay.parked.';
+
+-- sql/relay/functions/matches.sql
+-- Topic patterns: * stands for any text, everything else for itself.
+create function relay.matches(topic text, patterns text[]) returns boolean
+language sql immutable parallel safe
+as $matches$
+    select patterns = '{*}' or exists (
+        select from unnest(patterns) as p(pattern)
+        where topic like replace(replace(replace(replace(p.pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
+$matches$;
+
+comment on function relay.matches(text, text[]) is 'Whether a topic is one of the patterns; * stands for any text.';
+
+-- sql/relay/functions/size_limit.sql
+-- The smallest limit of the destinations that take the topic; null when there is none.
+create function relay.size_limit(topic text) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $size_limit$
+    select min(d.max_bytes)
+    from relay.destination as d
+    join lateral (
+        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on relay.matches(size_limit.topic, r.topics)
+$size_limit$;
+
+comment on function relay.size_limit(text) is 'Largest size in bytes that all destinations of a topic take.';
+
+-- sql/relay/functions/destinations_of.sql
+-- The destinations that take a topic now.
+create function relay.destinations_of(topic text) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $destinations_of$
+    select coalesce(array_agg(d.destination order by d.destination), '{}')
+    from relay.destination as d
+    join lateral (
+        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on relay.matches(destinations_of.topic, r.topics)
+$destinations_of$;
+
+comment on function relay.destinations_of(text) is 'Names of the destinations that take a topic.';
+
+-- sql/relay/functions/lanes_of.sql
+-- How many lanes a destination has; null when it is not registered.
+create function relay.lanes_of(name text) returns integer
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $lanes_of$
+    select r.lanes from relay.route as r where r.destination = name order by r.version desc limit 1
+$lanes_of$;
+
+comment on function relay.lanes_of(text) is 'Number of lanes of a destination.';
+
+-- sql/relay/functions/first_seal_for.sql
+-- The seal from which a new destination takes messages: the first, the next, or the first after a time.
+create function relay.first_seal_for(started_from text) returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $first_seal_for$
+declare
+    next_seal constant bigint := coalesce((select max(s.no) + 1 from outbox.seal as s), 1);
+begin
+    return case started_from
+        when 'start' then 1
+        when 'now' then next_seal
+        else coalesce((
+            select min(s.no) from outbox.seal as s where s.sealed_at >= started_from::timestamptz and s.no > 0), next_seal)
+    end;
+end
+$first_seal_for$;
+
+comment on function relay.first_seal_for(text) is 'Number of the first seal for a destination that starts from start, now, or a time.';
+
+-- sql/relay/functions/check_registered.sql
+-- Refuses options that differ from those of the first run.
+create function relay.check_registered(name text, topics text[], lanes integer, started_from text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $check_registered$
+declare
+    recorded record;
+begin
+    select r.topics, r.lanes, d.started_from into recorded
+    from relay.destination as d join relay.route as r using (destination)
+    where d.destination = name order by r.version desc limit 1;
+    if coalesce(topics, recorded.topics) <> recorded.topics or coalesce(lanes, recorded.lanes) <> recorded.lanes
+       or coalesce(started_from, recorded.started_from) <> recorded.started_from then
+        raise exception using
+            errcode = '22023',
+            message = format('relay: %s was first run with topics %s, %s lanes, from %s', name,
+                             array_to_string(recorded.topics, ' '), recorded.lanes, recorded.started_from),
+            hint = 'leave the options out, or give the destination another --name';
+    end if;
+end
+$check_registered$;
+
+comment on function relay.check_registered(text, text[], integer, text) is 'Raises unless the options are null or as recorded.';
+
+-- sql/relay/functions/register.sql
+-- Makes a destination known, at its first run: topics, lanes and start are recorded under the lock of sealing and never taken from
+-- a command line again. Null means "as recorded", or the default.
+create function relay.register(
+    name text, url text, guarantee text, max_bytes bigint, topics text[] default null, lanes integer default null,
+    started_from text default null
+) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $register$
+declare
+    first_seal bigint;
+begin
+    perform from outbox.sealer for update;
+    if exists (select from relay.destination as d where d.destination = name) then
+        perform relay.check_registered(name, topics, lanes, started_from);
+        update relay.destination as d
+        set url = register.url, guarantee = register.guarantee, max_bytes = register.max_bytes
+        where d.destination = name
+          and (d.url, d.guarantee, d.max_bytes) is distinct from (register.url, register.guarantee, register.max_bytes);
+        return false;
+    end if;
+    insert into relay.destination (destination, url, guarantee, max_bytes, started_from)
+    values (name, register.url, register.guarantee, register.max_bytes, coalesce(register.started_from, 'start'));
+    first_seal := relay.first_seal_for(coalesce(register.started_from, 'start'));
+    insert into relay.route (destination, version, from_seal, topics, lanes)
+    values (name, 1, first_seal, coalesce(register.topics, '{*}'), coalesce(register.lanes, 1));
+    insert into relay.lane (destination, lane, seal)
+    select name, n, first_seal - 1 from generate_series(0, coalesce(register.lanes, 1) - 1) as n;
+    return true;
+end
+$register$;
+
+comment on function relay.register(text, text, text, bigint, text[], integer, text) is
+    'Registers a destination, or checks that topics, lanes and start are as recorded; true when it is new.';
+
+-- sql/relay/functions/pause.sql
+-- Pauses a destination, or all with null. Its relays finish the batch in flight and wait.
+create function relay.pause(name text) returns text[]
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $pause$
+declare
+    paused text[];
+begin
+    with changed as (
+        update relay.destination as d set paused_at = clock_timestamp()
+        where (name is null or d.destination = name) and d.paused_at is null
+        returning d.destination
+    )
+    select coalesce(array_agg(c.destination order by c.destination), '{}') into paused from changed as c;
+    return paused;
+end
+$pause$;
+
+comment on function relay.pause(text) is 'Pauses a destination (null: all) and returns the names of those that were not paused before.';
+
+-- sql/relay/functions/resume.sql
+-- Lets a paused destination, or all with null, go on.
+create function relay.resume(name text) returns text[]
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $resume$
+declare
+    resumed text[];
+begin
+    with changed as (
+        update relay.destination as d set paused_at = null
+        where (name is null or d.destination = name) and d.paused_at is not null
+        returning d.destination
+    )
+    select coalesce(array_agg(c.destination order by c.destination), '{}') into resumed from changed as c;
+    return resumed;
+end
+$resume$;
+
+comment on function relay.resume(text) is 'Ends the pause of a destination (null: of all) and returns the names of those that were paused.';
+
+-- sql/relay/functions/report_error.sql
+-- Remembers what went wrong, as data a DBA reads; stopped: relays will not go on by themselves.
+create function relay.report_error(name text, error text, stopped boolean) returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $report_error$
+    update relay.destination as d
+    set last_error = left(error, 2000), last_error_at = clock_timestamp(), stopped_for = case when stopped then left(error, 2000) end
+    where d.destination = name
+$report_error$;
+
+comment on function relay.report_error(text, text, boolean) is 'Records the last error of a destination.';
+
+-- sql/relay/functions/report_recovery.sql
+-- An append worked again after an error.
+create function relay.report_recovery(name text) returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $report_recovery$
+    update relay.destination as d
+    set recovered_at = clock_timestamp(), stopped_for = null
+    where d.destination = name and (d.stopped_for is not null or coalesce(d.recovered_at < d.last_error_at, d.last_error_at is not null))
+$report_recovery$;
+
+comment on function relay.report_recovery(text) is 'Records that a destination takes messages again.';
+
+-- sql/relay/functions/lane_state.sql
+-- A lane as it is stored now: what a relay compares with the destination's tail.
+create function relay.lane_state(name text, lane integer) returns setof relay.lane
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $lane_state$
+    select l.* from relay.lane as l where l.destination = name and l.lane = lane_state.lane
+$lane_state$;
+
+comment on function relay.lane_state(text, integer) is 'Lease and checkpoint of a lane.';
+
+-- sql/relay/functions/take_lane.sql
+-- Takes a lane whose lease ran out, or which this holder has already. No row: somebody else has it.
+create function relay.take_lane(name text, lane integer, holder uuid, holder_name text, lease interval)
+returns setof relay.lane
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $take_lane$
+    update relay.lane as l
+    set epoch = l.epoch + 1, holder = take_lane.holder, holder_name = take_lane.holder_name,
+        lease_until = clock_timestamp() + take_lane.lease
+    where l.destination = name and l.lane = take_lane.lane
+      and (l.holder is null or l.holder = take_lane.holder or l.lease_until < clock_timestamp())
+    returning l.*
+$take_lane$;
+
+comment on function relay.take_lane(text, integer, uuid, text, interval) is 'Takes the lease of a lane; the lane''s row, or none while another relay holds it.';
+
+-- sql/relay/functions/checkpoint.sql
+-- Checkpoint and renewal of the lease in one write, only for the holder of this epoch and only from the position it knows: no row
+-- means that the lane is lost and everything planned for it must be dropped.
+create function relay.checkpoint(
+    name text, lane integer, epoch bigint, lease interval, position_before bigint,
+    seal bigint, "position" bigint, last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
+) returns table (paused boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $checkpoint$
+begin
+    update relay.lane as l
+    set lease_until = clock_timestamp() + lease, seal = checkpoint.seal, position = checkpoint."position",
+        last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id,
+        token = checkpoint.token, in_doubt = checkpoint.in_doubt,
+        appended_at = case when checkpoint."position" > l.position then clock_timestamp() else l.appended_at end
+    where l.destination = name and l.lane = checkpoint.lane and l.epoch = checkpoint.epoch
+      and l.position = position_before;
+    if not found then
+        return;
+    end if;
+    if checkpoint."position" > position_before and checkpoint.seal >= checkpoint.last_seal then
+        insert into relay.mark (destination, lane, seal, position)
+        values (name, checkpoint.lane, checkpoint.seal, checkpoint."position")
+        on conflict do nothing;
+    end if;
+    return query select d.paused_at is not null from relay.destination as d where d.destination = name;
+end
+$checkpoint$;
+
+comment on function relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean) is
+    'Stores how far a lane got and renews its lease; no row when the lease was lost.';
+
+-- sql/relay/functions/leave_lane.sql
+-- Gives a lane back at a clean stop, so that the next relay need not wait for the lease to run out.
+create function relay.leave_lane(name text, lane integer, epoch bigint) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $leave_lane$
+begin
+    update relay.lane as l
+    set holder = null, holder_name = null, lease_until = '-infinity'
+    where l.destination = name and l.lane = leave_lane.lane and l.epoch = leave_lane.epoch;
+    return found;
+end
+$leave_lane$;
+
+comment on function relay.leave_lane(text, integer, bigint) is 'Gives up the lease of a lane; false when it was lost before.';
+
+-- sql/relay/functions/next_seals.sql
+-- How many of the next seals fit into one read. Not whole: the next seal alone is larger, and is read in parts.
+create function relay.next_seals(after_seal bigint, max_members bigint, max_bytes bigint)
+returns table (through bigint, members bigint, whole boolean)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $next_seals$
+    with ahead as (
+        select s.no, s.members, sum(s.members) over upto as all_members, sum(s.bytes) over upto as all_bytes
+        from (
+            select n.no, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
+        ) as s
+        window upto as (order by s.no)
+    ), fitting as (
+        select max(a.no) as no, max(a.all_members)::bigint as members from ahead as a
+        where a.all_members <= max_members and a.all_bytes <= max_bytes
+    )
+    select coalesce(f.no, after_seal + 1), coalesce(f.members, 0), f.no is not null
+    from fitting as f
+    where exists (select from ahead)
+$next_seals$;
+
+comment on function relay.next_seals(bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
+
+-- sql/relay/functions/read_seals.sql
+-- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
+create function relay.read_seals(name text, only_lanes integer[], first bigint, last bigint)
+returns table (
+    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
+    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $read_seals$
+begin
+    perform outbox.verify_seals(first, last);
+    return query
+    select m.seal, m.id, m.slot % r.lanes, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    from outbox.members(first, last) as m
+    join outbox.lineage as g on g.no = m.lineage
+    join lateral (
+        select v.topics, v.lanes from relay.route as v
+        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+    order by m.seal, m.id;
+end
+$read_seals$;
+
+comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination, by seal and id.';
+
+-- sql/relay/functions/read_part.sql
+-- A part of a large seal, by primary key between its lowest and highest message: paging by the difference of snapshots would read
+-- the whole seal for every page.
+create function relay.read_part(
+    name text, only_lanes integer[], part_of bigint, after_id bigint, max_members integer, max_bytes bigint, verify boolean
+)
+returns table (
+    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
+    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
+)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $read_part$
+begin
+    if verify then
+        perform outbox.verify_seals(part_of, part_of);
+    end if;
+    return query
+    with part as (
+        select m.id, s.lineage, m.slot % r.lanes as lane, m.bytes
+        from outbox.seal as s
+        join outbox.seal as p on p.no = s.no - 1
+        join lateral (
+            select v.topics, v.lanes from relay.route as v
+            where v.destination = name and v.from_seal <= s.no order by v.version desc limit 1
+        ) as r on true
+        join outbox.message as m on m.id > after_id and m.id between s.min_id and s.max_id
+        where s.no = part_of
+          and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap) and m.id <> all (s.pending)
+               or m.id = any (s.released))
+          and not exists (select from outbox.cancellation as c where c.id = m.id)
+          and relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+        order by m.id limit max_members
+    ), summed as (
+        select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
+        from part as p window upto as (order by p.id)
+    )
+    select part_of, m.id, s.lane, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    from summed as s
+    join outbox.message as m on m.id = s.id
+    join outbox.lineage as g on g.no = s.lineage
+    where s.place = 1 or s.bytes <= max_bytes
+    order by m.id;
+end
+$read_part$;
+
+comment on function relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean) is
+    'The next messages of one seal after a message number, at most so many and so large; none when the seal is read.';
+
+-- sql/relay/functions/lane_backlog.sql
+-- What is sealed for a lane and not stored. Counts seals where it can, messages only where topics or lanes part them.
+create function relay.lane_backlog(name text, lane integer) returns table (behind bigint, oldest_at timestamptz)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $lane_backlog$
+declare
+    route record;
+    here record;
+begin
+    select r.* into route from relay.route as r where r.destination = name order by r.version desc limit 1;
+    select l.* into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
+    if route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
+        behind := coalesce((select s.total from outbox.seal as s order by s.no desc limit 1), 0)
+                - coalesce((select s.total from outbox.seal as s where s.no = route.from_seal - 1), 0)
+                - here.position;
+        oldest_at := (select s.sealed_at from outbox.seal as s where s.no > here.seal and s.members > 0 order by s.no limit 1);
+        return next;
+        return;
+    end if;
+    return query
+    select count(*), min(s.sealed_at)
+    from outbox.members(here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
+    join outbox.seal as s on s.no = m.seal
+    join lateral (
+        select v.topics, v.lanes from relay.route as v
+        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = lane_backlog.lane
+    where (m.seal, m.id) > (here.last_seal, here.last_id);
+end
+$lane_backlog$;
+
+comment on function relay.lane_backlog(text, integer) is 'Messages sealed for a lane and not stored at its destination, and when the oldest was sealed.';
+
+-- sql/relay/functions/position_of.sql
+-- Position of a member in its lane: counted from the nearest mark, since it is stored nowhere.
+create function relay.position_of(name text, lane integer, seal bigint, id bigint) returns bigint
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $position_of$
+declare
+    from_seal bigint;
+    counted bigint;
+begin
+    select k.seal, k.position into from_seal, counted
+    from relay.mark as k
+    where k.destination = name and k.lane = position_of.lane and k.seal < position_of.seal
+    order by k.seal desc limit 1;
+    return coalesce(counted, 0) + (
+        select count(*)
+        from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
+        join lateral (
+            select v.topics, v.lanes from relay.route as v
+            where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+        ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = position_of.lane
+        where (m.seal, m.id) <= (position_of.seal, position_of.id));
+end
+$position_of$;
+
+comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination.';
+
+-- sql/relay/views/destinations.sql
+-- Each destination and how it does.
+create view relay.destinations as
+select d.destination, d.url, d.guarantee, r.topics, r.lanes,
+       case
+           when d.paused_at is not null then 'paused'
+           when d.stopped_for is not null or l.live = 0 then 'stopped'
+           when d.last_error_at > coalesce(d.recovered_at, '-infinity') then 'failing'
+           else 'running'
+       end as status,
+       case
+           when d.paused_at is not null then format('paused at %s; go on with: relay resume %s', d.paused_at, d.destination)
+           when d.stopped_for is not null then d.stopped_for
+           when l.live = 0 then format('no relay is running; start one with: relay run %s --name %s', d.url, d.destination)
+           when d.last_error_at > coalesce(d.recovered_at, '-infinity') then d.last_error
+       end as status_reason,
+       g.lineage_id as lineage, d.created_at, l.last_append_at, d.last_error_at, d.last_error
+from relay.destination as d
+join lateral (
+    select v.topics, v.lanes from relay.route as v where v.destination = d.destination order by v.version desc limit 1
+) as r on true
+join lateral (
+    select max(n.appended_at) as last_append_at, count(*) filter (where n.lease_until > clock_timestamp()) as live
+    from relay.lane as n where n.destination = d.destination
+) as l on true
+left join lateral (
+    select n.lineage_id from outbox.lineage as n order by n.no desc limit 1
+) as g on true;
+
+comment on view relay.destinations is 'Destinations of messages.';
+comment on column relay.destinations.destination is 'Name of the destination; its identity.';
+comment on column relay.destinations.url is 'Where it is, without credentials.';
+comment on column relay.destinations.guarantee is 'A (conditional append: exactly once), B (the destination drops repeats by number), C (within a time window), D (none: the receiver must drop repeats).';
+comment on column relay.destinations.topics is 'Patterns of the topics that it takes; * stands for any text.';
+comment on column relay.destinations.lanes is 'Number of lanes.';
+comment on column relay.destinations.status is 'running, paused (by an operator), stopped (no relay runs, or relays refuse to go on) or failing (relays retry).';
+comment on column relay.destinations.status_reason is 'Why it does not run, and what to do; null while it runs.';
+comment on column relay.destinations.lineage is 'Lineage of the messages that are sealed now.';
+comment on column relay.destinations.created_at is 'When it was first run.';
+comment on column relay.destinations.last_append_at is 'When something was stored there, to a second or so.';
+comment on column relay.destinations.last_error_at is 'When the last error happened.';
+comment on column relay.destinations.last_error is 'The last error.';
+
+-- sql/relay/views/lag.sql
+-- How far each lane of each destination got.
+create view relay.lag as
+select l.destination, l.lane, l.position, l.position + b.behind as sealed_position, b.behind, b.oldest_at,
+       case when b.behind > 0 then clock_timestamp() - b.oldest_at else interval '0' end as lag,
+       l.holder_name as leaseholder, nullif(l.lease_until, '-infinity') as lease_until, l.epoch, l.in_doubt,
+       (select count(*) from relay.park as p where p.destination = l.destination and p.lane = l.lane) as parked
+from relay.lane as l
+cross join lateral relay.lane_backlog(l.destination, l.lane) as b;
+
+comment on view relay.lag is 'How far each lane of each destination got; a running relay writes it about once a second.';
+comment on column relay.lag.destination is 'Name of the destination.';
+comment on column relay.lag.lane is 'Number of the lane, from 0.';
+comment on column relay.lag.position is 'Position of the last message stored there.';
+comment on column relay.lag.sealed_position is 'Position of the last message sealed for this lane.';
+comment on column relay.lag.behind is 'Messages sealed and not stored.';
+comment on column relay.lag.oldest_at is 'When the oldest of them was sealed.';
+comment on column relay.lag.lag is 'How long the oldest of them has waited.';
+comment on column relay.lag.leaseholder is 'Host and process of the relay that serves the lane; null: none.';
+comment on column relay.lag.lease_until is 'Until when it may be sure of that.';
+comment on column relay.lag.epoch is 'How often the lane changed hands.';
+comment on column relay.lag.in_doubt is 'Whether the outcome of the last append is unknown; the relay reads back before it goes on.';
+comment on column relay.lag.parked is 'Messages that the destination refused and that were set aside.';
+
+-- sql/relay/views/deliveries.sql
+-- Where each sealed message went.
+create view relay.deliveries as
+select m.message_id, r.destination, l.lane, relay.position_of(r.destination, l.lane, s.no, m.id) as position,
+       case
+           when p.message_id is not null then p.disposition
+           when (s.no, m.id) <= (l.last_seal, l.last_id) then 'delivered'
+           else 'waiting'
+       end as status,
+       s.sealed_at,
+       case when p.message_id is null and (s.no, m.id) <= (l.last_seal, l.last_id) then coalesce(
+           (select k.marked_at from relay.mark as k
+            where k.destination = l.destination and k.lane = l.lane and k.seal >= s.no order by k.seal limit 1),
+           l.appended_at) end as delivered_at
+from outbox.message as m
+cross join lateral (select outbox.seal_of(m.id, m.xid) as no) as q
+join outbox.seal as s on s.no = q.no
+join relay.route as r on r.from_seal <= s.no and relay.matches(m.topic, r.topics)
+     and not exists (
+         select from relay.route as v
+         where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
+join relay.lane as l on l.destination = r.destination and l.lane = m.slot % r.lanes
+left join relay.park as p on p.destination = r.destination and p.message_id = m.message_id;
+
+comment on view relay.deliveries is 'Sealed messages by destination. Filter by message_id: positions are counted, not stored.';
+comment on column relay.deliveries.message_id is 'Id of the message.';
+comment on column relay.deliveries.destination is 'Name of the destination.';
+comment on column relay.deliveries.lane is 'Lane of that destination.';
+comment on column relay.deliveries.position is 'Position in that lane, from 1, without gaps.';
+comment on column relay.deliveries.status is 'waiting, delivered (stored at the destination), parked (refused, set aside, can be retried) or dead_letter (refused and given up).';
+comment on column relay.deliveries.sealed_at is 'When the message was sealed.';
+comment on column relay.deliveries.delivered_at is 'When it was known to be stored, to a second or so.';
+
+-- sql/relay/views/parked.sql
+-- What a destination refused.
+create view relay.parked as
+select p.destination, p.lane, p.message_id, p.topic, p.key,
+       (select count(*) from relay.park as b
+        where b.destination = p.destination and b.lane = p.lane and b.key = p.key and b.position > p.position) as waiting,
+       p.attempts, p.error, p.first_failed_at, p.last_failed_at, p.disposition
+from relay.park as p;
+
+comment on view relay.parked is 'Messages that a destination refused for good.';
+comment on column relay.parked.destination is 'Name of the destination.';
+comment on column relay.parked.lane is 'Lane of that destination.';
+comment on column relay.parked.message_id is 'Id of the message.';
+comment on column relay.parked.topic is 'Its topic.';
+comment on column relay.parked.key is 'Its key; later messages of the key wait behind it.';
+comment on column relay.parked.waiting is 'How many wait behind it.';
+comment on column relay.parked.attempts is 'How often it was tried.';
+comment on column relay.parked.error is 'What the destination said last.';
+comment on column relay.parked.first_failed_at is 'When it was refused first.';
+comment on column relay.parked.last_failed_at is 'When it was refused last.';
+comment on column relay.parked.disposition is 'parked (can be retried) or dead_letter (given up).';
+
+
+-- the journal: rollback
+-- sql/journal/tables/rollback.sql
+-- One row per committed rollback, written in its own transaction. A rollback is a session too: rollback_id is its id.
+create table journal.rollback (
+    rollback_id  uuid primary key references journal.session,
+    session_ids  uuid[] not null,
+    step_ids     uuid[],
+    on_conflict  text not null,
+    reason       text not null,
+    db_user      text not null,
+    db_role      text,
+    started_at   timestamptz not null,
+    applied_at   timestamptz not null,
+    plan_digest  text not null,
+    report       jsonb not null,
+    reversed_by  uuid
+);
+
+create index rollback_sessions on journal.rollback using gin (session_ids);
+
+comment on table journal.rollback is 'Committed rollbacks. Private; read journal.rollbacks.';
+
+-- sql/journal/tables/residue_item.sql
+-- What rollbacks could not undo, one row each, to be ticked off.
+create table journal.residue_item (
+    residue_id       uuid primary key,
+    rollback_id      uuid not null references journal.rollback,
+    session_id       uuid,
+    kind             text not null check (kind in ('row', 'message', 'sequence', 'large_object', 'materialized_view', 'external')),
+    relation         regclass,
+    table_name       text,
+    key              jsonb,
+    column_name      text,
+    reason           text not null,
+    base             jsonb,
+    ours             jsonb,
+    theirs           jsonb,
+    their_session_id uuid,
+    their_user       text,
+    their_at         timestamptz,
+    message_id       uuid,
+    destination      text,
+    resolved_at      timestamptz,
+    resolved_by      text,
+    note             text
+);
+
+create index residue_item_rollback on journal.residue_item (rollback_id);
+
+comment on table journal.residue_item is 'What rollbacks left. Private; read journal.residue.';
+
+-- sql/journal/rollback/check_readable.sql
+-- Images are handed only to a caller who may read the table now, and whom no row security hides a row from.
+create function journal.check_readable(relation oid) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $check_readable$
+#variable_conflict use_variable
+declare
+    hidden text;
+begin
+    select string_agg(quote_ident(a.attname), ', ') into hidden
+      from pg_attribute a
+     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+       and not has_column_privilege(journal.caller(), relation, a.attnum, 'select');
+    if hidden is not null then
+        raise exception using
+            errcode = 'JR035', message = format('role %I may not read %s of %s', journal.caller(), hidden, relation::regclass),
+            hint = 'roll back as a role that may read and write the table', detail = '{"reasons": ["no_privilege"]}';
+    end if;
+    if exists (select from pg_class c join pg_roles r on r.rolname = journal.caller()
+                where c.oid = relation and c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
+                  and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'usage'))) then
+        raise exception using
+            errcode = 'JR035', message = format('row security may hide rows of %s from role %I', relation::regclass, journal.caller()),
+            hint = 'roll back as the table''s owner or a role with BYPASSRLS', detail = '{"reasons": ["hidden_by_rls"]}';
+    end if;
+end
+$check_readable$;
+
+comment on function journal.check_readable(oid) is 'Raises RollbackRefused unless the caller may read the whole table. Private.';
+
+-- sql/journal/rollback/undo_statements.sql
+-- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
+-- before it in its transaction.
+create function journal.undo_statements(session_ids uuid[], step_ids uuid[])
+returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
+               same_cluster boolean, rows bigint)
+language sql stable
+begin atomic
+    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows
+      from journal.binding b
+     cross join lateral (
+           select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id
+             from journal.binding x
+            where x.transaction_id = b.transaction_id and x.cluster = b.cluster and x.statement_id > b.statement_id) following
+      join journal.statement s
+        on s.transaction_id = b.transaction_id and s.cluster = b.cluster
+       and s.statement_id > b.statement_id and s.statement_id < following.statement_id
+      join journal.segment g on g.segment_id = s.segment_id
+     where b.session_id = any (undo_statements.session_ids)
+       and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids));
+end;
+
+comment on function journal.undo_statements(uuid[], uuid[]) is 'The captured statements of sessions, or of some of their steps. Private.';
+
+-- sql/journal/rollback/undo_relations.sql
+-- The tables that sessions changed, with the counts that a plan starts from.
+create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
+returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint,
+           pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id)
+      from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
+      join journal.segment g on g.segment_id = s.segment_id
+     group by s.relation
+     order by s.relation;
+end;
+
+comment on function journal.undo_relations(uuid[], uuid[]) is 'The tables that sessions changed. Private.';
+
+-- sql/journal/rollback/undo_columns.sql
+-- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since.
+create function journal.undo_columns(relation oid, segments integer[])
+returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
+               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_columns$
+#variable_conflict use_variable
+begin
+    return query
+    with image as (
+        select distinct on (c.attnum) c.attnum, c.name, c.type, c.stored, array_position(g.key, c.attnum) as key_position,
+               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed
+          from journal.segment g, unnest(g.attnums, g.names, g.types, g.image_types) as c (attnum, name, type, stored)
+         where g.segment_id = any (segments)
+         order by c.attnum, g.segment_id desc
+    )
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), ltrim(i.stored, '*'), i.stored like '*%', i.key_position,
+           format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
+           a.attgenerated <> '', a.attnotnull,
+           a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
+           case when i.attnum is null then 'added'
+                when a.attnum is null then 'column_dropped'
+                when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
+                     or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
+           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false)
+      from image i
+      full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
+      left join journal.covered_table o on o.relation = undo_columns.relation
+     order by 1;
+end
+$undo_columns$;
+
+comment on function journal.undo_columns(oid, integer[]) is 'The columns of a table as images hold them and as they are now. Private.';
+
+-- sql/journal/rollback/undo_segment_source.sql
+-- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
+-- before-image and the after-image of every image column.
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, what text) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
+               what,
+               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'null::int2[]'
+                    else pg_catalog.format('%L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.o' || c.attnum end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.n' || c.attnum end, ', ' order by c.attnum),
+               undo_segment_source.segment_id)
+      from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
+      left join (select a.attnum from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
+                  where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
+     where c.image_type is not null;
+end;
+
+comment on function journal.undo_segment_source(oid, integer[], integer, text) is 'SQL text that reads one segment for a rollback. Private.';
+
+-- sql/journal/rollback/undo_images.sql
+-- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
+-- undo_image_columns; a column that a shape does not have counts as elided.
+create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[]) returns setof record
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_images$
+#variable_conflict use_variable
+declare
+    segments integer[];
+    source   text;
+begin
+    perform journal.check_readable(relation);
+    select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
+    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id,
+               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth'), ' union all ')
+      into source
+      from unnest(segments) as segment_id;
+    return query execute 'with s as materialized (select * from journal.undo_statements($1, $2)) ' || source using session_ids, step_ids;
+end
+$undo_images$;
+
+comment on function journal.undo_images(oid, uuid[], uuid[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+
+-- sql/journal/rollback/undo_family.sql
+-- The rollbacks of the given sessions, the rollbacks of those, and so on.
+create function journal.undo_family(session_ids uuid[]) returns uuid[]
+language sql stable
+begin atomic
+    with recursive family as (
+        select r.rollback_id from journal.rollback r where r.session_ids && undo_family.session_ids
+        union
+        select r.rollback_id from journal.rollback r join family f on r.session_ids @> array[f.rollback_id]
+    )
+    select coalesce(pg_catalog.array_agg(f.rollback_id), '{}') from family f;
+end;
+
+comment on function journal.undo_family(uuid[]) is 'The rollbacks of sessions, and the rollbacks of those. Private.';
+
+-- sql/journal/rollback/undo_others.sql
+-- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
+-- family: what one took back the other put back, so they are nobody's later work.
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
+returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_others$
+#variable_conflict use_variable
+declare
+    segment record;
+begin
+    perform journal.check_readable(relation);
+    for segment in
+        select g.segment_id,
+               string_agg(format('i.o%s', k), ', ' order by n) as old_key, string_agg(format('i.n%s', k), ', ' order by n) as new_key,
+               (select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ')
+                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as changed
+          from journal.segment g, unnest(g.key) with ordinality as k (k, n)
+         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= (
+               select s.executed_at from journal.statement s where s.statement_id = since)
+         group by g.segment_id
+    loop
+        return query execute format($others$
+            with own as materialized (
+                select s.statement_id, true as named from journal.undo_statements($1, $2) s
+                union all
+                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+            ), image as (
+                select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
+                       %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
+                  from journal.segment_%6$s i
+                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))
+            )
+            select k.row_key, i.statement_id, o.statement_id is not null, s.xmin, i.no_old or i.no_new, i.changed
+              from image i
+              join journal.statement s using (statement_id)
+             cross join lateral (select i.old_key where not i.no_old union select i.new_key where not i.no_new) as k (row_key)
+              left join own o using (statement_id)
+             where o.named is not true$others$,
+            segment.old_key, segment.new_key, 'num_nonnulls(' || segment.old_key || ') = 0', 'num_nonnulls(' || segment.new_key || ') = 0',
+            segment.changed, segment.segment_id)
+        using session_ids, step_ids, since, keys;
+    end loop;
+end
+$undo_others$;
+
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[]) is 'What others journaled on rows since a statement. Private.';
+
+-- sql/journal/rollback/undo_their.sql
+-- Who wrote a statement, as a conflict shows it.
+create function journal.undo_their(statement_id bigint) returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select pg_catalog.jsonb_build_object(
+               'session_id', b.session_id, 'agent', s.agent, 'db_user', l.db_user, 'application_name', l.application_name, 'at', journal.utc(l.executed_at))
+      from journal.statement l
+      left join lateral (select b.session_id from journal.binding b
+                          where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
+                          order by b.statement_id desc limit 1) b on true
+      left join journal.session s on s.session_id = b.session_id
+     where l.statement_id = undo_their.statement_id;
+end;
+
+comment on function journal.undo_their(bigint) is 'Who wrote a statement: session, agent, user, application, time. Private.';
+
+-- sql/journal/rollback/undo_members.sql
+-- The sessions that a rollback takes back: those named, and the sessions they opened, and so on.
+create function journal.undo_members(session_ids uuid[], with_children boolean)
+returns table (session_id uuid, agent text, task text, why text, status_before text, reversed_before text, opened_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with recursive member as (
+        select s.session_id, 'named' as why from journal.session s where s.session_id = any (undo_members.session_ids)
+        union
+        select s.session_id, 'child' from member m join journal.session s on s.parent_session_id = m.session_id
+         where undo_members.with_children and s.session_id <> all (undo_members.session_ids)
+    )
+    select v.session_id, v.agent, v.task, m.why, v.status, v.reversed, v.opened_at
+      from member m join journal.sessions v using (session_id);
+end;
+
+comment on function journal.undo_members(uuid[], boolean) is 'The sessions that a rollback takes back, child sessions included. Private.';
+
+-- sql/journal/rollback/undo_live.sql
+-- The live value of a column in the form in which images hold it: the type under a domain, or the output text.
+create function journal.undo_live(alias text, column_name text, as_text boolean, live_type text, base_type text) returns text
+language sql immutable
+begin atomic
+    select case when as_text then journal.image_of(alias || '.' || column_name, '*text')
+                when live_type is null then 'null'
+                else pg_catalog.format('%s.%s::%s', alias, column_name, base_type) end;
+end;
+
+comment on function journal.undo_live(text, text, boolean, text, text) is 'SQL text of a live value in the form of an image. Private.';
+
+-- sql/journal/rollback/undo_value.sql
+-- The way back from an image to the column: images kept as text go through the type's input function. An array literal
+-- reaches it for any type and never a cast that somebody wrote; arrays themselves have no such casts.
+create function journal.undo_value(expression text, as_text boolean, live_type text) returns text
+language sql immutable
+begin atomic
+    select case when not as_text then expression
+                when live_type like '%[]' then pg_catalog.format('%s::%s', expression, live_type)
+                else pg_catalog.format('case when %1$s is not null then (pg_catalog.concat(''{"'', pg_catalog.replace(pg_catalog.replace(%1$s, ''\'', ''\\''), ''"'', ''\"''), ''"}'')::%2$s[])[1] end',
+                                       expression, live_type) end;
+end;
+
+comment on function journal.undo_value(text, boolean, text) is 'SQL text that turns an image back into a value of the column. Private.';
+
+-- sql/journal/rollback/undo_list.sql
+-- One text per column, joined: every generated statement of a rollback is put together from such lists. In the pattern
+-- %1$s is the attnum, %2$s the quoted name, %3$s the image type, %4$s the live type, %5$s and %6$s the live value of t and
+-- of x in the form of an image, %7$s the attnum again for a position in the key.
+create function journal.undo_list(relation oid, pattern text, separator text, which text default 'image') returns text
+language plpgsql stable
+as $undo_list$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce(pg_catalog.string_agg(
+                   pg_catalog.format(pattern, c.attnum, c.name, c.image_type, c.live_type,
+                                     journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type),
+                                     journal.undo_live('x', c.name, c.as_text, c.live_type, c.base_type)),
+                   separator order by case when which = 'key' then c.key_position else c.attnum end), '')
+          from pg_temp.journal_undo_column c
+          join pg_temp.journal_undo u using (relation)
+         where c.relation = undo_list.relation
+           and case which
+               when 'image' then c.image_type is not null                                                       -- has images
+               when 'live' then c.image_type is not null and c.problem is null                                  -- and still exists as it was
+               when 'key' then c.key_position is not null
+               when 'guard' then c.image_type is not null and c.problem is null
+                                 and not c.maintained and c.attnum <> all (u.maintained)                         -- and is nobody's to maintain
+               when 'present' then c.live_type is not null
+               end
+    );
+end
+$undo_list$;
+
+comment on function journal.undo_list(oid, text, text, text) is
+    'A pattern filled for each image, live, key, guard or present column of a table under rollback, joined. Private.';
+
+-- sql/journal/rollback/undo_key_match.sql
+-- The condition that finds a live row (alias t by default) by its key. Keys of catalog types keep their index; those kept as text are
+-- compared as text.
+create function journal.undo_key_match(relation oid, image text, alias text default 't') returns text
+language plpgsql stable
+as $undo_key_match$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.string_agg(
+                   pg_catalog.format('%1$s operator(pg_catalog.=) %2$s',
+                                     case when c.as_text then journal.undo_live(alias, c.name, true, c.live_type, c.base_type) else alias || '.' || c.name end,
+                                     pg_catalog.format(image, c.attnum)), ' and ' order by c.key_position)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_key_match.relation and c.key_position is not null
+    );
+end
+$undo_key_match$;
+
+comment on function journal.undo_key_match(oid, text, text) is 'SQL text that finds a live row by the key in an image. Private.';
+
+-- sql/journal/rollback/undo_key_attnums.sql
+-- The key columns of a table under rollback.
+create function journal.undo_key_attnums(relation oid) returns int2[]
+language plpgsql stable
+as $undo_key_attnums$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.array_agg(c.attnum order by c.key_position)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_key_attnums.relation and c.key_position is not null
+    );
+end
+$undo_key_attnums$;
+
+comment on function journal.undo_key_attnums(oid) is 'Attnums of the key of a table under rollback. Private.';
+
+-- sql/journal/rollback/undo_maintained.sql
+-- Columns that are left to the table's own triggers: found by probing or declared. Generated columns have no image.
+create function journal.undo_maintained(relation oid) returns int2[]
+language plpgsql stable
+as $undo_maintained$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce(pg_catalog.array_agg(c.attnum), '{}')
+          from pg_temp.journal_undo_column c
+          join pg_temp.journal_undo u using (relation)
+         where c.relation = undo_maintained.relation and (c.maintained or c.attnum = any (u.maintained))
+    );
+end
+$undo_maintained$;
+
+comment on function journal.undo_maintained(oid) is 'Maintained columns of a table under rollback. Private.';
+
+-- sql/journal/rollback/undo_trace.sql
+-- Where keys changed, a row is followed through its keys: an image continues the last one that left a row at its key.
+-- Events of a key in order of images; an odd mark says that the row had moved away from there.
+create function journal.undo_trace(relation oid) returns void
+language plpgsql volatile
+as $undo_trace$
+#variable_conflict use_variable
+begin
+    execute format($trace$
+        with recursive image as materialized (
+            select u.row_no, u.kind, pg_catalog.format('%%s', row(%2$s)) as before_key, pg_catalog.format('%%s', row(%3$s)) as after_key
+              from pg_temp.%1$I u
+        ), event as (
+            select row_no, 0 as phase, case kind when 'I' then after_key else before_key end as at, null::bigint as mark, true as asks from image
+            union all
+            select row_no, 1, before_key, 2 * row_no + 1, false from image where kind = 'U' and before_key <> after_key
+            union all
+            select row_no, 2, case kind when 'D' then before_key else after_key end, 2 * row_no, false from image
+        ), asked as (
+            select row_no, asks, max(mark) over (partition by at order by row_no, phase rows between unbounded preceding and 1 preceding) as mark
+              from event
+        ), link as materialized (
+            select row_no, case when mark %% 2 = 0 then mark / 2 end as previous from asked where asks
+        ), chain as (
+            select row_no, row_no as identity from link where previous is null
+            union all
+            select l.row_no, c.identity from link l join chain c on c.row_no = l.previous
+        )
+        update pg_temp.%1$I u
+           set identity = c.identity, images = c.images
+          from (select row_no, identity, count(*) over (partition by identity) as images from chain) c
+         where c.row_no = u.row_no$trace$,
+        'journal_undo_' || relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'));
+end
+$undo_trace$;
+
+comment on function journal.undo_trace(oid) is 'Follows rows through changed keys. Private.';
+
+-- sql/journal/rollback/undo_folded.sql
+-- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images.
+create function journal.undo_folded(relation oid) returns text
+language plpgsql stable
+as $undo_folded$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.string_agg(
+                   case when c.key_position is null then pg_catalog.format('f.b%1$s, f.a%1$s', c.attnum)
+                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end', c.attnum) end,
+                   ', ' order by c.attnum)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_folded.relation and c.image_type is not null
+    );
+end
+$undo_folded$;
+
+comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';
+
+-- sql/journal/rollback/undo_fold.sql
+-- Folds what a session touched more than once into one row: per column, what was before and what it left behind.
+-- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
+-- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
+-- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
+-- the beginning of the next, somebody else wrote in between: the chain is broken.
+create function journal.undo_fold(relation oid) returns void
+language plpgsql volatile
+as $undo_fold$
+#variable_conflict use_variable
+declare
+    work  text := 'journal_undo_' || relation;
+    twice boolean;
+begin
+    execute format('select exists (select from pg_temp.%I where images > 1)', work) into twice;
+    if not twice then
+        return;
+    end if;
+    execute format($fold$
+        with image as materialized (
+            select * from pg_temp.%1$I where images > 1
+        ), cell as (
+            select i.identity, i.transaction_id, i.row_no, i.first_statement as statement_id, c.attnum, c.side, c.there, c.value
+              from image i
+             cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
+                   as c (attnum, side, there, value)
+             where c.attnum <> all (i.elided)
+        ), net as (
+            select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
+              from cell
+             group by identity, attnum, transaction_id, there, value
+            having sum(side) <> 0
+        ), walk as (
+            select identity, attnum, transaction_id, min(at) as at, bool_or(abs(net) > 1) or count(*) > 2 as torn,
+                   bool_or(there) filter (where net > 0) as before_there, max(value) filter (where net > 0) as before,
+                   bool_or(there) filter (where net < 0) as after_there, max(value) filter (where net < 0) as after
+              from net
+             group by identity, attnum, transaction_id
+        ), chain as (
+            select *, row_number() over w as first, row_number() over (partition by identity, attnum order by at desc) as last,
+                   lag(after) over w as their_after, lag(after_there) over w as their_there
+              from walk
+            window w as (partition by identity, attnum order by at)
+        ), ends as (
+            select identity, attnum,
+                   bool_or(before_there) filter (where first = 1) as before_there, max(before) filter (where first = 1) as before,
+                   bool_or(after_there) filter (where last = 1) as after_there, max(after) filter (where last = 1) as after,
+                   bool_or(torn or first > 1 and (their_after, their_there) is distinct from (before, before_there)) as broken
+              from chain
+             group by identity, attnum
+        ), changed as (
+            select * from ends where (before, before_there) is distinct from (after, after_there) or broken
+        ), folded as (
+            select identity,
+                   bool_or(before_there) filter (where attnum = 0) as was_there, bool_or(after_there) filter (where attnum = 0) as is_there,
+                   array_agg(attnum) filter (where attnum > 0) as changed, array_agg(attnum) filter (where broken) as broken, %3$s
+              from changed
+             group by identity
+        ), whole as (
+            select identity, min(row_no) as row_no, count(*) as images, min(first_statement) as first_statement, max(last_statement) as last_statement,
+                   (array_agg(transaction_id order by last_statement desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+              from image
+             group by identity
+        ), last_write as (
+            select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
+        ), gone as (
+            delete from pg_temp.%1$I where images > 1
+        )
+        insert into pg_temp.%1$I (row_no, identity, images, kind, first_statement, last_statement, xmins, same_cluster, depth, transaction_id,
+                                  elided, changed, broken, status, traced, %5$s)
+        select w.row_no, w.identity, w.images,
+               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end,
+               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, '{}',
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end, coalesce(f.broken, '{}'), 'restore', false, %6$s
+          from whole w
+          join last_write l using (identity)
+          left join folded f using (identity)$fold$,
+        work,
+        journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
+                                    '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
+        journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
+        journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
+        journal.undo_list(relation, 'b%1$s, a%1$s', ', '),
+        journal.undo_folded(relation));
+end
+$undo_fold$;
+
+comment on function journal.undo_fold(oid) is 'Folds rows that a session touched more than once. Private.';
+
+-- sql/journal/rollback/undo_load.sql
+-- Fills the work table of one table: one row per image first (b before, a after), then rows that were touched more than
+-- once are folded into one. What a session touched once, nearly always nearly everything, is final with the first step.
+create function journal.undo_load(relation oid, session_ids uuid[], step_ids uuid[]) returns void
+language plpgsql volatile
+as $undo_load$
+#variable_conflict use_variable
+declare
+    work text := 'journal_undo_' || relation;
+    moved boolean;
+begin
+    execute format($load$
+        create temporary table %1$I on commit drop as
+        select i.row_no, min(i.row_no) over w as identity, count(*) over w as images,
+               case when %2$s then 'I' when %3$s then 'D' else 'U' end::text as kind,
+               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster,
+               i.depth, i.transaction_id, coalesce(i.elided, '{}') as elided,
+               case when %2$s or %3$s then '{}'::int2[] else array_remove(array[%4$s], null) end as changed, '{}'::int2[] as broken,
+               'restore'::text as status, null::text as reason, null::int2 as culprit, null::text as constraint_name,
+               null::bigint as their_statement, null::text as theirs, null::boolean as live, false as traced, %5$s
+          from (select row_number() over (order by statement_id) as row_no, *
+                  from journal.undo_images(%6$s, $1, $2) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
+                       same_cluster boolean, depth smallint, elided int2[], %7$s, %8$s)) i
+        window w as (partition by %9$s)$load$,
+        work,
+        journal.undo_list(relation, 'i.o%1$s is not distinct from null', ' and ', 'key'),
+        journal.undo_list(relation, 'i.n%1$s is not distinct from null', ' and ', 'key'),
+        journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s::int2 end', ', '),
+        journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
+        relation,
+        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
+        journal.undo_list(relation, 'coalesce(i.n%1$s, i.o%1$s)', ', ', 'key'))
+    using session_ids, step_ids;
+    execute format('select exists (select from pg_temp.%I u where u.kind = ''U'' and pg_catalog.record_image_ne(row(%s), row(%s)))', work,
+                   journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'))
+       into moved;
+    if moved then
+        perform journal.undo_trace(relation);
+    end if;
+    perform journal.undo_fold(relation);
+end
+$undo_load$;
+
+comment on function journal.undo_load(oid, uuid[], uuid[]) is 'Fills the work table of one table of a rollback. Private.';
+
+-- sql/journal/rollback/undo_drop.sql
+-- Drops a work table that an earlier rollback of the same transaction left.
+create function journal.undo_drop(name text) returns void
+language plpgsql volatile
+as $undo_drop$
+begin
+    if to_regclass('pg_temp.' || quote_ident(name)) is not null then
+        execute format('drop table pg_temp.%I', name);
+    end if;
+end
+$undo_drop$;
+
+comment on function journal.undo_drop(text) is 'Drops a work table of an earlier rollback. Private.';
+
+-- sql/journal/rollback/undo_begin.sql
+-- Lays out the work tables of one rollback: temporary, so that they belong to the caller and vanish with the transaction.
+-- journal_undo lists the tables, journal_undo_column their columns, journal_undo_<oid> (undo_load) their rows.
+create function journal.undo_begin(session_ids uuid[], step_ids uuid[]) returns void
+language plpgsql volatile
+as $undo_begin$
+declare
+    item record;
+begin
+    perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args');
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids;
+    create temporary table journal_undo on commit drop as
+    select r.relation, r.table_name, r.images, r.segments, r.first_statement,
+           journal.qualified_name(r.relation) as target,
+           '{}'::int2[] as maintained
+      from journal.undo_relations(session_ids, step_ids) r;
+    create temporary table journal_undo_column on commit drop as
+    select u.relation, c.* from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+    for item in select u.relation, u.target from pg_temp.journal_undo u order by u.relation loop
+        perform journal.undo_drop('journal_undo_' || item.relation);
+        if item.target is not null then
+            perform journal.undo_load(item.relation, session_ids, step_ids);
+        end if;
+    end loop;
+end
+$undo_begin$;
+
+comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out the work tables of a rollback. Private: call journal.rollback.';
+
+-- sql/journal/rollback/undo_search_path.sql
+-- A rollback reads under a pinned search_path, but what it writes runs the user's triggers, and they expect the caller's.
+-- The caller's path is kept in a transaction-local setting by rollback_report.
+create function journal.undo_search_path(of_caller boolean) returns void
+language sql volatile
+begin atomic
+    select pg_catalog.set_config('search_path', case when of_caller then pg_catalog.current_setting('journal.caller_path') else 'pg_catalog, pg_temp' end, true);
+end;
+
+comment on function journal.undo_search_path(boolean) is 'Switches between the caller''s search_path and the pinned one. Private.';
+
+-- sql/journal/rollback/undo_execute.sql
+-- Runs a statement that writes to the user's tables under the caller's search_path, for the user's triggers. The text is
+-- fully qualified, operators included.
+create function journal.undo_execute(statement text) returns void
+language plpgsql volatile
+as $undo_execute$
+begin
+    perform journal.undo_search_path(true);
+    execute statement;
+    perform journal.undo_search_path(false);
+end
+$undo_execute$;
+
+comment on function journal.undo_execute(text) is 'Runs a writing statement of a rollback under the caller''s search_path. Private.';
+
+-- sql/journal/rollback/undo_probe.sql
+-- Finds maintained columns: those that change even in an update that changes nothing (updated_at, a version number). One
+-- row of each table with BEFORE UPDATE row triggers is updated to itself in a subtransaction that is rolled back. What
+-- cannot be probed (no row, no right, a lock) counts as not maintained: at worst a conflict is reported.
+create function journal.undo_probe(relation oid) returns int2[]
+language plpgsql volatile
+as $undo_probe$
+#variable_conflict use_variable
+declare
+    maintained int2[];
+    target     text := (select u.target from pg_temp.journal_undo u where u.relation = undo_probe.relation);
+    columns    text;
+begin
+    if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 19 = 19 and t.tgenabled in ('O', 'A')) then
+        return '{}';
+    end if;
+    execute format('select string_agg(quote_ident(a.attname), '', '') from pg_catalog.pg_attribute a
+                     where a.attrelid = %1$s and a.attnum = any (array(select distinct c from pg_temp.journal_undo_%1$s u, unnest(u.changed) c))
+                       and a.attnum > 0 and not a.attisdropped and a.attidentity <> ''a'' and a.attgenerated = ''''', relation)
+       into columns;
+    if columns is null then
+        return '{}';
+    end if;
+    begin
+        perform pg_catalog.set_config('lock_timeout', '50ms', true);
+        perform journal.undo_search_path(true);
+        execute format('with x as materialized (select x.*, x.ctid from only %1$s x join pg_temp.journal_undo_%2$s u on %3$s
+                                                 where u.kind operator(pg_catalog.=) ''U'' limit 1),
+                             t as (update only %1$s t set (%4$s) = row(%5$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
+                        select pg_catalog.array_remove(array[%6$s]::int2[], null) from x, t',
+                       target, relation, journal.undo_key_match(relation, 'u.a%1$s', 'x'), columns,
+                       (select string_agg('x.' || c, ', ') from pg_catalog.regexp_split_to_table(columns, ', ') c),
+                       journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(%5$s), row(%6$s)) then %1$s end', ', ', 'live'))
+           into maintained;
+        raise exception using errcode = 'JR000';
+    exception
+        when sqlstate 'JR000' then
+            return coalesce(maintained, '{}');
+        when insufficient_privilege or lock_not_available or raise_exception or integrity_constraint_violation then
+            return '{}';
+    end;
+end
+$undo_probe$;
+
+comment on function journal.undo_probe(oid) is 'Columns of a table that its own triggers maintain. Leaves no trace. Private.';
+
+-- sql/journal/rollback/undo_patience.sql
+-- How long one lock attempt of a rollback may wait: half of deadlock_timeout, and not past the deadline.
+create function journal.undo_patience(deadline timestamptz) returns text
+language sql volatile
+begin atomic
+    select pg_catalog.format('%sms', greatest(1, least(
+               extract(epoch from pg_catalog.current_setting('deadlock_timeout')::interval) * 500,
+               extract(epoch from deadline - pg_catalog.clock_timestamp()) * 1000))::integer);
+end;
+
+comment on function journal.undo_patience(timestamptz) is 'Value of lock_timeout for one attempt of a rollback. Private.';
+
+-- sql/journal/rollback/undo_busy.sql
+-- Between two lock attempts: raises RollbackBusy when the time is up, with who is in the way.
+create function journal.undo_busy(deadline timestamptz, relations oid[]) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $undo_busy$
+declare
+    blockers jsonb;
+begin
+    if clock_timestamp() < deadline then
+        perform pg_sleep(0.01);
+        return;
+    end if;
+    select coalesce(jsonb_agg(distinct jsonb_build_object('pid', l.pid, 'db_user', a.usename, 'application_name', a.application_name,
+                                                          'transaction_started_at', a.xact_start, 'prepared', p.gid)), '[]')
+      into blockers
+      from pg_locks l
+      left join pg_stat_activity a on a.pid = l.pid
+      left join pg_prepared_xacts p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction
+     where l.locktype = 'relation' and l.relation = any (relations) and l.pid is distinct from pg_backend_pid()
+       and l.mode not in ('AccessShareLock');
+    raise exception using
+        errcode = 'JR037', message = 'others hold what the rollback needs; nothing changed',
+        hint = 'try again, or wait longer (--wait)', detail = jsonb_build_object('blockers', blockers);
+end
+$undo_busy$;
+
+comment on function journal.undo_busy(timestamptz, oid[]) is 'Raises RollbackBusy once the deadline is over. Private.';
+
+-- sql/journal/rollback/undo_lock.sql
+-- Locks the live rows of a rollback, table by table and key by key. Each attempt waits less than deadlock_timeout, so that
+-- the rollback yields and a live writer is never the victim; what it locked is given back before it tries again.
+create function journal.undo_lock(deadline timestamptz) returns void
+language plpgsql volatile
+as $undo_lock$
+declare
+    item record;
+begin
+    loop
+        begin
+            perform pg_catalog.set_config('lock_timeout', journal.undo_patience(deadline), true);
+            for item in select * from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''U'' and not u.changed && %L order by %s for no key update of t',
+                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
+                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
+                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''I'' or u.kind = ''U'' and u.changed && %L order by %s for update of t',
+                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
+                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
+            end loop;
+            return;
+        exception when lock_not_available or deadlock_detected then
+            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
+        end;
+    end loop;
+end
+$undo_lock$;
+
+comment on function journal.undo_lock(timestamptz) is 'Locks the live rows of a rollback, or raises RollbackBusy at the deadline. Private.';
+
+-- sql/journal/rollback/undo_check_columns.sql
+-- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
+-- and a row cannot be inserted again where a new column needs a value that no image holds.
+create function journal.undo_check_columns(relation oid) returns void
+language plpgsql volatile
+as $undo_check_columns$
+#variable_conflict use_variable
+declare
+    work text := 'journal_undo_' || relation;
+    item record;
+begin
+    for item in
+        select c.attnum, c.problem, c.not_null and not c.has_default and not c.generated as needed
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_check_columns.relation and c.problem is not null
+    loop
+        if item.problem = 'added' then
+            if item.needed then
+                execute format('update pg_temp.%I set status = ''refuse'', reason = ''constraint_added'', culprit = %s where status = ''reinsert''', work, item.attnum);
+            end if;
+            continue;
+        end if;
+        execute format('update pg_temp.%1$I set status = %2$L, reason = %3$L, culprit = %4$s
+                         where status in (''restore'', ''reinsert'') and (%4$s = any (changed) or kind = ''D'' and b%4$s is not null)',
+                       work, case item.problem when 'column_dropped' then 'refuse' else 'conflict' end, item.problem, item.attnum);
+    end loop;
+end
+$undo_check_columns$;
+
+comment on function journal.undo_check_columns(oid) is 'Turns rows away whose columns are no longer what they were. Private.';
+
+-- sql/journal/rollback/undo_trace_others.sql
+-- Rows that match by value, but were written again after the session: the journal says what others did. They may have
+-- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
+-- ledger row accounts for. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+create function journal.undo_trace_others(relation oid) returns void
+language plpgsql volatile
+as $undo_trace_others$
+#variable_conflict use_variable
+declare
+    work     text := 'journal_undo_' || relation;
+    row_key  text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))';
+    keys     text[];
+    since    bigint;
+begin
+    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u
+                     where live and not traced and status in (''restore'', ''remove'', ''conflict'')', row_key, work)
+       into keys, since;
+    if keys is null then
+        return;
+    end if;
+    execute format($trace$
+        with other as materialized (
+            select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
+        ), seen as (
+            select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
+                   coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
+                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+              from pg_temp.%2$I u
+              join only %3$s t on %4$s
+              left join lateral (
+                   select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
+                     from other o
+                    cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+                    where o.row_key = %5$s and o.statement_id > u.first_statement) o on true
+             where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
+             group by u.row_no
+        )
+        update pg_temp.%2$I u
+           set their_statement = coalesce(s.meddler, s.latest), traced = true,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster then 'conflict' else u.status end,
+               reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
+                             when s.meddler is not null then 'changed_and_back'
+                             when not s.accounted and $4 and u.same_cluster then 'unjournaled_writer' end,
+               culprit = coalesce(u.culprit, s.meddled, u.changed[1])
+          from seen s
+         where s.row_no = u.row_no$trace$,
+        relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
+        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
+    using since, keys,
+          (select coalesce(array_agg(c.attnum), '{}') from pg_temp.journal_undo_column c join pg_temp.journal_undo u using (relation)
+            where c.relation = undo_trace_others.relation and (c.maintained or c.attnum = any (u.maintained))),
+          (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
+end
+$undo_trace_others$;
+
+comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';
+
+-- sql/journal/rollback/undo_classify.sql
+-- Gives every row of one table its status, from the images and the live row, in one pass. Rows that somebody wrote after
+-- the session (their xmin is not that of the session's last statement) are left for undo_trace_others.
+create function journal.undo_classify(relation oid) returns void
+language plpgsql volatile
+as $undo_classify$
+#variable_conflict use_variable
+declare
+    target text := (select u.target from pg_temp.journal_undo u where u.relation = undo_classify.relation);
+begin
+    execute format($classify$
+        update pg_temp.%1$I u
+           set live = x.live, traced = x.live and x.untouched, culprit = x.differing[1],
+               status = case
+                   when u.kind = 'N' then 'noop'
+                   when u.broken <> '{}' then 'conflict'
+                   when u.kind = 'U' and not x.live then 'conflict'
+                   when u.kind = 'U' and x.differing = '{}' then 'restore'
+                   when u.kind = 'U' then case when x.undone then 'noop' else 'conflict' end
+                   when u.kind = 'I' and not x.live then 'noop'
+                   when u.kind = 'I' then case when x.differing = '{}' then 'remove' else 'conflict' end
+                   when not x.live then 'reinsert'
+                   when x.differing = '{}' then 'noop'
+                   else 'conflict' end,
+               reason = case
+                   when u.kind = 'N' then null
+                   when u.broken <> '{}' then 'changed_since'
+                   when u.kind = 'U' and not x.live then 'deleted_since'
+                   when u.kind = 'D' and x.live and x.differing <> '{}' then 'key_reused'
+                   when u.kind <> 'D' and x.live and x.differing <> '{}' and not (u.kind = 'U' and x.undone) then 'changed_since' end
+          from (select u.row_no, t.ctid is not null as live, t.xmin = any (u.xmins) and u.same_cluster as untouched,
+                       case when t.ctid is null then '{}' else array_remove(array[%2$s]::int2[], null) end as differing,
+                       %3$s as undone
+                  from pg_temp.%1$I u
+                  left join only %4$s t on %5$s) x
+         where x.row_no = u.row_no$classify$,
+        'journal_undo_' || relation,
+        journal.undo_list(relation, 'case when (u.kind <> ''U'' or %1$s = any (u.changed)) and '
+            'pg_catalog.record_image_ne(row(%5$s), row(case when u.kind = ''D'' then u.b%1$s else u.a%1$s end)) then %1$s end', ', ', 'guard'),
+        coalesce(nullif(journal.undo_list(relation, '(%1$s <> all (u.changed) or pg_catalog.record_image_eq(row(%5$s), row(u.b%1$s)))', ' and ', 'guard'), ''), 'true'),
+        target, journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
+    perform journal.undo_check_columns(relation);
+    perform journal.undo_trace_others(relation);
+end
+$undo_classify$;
+
+comment on function journal.undo_classify(oid) is 'Gives every row of one table of a rollback its status. Private.';
+
+-- sql/journal/rollback/undo_check_privileges.sql
+-- A rollback writes as its caller and escalates nothing: what the caller may not write is refused before anything is
+-- touched, per status and column.
+create function journal.undo_check_privileges(relation oid) returns void
+language plpgsql volatile
+as $undo_check_privileges$
+#variable_conflict use_variable
+begin
+    execute format($check$
+        update pg_temp.journal_undo_%1$s u set status = 'refuse', reason = 'no_privilege',
+               culprit = case when u.status = 'restore' then (select c from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update') limit 1) end
+         where case u.status
+               when 'remove' then not has_table_privilege(%1$s, 'delete')
+               when 'reinsert' then exists (select from pg_temp.journal_undo_column c where c.relation = %1$s and c.image_type is not null and c.problem is null
+                                              and not has_column_privilege(%1$s, c.attnum, 'insert'))
+               when 'restore' then exists (select from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update'))
+               else false end$check$,
+        relation, journal.undo_maintained(relation));
+end
+$undo_check_privileges$;
+
+comment on function journal.undo_check_privileges(oid) is 'Turns rows away that the caller may not write. Private.';
+
+-- sql/journal/rollback/operator_name.sql
+-- An operator, qualified, as it stands between two operands.
+create function journal.operator_name(operator oid) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format('operator(%I.%s)', n.nspname, o.oprname)
+      from pg_catalog.pg_operator o join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
+     where o.oid = operator_name.operator;
+end;
+
+comment on function journal.operator_name(oid) is 'operator(schema.name) for use in generated SQL.';
+
+-- sql/journal/rollback/key_text.sql
+-- SQL text that prints the primary key of a live row, for people: (order_id=42, line=7). A table without one says ctid.
+create function journal.key_text(relation oid, alias text) returns text
+language sql stable
+begin atomic
+    select coalesce('pg_catalog.concat(''('', ' || pg_catalog.string_agg(
+                        pg_catalog.format('%L, %s.%I', case when k.n = 1 then '' else ', ' end || a.attname || '=', key_text.alias, a.attname), ', ' order by k.n)
+                    || ', '')'')', pg_catalog.format('%s.ctid::text', key_text.alias))
+      from pg_catalog.pg_index i
+     cross join lateral pg_catalog.unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+     where i.indrelid = key_text.relation and i.indisprimary;
+end;
+
+comment on function journal.key_text(oid, text) is 'SQL text that prints the primary key of a row. Private.';
+
+-- sql/journal/rollback/unique_columns.sql
+-- Unique and exclusion constraints over plain columns, with the operator that says "the same" for each column.
+create function journal.unique_columns(relation oid)
+returns table (name name, exclusion boolean, attnums int2[], operators oid[])
+language sql stable
+begin atomic
+    select c.relname, i.indisexclusion, pg_catalog.array_agg(k.attnum order by k.n),
+           case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.contype = 'x')
+                else pg_catalog.array_agg(a.amopopr order by k.n) end
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_class c on c.oid = i.indexrelid
+     cross join lateral rows from (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::oid[])) with ordinality as k (attnum, opclass, n)
+      left join pg_catalog.pg_opclass o on o.oid = k.opclass
+      left join pg_catalog.pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
+                                    and a.amopstrategy = 3 and not i.indisexclusion
+     where i.indrelid = unique_columns.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
+       and i.indexprs is null and i.indpred is null and k.n <= i.indnkeyatts
+     group by c.relname, i.indexrelid, i.indisexclusion;
+end;
+
+comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
+
+-- sql/journal/rollback/undo_leaving.sql
+-- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
+-- or changes one of them. False for tables that are not under rollback.
+create function journal.undo_leaving(relation oid, attnums int2[]) returns text
+language plpgsql stable
+as $undo_leaving$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce((
+            select pg_catalog.format('exists (select from pg_temp.journal_undo_%s y where (y.status = ''remove'' or y.status = ''restore'' and y.changed && %L) and %s)',
+                                     u.relation, attnums, journal.undo_key_match(u.relation, 'y.a%1$s', 'x'))
+              from pg_temp.journal_undo u where u.relation = undo_leaving.relation and u.target is not null), 'false')
+    );
+end
+$undo_leaving$;
+
+comment on function journal.undo_leaving(oid, int2[]) is 'SQL text: the rollback takes the given values away from the live row x. Private.';
+
+-- sql/journal/rollback/undo_check_referenced.sql
+-- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
+-- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost.
+create function journal.undo_check_referenced(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_referenced$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in
+        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child, c.relkind,
+               (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
+                  from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
+                  join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
+                  join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
+          from pg_catalog.pg_constraint f join pg_catalog.pg_class c on c.oid = f.conrelid
+         where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.theirs
+              from (select u.row_no, min(%3$L || ' ' || %4$s) as theirs
+                      from pg_temp.journal_undo_%1$s u
+                      join only %5$s t on %6$s
+                      join %7$s x on %8$s
+                     where (u.status = 'remove' or u.status = 'restore' and u.changed && %9$L and %10$L <> 'c') and not %11$s
+                     group by u.row_no) r
+             where r.row_no = u.row_no$check$,
+            relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
+            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+            case when item.relkind = 'p' then item.child else 'only ' || item.child end, item.matches, item.confkey, item.confupdtype,
+            journal.undo_leaving(item.conrelid, item.conkey));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_referenced$;
+
+comment on function journal.undo_check_referenced(oid) is 'Turns away rows that others refer to; returns how many. Private.';
+
+-- sql/journal/rollback/undo_check_referencing.sql
+-- Foreign keys of the rows a rollback would insert again or point back: what they refer to must be there, or come back
+-- in the same rollback.
+create function journal.undo_check_referencing(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_referencing$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in
+        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind,
+               u.relation is not null as under_rollback, k.*
+          from pg_catalog.pg_constraint f
+          join pg_catalog.pg_class c on c.oid = f.confrelid
+          left join pg_temp.journal_undo u on u.relation = f.confrelid and u.target is not null
+         cross join lateral (
+               select string_agg(pg_catalog.format('x.%I %s %s', p.attname, journal.operator_name(k.operator),
+                                                   journal.undo_value('u.b' || k.child, d.as_text, d.live_type)), ' and ') as live_match,
+                      string_agg(pg_catalog.format('y.b%s operator(pg_catalog.=) u.b%s', k.parent, k.child), ' and ') as image_match,
+                      string_agg(pg_catalog.format('u.b%s is not null', k.child), ' and ') as complete
+                 from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
+                 join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
+                 join pg_temp.journal_undo_column d on d.relation = f.conrelid and d.attnum = k.child and d.image_type is not null) k
+         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and k.live_match is not null
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
+             where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %4$L) and %5$s
+               and not exists (select from %6$s x where %7$s and not %8$s)
+               %9$s$check$,
+            relation, item.conname, item.parent || ' has no such row', item.conkey, item.complete,
+            case when item.relkind = 'p' then item.parent else 'only ' || item.parent end, item.live_match,
+            journal.undo_leaving(item.confrelid, item.confkey),
+            case when item.under_rollback then
+                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.changed && %L) and %s)',
+                       item.confrelid, item.confkey, item.image_match) else '' end);
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_referencing$;
+
+comment on function journal.undo_check_referencing(oid) is 'Turns away rows whose referenced rows are gone; returns how many. Private.';
+
+-- sql/journal/rollback/undo_check_unique.sql
+-- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
+-- the value up in the same rollback do not count. Partial and expression indexes are found when the rollback runs.
+create function journal.undo_check_unique(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_unique$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in
+        select i.attnums, i.name, i.exclusion, m.*
+          from journal.unique_columns(relation) i
+         cross join lateral (
+               select string_agg(pg_catalog.format('x.%s %s case when u.kind = ''U'' and %s <> all (u.changed) then t.%1$s else %4$s end', c.name,
+                                                   journal.operator_name(k.operator), k.attnum, journal.undo_value('u.b' || k.attnum, c.as_text, c.live_type)), ' and ') as taken,
+                      bool_and(c.problem is null and c.image_type is not null) as known
+                 from unnest(i.attnums, i.operators) as k (attnum, operator)
+                 join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
+         where m.known
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.theirs
+              from (select u.row_no, min(%4$s) as theirs
+                      from pg_temp.journal_undo_%1$s u
+                      left join only %5$s t on %6$s
+                      join only %5$s x on %7$s and x.ctid is distinct from t.ctid
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %8$L) and not %9$s
+                     group by u.row_no) r
+             where r.row_no = u.row_no$check$,
+            relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
+            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
+            journal.undo_leaving(relation, item.attnums));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_unique$;
+
+comment on function journal.undo_check_unique(oid) is 'Turns away rows whose unique values are taken; returns how many. Private.';
+
+-- sql/journal/rollback/undo_check_constraints.sql
+-- CHECK and NOT NULL constraints on the rows as they would be: one that was added since, or one that somebody's later work
+-- on other columns makes fail, turns the row away.
+create function journal.undo_check_constraints(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_constraints$
+#variable_conflict use_variable
+declare
+    item    record;
+    more    bigint;
+    total   bigint;
+    touched int2[];
+    rows_as_they_would_be text;
+begin
+    execute format($check$
+        update pg_temp.journal_undo_%1$s u
+           set status = 'conflict', reason = 'constraint_added', culprit = coalesce(%2$s)
+         where u.status in ('restore', 'reinsert') and coalesce(%2$s) is not null$check$,
+        relation, (select coalesce(string_agg(format('case when u.b%1$s is null and (u.kind = ''D'' or %1$s = any (u.changed)) then %1$s::int2 end', c.attnum), ', '), 'null::int2')
+                     from pg_temp.journal_undo_column c
+                    where c.relation = undo_check_constraints.relation and c.not_null and c.image_type is not null and c.problem is null));
+    get diagnostics total = row_count;
+    execute format('select array_agg(distinct c) from pg_temp.journal_undo_%s u, unnest(case when u.status = ''restore'' then u.changed when u.status = ''reinsert'' then %L end) c',
+                   relation, (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation))
+       into touched;
+    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join only %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.changed && ',
+                  string_agg(case when c.image_type is not null and c.problem is null
+                                  then format('case when u.kind = ''U'' and %s <> all (u.changed) then t.%s else %s end as %2$s', c.attnum, c.name,
+                                              journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type))
+                                  else format('t.%s as %1$s', c.name) end, ', ' order by c.attnum),
+                  relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'))
+      into rows_as_they_would_be
+      from pg_temp.journal_undo_column c
+     where c.relation = undo_check_constraints.relation and c.live_type is not null;
+    for item in
+        select x.conname, x.conkey, pg_catalog.pg_get_expr(x.conbin, x.conrelid) as holds
+          from pg_catalog.pg_constraint x
+         where x.conrelid = relation and x.contype = 'c' and x.conkey && touched and not exists (
+               select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
+                       and (c.generated or c.problem = 'added'))
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
+             where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
+            relation, item.conname, item.conkey[1], rows_as_they_would_be, item.conkey, item.holds);
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_constraints$;
+
+comment on function journal.undo_check_constraints(oid) is 'Turns away rows that a constraint would not accept; returns how many. Private.';
+
+-- sql/journal/rollback/undo_depend.sql
+-- Turns rows away that cannot be undone because of other rows, until nothing changes any more: a row that is left alone
+-- may be what another one needs.
+create function journal.undo_depend() returns void
+language plpgsql volatile
+as $undo_depend$
+declare
+    found_more bigint;
+    item       record;
+begin
+    loop
+        found_more := 0;
+        for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            found_more := found_more + journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
+                        + journal.undo_check_unique(item.relation);
+        end loop;
+        exit when found_more = 0;
+    end loop;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
+        found_more := found_more + journal.undo_check_constraints(item.relation);
+    end loop;
+    if found_more > 0 then
+        perform journal.undo_depend();
+    end if;
+end
+$undo_depend$;
+
+comment on function journal.undo_depend() is 'Turns rows of a rollback away that other rows stand in the way of. Private.';
+
+-- sql/journal/rollback/undo_values.sql
+-- The values with which a row is inserted again.
+create function journal.undo_values(relation oid) returns text
+language plpgsql stable
+as $undo_values$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.string_agg(journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type), ', ' order by c.attnum)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_values.relation and c.image_type is not null and c.problem is null
+    );
+end
+$undo_values$;
+
+comment on function journal.undo_values(oid) is 'SQL text of the values with which a row is inserted again. Private.';
+
+-- sql/journal/rollback/undo_update.sql
+-- The UPDATE that restores the given columns, of the rows that changed these and no others, where they are not as they
+-- were already (a cascade or a trigger may have been first).
+create function journal.undo_update(relation oid, columns int2[], mine text) returns text
+language plpgsql stable
+as $undo_update$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.format(
+                   'update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
+                   ' and array(select c from pg_catalog.unnest(u.changed) c where c operator(pg_catalog.<>) all (%6$L::int2[]) order by c) operator(pg_catalog.=) %7$L::int2[]'
+                   ' and pg_catalog.record_image_ne(row(%8$s), row(%9$s)) returning 1',
+                   journal.qualified_name(undo_update.relation),
+                   pg_catalog.string_agg(pg_catalog.format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
+                   undo_update.relation, mine, journal.undo_key_match(undo_update.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
+                   journal.undo_maintained(undo_update.relation), columns,
+                   pg_catalog.string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
+                   pg_catalog.string_agg('u.b' || c.attnum, ', ' order by c.attnum))
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_update.relation and c.attnum = any (columns)
+    );
+end
+$undo_update$;
+
+comment on function journal.undo_update(oid, int2[], text) is 'SQL text that restores the given columns. Private.';
+
+-- sql/journal/rollback/undo_statement_of.sql
+-- The statements that one table needs in one phase of a rollback, as text with $barrier$ where the count of what must run
+-- before stands. Updates come one for each distinct set of columns: a column that a row did not change is not named, for
+-- the sake of column privileges and of triggers on columns. Maintained columns are left to their triggers.
+create function journal.undo_statement_of(relation oid, phase text, by_triggers boolean) returns setof text
+language plpgsql volatile
+as $undo_statement_of$
+#variable_conflict use_variable
+declare
+    target text := journal.qualified_name(relation);
+    work   text := 'pg_temp.journal_undo_' || relation;
+    mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
+    exists_any boolean;
+    columns int2[];
+begin
+    execute format('select exists (select from %s u where %s)', work, mine) into exists_any;
+    if not exists_any then
+        return;
+    end if;
+    if phase = 'remove' then
+        return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+    elsif phase = 'reinsert' then
+        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and $barrier$ operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
+                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_values(relation), work, mine,
+                           case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
+    else
+        for columns in execute format('select distinct array(select c from unnest(u.changed) c where c <> all (%L) order by c) from %s u where %s',
+                                      journal.undo_maintained(relation), work, mine)
+        loop
+            continue when columns = '{}';
+            return next journal.undo_update(relation, columns, mine);
+        end loop;
+    end if;
+end
+$undo_statement_of$;
+
+comment on function journal.undo_statement_of(oid, text, boolean) is 'The statements of one table in one phase of a rollback. Private.';
+
+-- sql/journal/rollback/undo_apply_keys.sql
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
+-- that wait for each other in a circle are left to the database, which refuses unless the key is deferrable.
+create function journal.undo_apply_keys(relation oid) returns void
+language plpgsql volatile
+as $undo_apply_keys$
+#variable_conflict use_variable
+declare
+    target  text := journal.qualified_name(relation);
+    attnums int2[] := journal.undo_key_attnums(relation);
+    here    text := journal.undo_key_match(relation, 'u.a%1$s');
+    there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
+    move    text;
+    pending bigint;
+    waiting bigint := -1;
+begin
+    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.changed operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+                   target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
+                              from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
+                   relation, attnums, here);
+    loop
+        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.changed && %L', relation, target, here, attnums)
+           into pending;
+        exit when pending = 0;
+        if pending = waiting then
+            perform journal.undo_execute(move);
+            exit;
+        end if;
+        perform journal.undo_execute(move || format(' and not exists (select from only %s x where %s)', target, there));
+        waiting := pending;
+    end loop;
+end
+$undo_apply_keys$;
+
+comment on function journal.undo_apply_keys(oid) is 'Puts the changed keys of one table back. Private.';
+
+-- sql/journal/rollback/undo_apply_rows.sql
+-- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
+-- the next part reads: unreferenced parts would run in no order one may rely on.
+create function journal.undo_apply_rows(by_triggers boolean) returns void
+language plpgsql volatile
+as $undo_apply_rows$
+declare
+    names      text[] := '{}';
+    parts      text[] := '{}';
+    item       record;
+    barrier    text := '0';
+    phase      text;
+begin
+    foreach phase in array '{remove,restore,reinsert}'::text[] loop
+        for item in
+            select p.statement from pg_temp.journal_undo u
+             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers) as p (statement)
+             where u.target is not null order by u.relation
+        loop
+            names := names || format('part%s', cardinality(names) + 1);
+            parts := parts || format('%s as (%s)', names[cardinality(names)], replace(item.statement, '$barrier$', barrier));
+        end loop;
+        barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
+    end loop;
+    if names <> '{}' then
+        perform journal.undo_execute(format('with %s select %s', array_to_string(parts, ', '), barrier));
+    end if;
+end
+$undo_apply_rows$;
+
+comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement. Private.';
+
+-- sql/journal/rollback/undo_apply.sql
+-- Applies a plan. Changed keys first, in statements of their own. Then everything that the sessions did themselves, in one
+-- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
+-- (depth above 1): by now the triggers have mostly undone it, and only the difference is written.
+create function journal.undo_apply() returns void
+language plpgsql volatile
+as $undo_apply$
+declare
+    item record;
+begin
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_apply_keys(item.relation);
+    end loop;
+    perform journal.undo_apply_rows(false);
+    perform journal.undo_apply_rows(true);
+end
+$undo_apply$;
+
+comment on function journal.undo_apply() is 'Applies the plan in the work tables. Private.';
+
+-- sql/journal/rollback/undo_settle.sql
+-- Deferred constraints of the touched tables are checked now, by name, so that a violation is found here and not at the
+-- caller's COMMIT; then they are deferred again. Constraints of other tables, with the caller's own pending work, are left.
+create function journal.undo_settle() returns void
+language plpgsql volatile
+as $undo_settle$
+declare
+    names text;
+begin
+    select string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ')
+      into names
+      from pg_catalog.pg_constraint x
+      join pg_catalog.pg_namespace n on n.oid = x.connamespace
+      join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+     where x.condeferrable;
+    if names is not null then
+        perform journal.undo_execute('set constraints ' || names || ' immediate');
+        select string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ')
+          into names
+          from pg_catalog.pg_constraint x
+          join pg_catalog.pg_namespace n on n.oid = x.connamespace
+          join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+         where x.condeferred;
+        if names is not null then
+            execute 'set constraints ' || names || ' deferred';
+        end if;
+    end if;
+end
+$undo_settle$;
+
+comment on function journal.undo_settle() is 'Checks the deferred constraints of the touched tables. Private.';
+
+-- sql/journal/rollback/undo_verify.sql
+-- Verifies, in a later statement than those that wrote, that what is stored is what was meant: BEFORE and AFTER triggers
+-- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many.
+create function journal.undo_verify() returns bigint
+language plpgsql volatile
+as $undo_verify$
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in select u.relation, u.target from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        execute format($verify$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
+              from (select u.row_no, case when t.ctid is not null then coalesce(%2$s) end as culprit
+                      from pg_temp.journal_undo_%1$s u
+                      left join only %3$s t on %4$s
+                     where u.status = 'remove' and t.ctid is not null
+                        or u.status in ('restore', 'reinsert') and (t.ctid is null or coalesce(%2$s) is not null)) v
+             where v.row_no = u.row_no$verify$,
+            item.relation,
+            coalesce(nullif(journal.undo_list(item.relation, 'case when (u.kind = ''D'' or %1$s = any (u.changed)) and pg_catalog.record_image_ne(row(%5$s), row(u.b%1$s)) then %1$s::int2 end', ', ', 'guard'), ''), 'null::int2'),
+            item.target, journal.undo_key_match(item.relation, 'case when u.kind = ''I'' then u.a%1$s else u.b%1$s end'));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_verify$;
+
+comment on function journal.undo_verify() is 'Compares what a rollback stored with what it meant; returns how many rows differ. Private.';
+
+-- sql/journal/rollback/undo_attempt.sql
+-- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
+-- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
+-- or error that stopped it, which no row can be blamed for.
+create function journal.undo_attempt(out marks jsonb, out failure jsonb)
+language plpgsql volatile
+as $undo_attempt$
+declare
+    item  record;
+    part  jsonb;
+    state text; constraint_name text; table_name text; message text;
+begin
+    perform journal.undo_apply();
+    perform journal.undo_settle();
+    if journal.undo_verify() > 0 then
+        marks := '[]';
+        for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
+            execute format('select coalesce(jsonb_agg(jsonb_build_object(''relation'', %1$s, ''row_no'', row_no, ''culprit'', culprit)), ''[]'')
+                              from pg_temp.journal_undo_%1$s where reason = ''trigger_rewrote''', item.relation) into part;
+            marks := marks || part;
+        end loop;
+        raise exception using errcode = 'JR000';
+    end if;
+exception
+    when sqlstate 'JR000' then
+        null;
+    when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
+        get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
+        perform journal.undo_search_path(false);
+        failure := jsonb_build_object(
+            'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
+            'constraint', nullif(constraint_name, ''),
+            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since'
+                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added' else 'trigger_rewrote' end);
+end
+$undo_attempt$;
+
+comment on function journal.undo_attempt() is 'Applies and verifies a plan, or leaves no trace of it. Private.';
+
+-- sql/journal/rollback/undo_carry_out.sql
+-- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
+-- what stopped it for good, or null.
+create function journal.undo_carry_out(on_conflict text) returns jsonb
+language plpgsql volatile
+as $undo_carry_out$
+#variable_conflict use_variable
+declare
+    attempt record;
+    mark    record;
+begin
+    loop
+        select * into attempt from journal.undo_attempt();
+        if attempt.failure is not null then
+            return attempt.failure;
+        elsif attempt.marks is null then
+            return null;
+        end if;
+        for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
+            execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
+              using mark.culprit, mark.row_no;
+        end loop;
+        perform journal.undo_depend();
+        exit when on_conflict = 'refuse';
+    end loop;
+    return null;
+end
+$undo_carry_out$;
+
+comment on function journal.undo_carry_out(text) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
+
+-- sql/journal/rollback/undo_add.sql
+-- Adds counts per status, and keeps their total.
+create function journal.undo_add(counts jsonb, more jsonb) returns jsonb
+language sql immutable
+begin atomic
+    select counts || coalesce(pg_catalog.jsonb_object_agg(m.key, coalesce((counts ->> m.key)::bigint, 0) + m.value::bigint), '{}')
+           || pg_catalog.jsonb_build_object('total', (counts ->> 'total')::bigint + coalesce(pg_catalog.sum(m.value::bigint), 0))
+      from pg_catalog.jsonb_each_text(more) m;
+end;
+
+comment on function journal.undo_add(jsonb, jsonb) is 'Adds counts per status. Private.';
+
+-- sql/journal/rollback/undo_counts.sql
+-- Rows and changes of a plan per status, whole and per table, as the report shows them.
+create function journal.undo_counts() returns jsonb
+language plpgsql volatile
+as $undo_counts$
+declare
+    item    record;
+    tables  jsonb := '[]';
+    counts  jsonb;
+    zero    constant jsonb := '{"total": 0, "restore": 0, "remove": 0, "reinsert": 0, "adjust": 0, "noop": 0, "force": 0, "conflict": 0, "refuse": 0}';
+    rows    jsonb := zero;
+    changes jsonb := zero;
+begin
+    for item in select u.relation, u.table_name, u.images, u.target from pg_temp.journal_undo u order by u.table_name loop
+        if item.target is null then
+            counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
+        else
+            execute format($counts$
+                select jsonb_build_object(
+                       'rows', coalesce(jsonb_object_agg(c.status, c.rows), '{}'), 'changes', coalesce(jsonb_object_agg(c.status, c.changes), '{}'),
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_%1$s u, unnest(u.changed) a
+                                     join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
+                  from (select u.status, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status) c$counts$, item.relation)
+               into counts;
+        end if;
+        rows := journal.undo_add(rows, counts -> 'rows');
+        changes := journal.undo_add(changes, counts -> 'changes');
+        tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add('{"total": 0}', counts -> 'rows'), 'columns', counts -> 'columns',
+                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
+                                                               where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
+    end loop;
+    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables);
+end
+$undo_counts$;
+
+comment on function journal.undo_counts() is 'Rows and changes of a plan per status. Private.';
+
+-- sql/journal/rollback/undo_digest.sql
+-- The digest of a plan: what would be done to which row, and from what to what. Later work of others that does not change
+-- the plan does not change the digest.
+create function journal.undo_digest() returns text
+language plpgsql volatile
+as $undo_digest$
+declare
+    item  record;
+    part  text;
+    whole text := '';
+begin
+    for item in select u.relation, u.table_name, u.target from pg_temp.journal_undo u order by u.relation loop
+        continue when item.target is null;
+        execute format('select concat_ws(''|'', count(*), sum(hashtextextended(format(''%%s'', row(u.kind, u.status, u.reason, u.changed, %s)), 0))) from pg_temp.journal_undo_%s u',
+                       journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', '), item.relation)
+           into part;
+        whole := whole || item.table_name || '|' || part || E'\n';
+    end loop;
+    return 'sha256:' || encode(sha256(convert_to(whole, 'utf8')), 'hex');
+end
+$undo_digest$;
+
+comment on function journal.undo_digest() is 'Digest of the plan in the work tables. Private.';
+
+-- sql/journal/rollback/undo_conflicts.sql
+-- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table.
+create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer) returns jsonb
+language plpgsql volatile
+as $undo_conflicts$
+declare
+    item record;
+    part jsonb;
+    all_of_them jsonb := '[]';
+begin
+    for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+        if item.target is null then
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
+                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'their', null);
+            continue;
+        end if;
+        execute format($conflicts$
+            with conflict as materialized (
+                select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
+                       case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
+                  from pg_temp.journal_undo_%1$s u
+                  left join only %7$s t on %8$s
+                  left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
+                 where u.status in ('conflict', 'refuse')
+                 order by u.row_no
+                 limit $3
+            ), other as (
+                select o.row_key, max(o.statement_id) as statement_id
+                  from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
+                 where not o.family
+                 group by o.row_key
+            )
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name,
+                       'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
+                                     then journal.undo_their(coalesce(c.their_statement, o.statement_id)) end) order by c.row_no), '[]')
+              from conflict c left join other o using (row_key)$conflicts$,
+            item.relation,
+            'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',
+            (select string_agg(format('%L, pg_catalog.format(''%%s'', coalesce(u.a%s, u.b%2$s))', c.name, c.attnum), ', ' order by c.key_position)
+               from pg_temp.journal_undo_column c where c.relation = item.relation and c.key_position is not null),
+            journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
+            journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
+            coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
+            item.target, journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
+           into part using session_ids, step_ids, shown;
+        all_of_them := all_of_them || part;
+    end loop;
+    return all_of_them;
+end
+$undo_conflicts$;
+
+comment on function journal.undo_conflicts(uuid[], uuid[], integer) is 'The conflicts of a plan, as the report shows them. Private.';
+
+-- sql/journal/rollback/undo_admit.sql
+-- What must hold before a rollback looks at anything: known sessions, an isolation level that sees the sessions' last
+-- commits, and sessions that can bind no more (they may still have a step in flight: the fence waits for that).
+create function journal.undo_admit(session_ids uuid[], step_ids uuid[], on_conflict text, mode text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $undo_admit$
+declare
+    missing text;
+begin
+    if on_conflict not in ('refuse', 'skip') then
+        raise exception using errcode = '22023', message = format('on_conflict is refuse or skip, not %L', on_conflict);
+    elsif mode not in ('plan', 'dry_run', 'rehearse', 'apply') then
+        raise exception using errcode = '22023', message = format('mode is plan, dry_run, rehearse or apply, not %L', mode);
+    elsif current_setting('transaction_isolation') <> 'read committed' then
+        raise exception using
+            errcode = 'JR035', message = 'a rollback runs under READ COMMITTED only: an older snapshot would miss the last commits of the session',
+            hint = 'set transaction isolation level read committed', detail = '{"reasons": ["isolation"]}';
+    elsif nullif(current_setting('journal.session', true), '') is not null then
+        raise exception using errcode = 'JR006', message = 'the transaction is bound to a session, and a rollback is a session of its own',
+            hint = 'commit first';
+    end if;
+    select string_agg(s.session_id::text, ', ') into missing
+      from unnest(session_ids) as s (session_id)
+     where not exists (select from journal.undo_members(session_ids, false) m where m.session_id = s.session_id);
+    if missing is not null or coalesce(cardinality(session_ids), 0) = 0 then
+        raise exception using errcode = 'JR009', message = format('there is no session %s', coalesce(missing, 'to roll back')),
+            hint = 'journal sessions lists them';
+    end if;
+end
+$undo_admit$;
+
+comment on function journal.undo_admit(uuid[], uuid[], text, text) is 'Raises where a rollback may not begin. Private.';
+
+-- sql/journal/rollback/undo_fence.sql
+-- The fence: takes the session rows, so that no step of theirs is in flight and none can begin. With final, the locks are
+-- raised so that the sealer passes the sessions' messages by. Sessions that could still bind are refused: their rollback
+-- would wait behind ever new steps.
+create function journal.undo_fence(session_ids uuid[], whole boolean, final boolean, deadline timestamptz) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_fence$
+declare
+    open_session uuid;
+begin
+    select s.session_id into open_session from journal.sessions s
+     where s.session_id = any (session_ids) and s.status in ('open', 'abandoned') limit 1;
+    if whole and open_session is not null then
+        raise exception using
+            errcode = 'JR037', message = format('session %s is open', open_session),
+            hint = 'stop it first, in a transaction of its own: journal.stop_session, or journal stop --session', detail = '{"blockers": []}';
+    end if;
+    loop
+        begin
+            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
+            if final then
+                perform from journal.session s where s.session_id = any (session_ids) order by s.session_id for update;
+            else
+                perform from journal.session s where s.session_id = any (session_ids) order by s.session_id for no key update;
+            end if;
+            return;
+        exception when lock_not_available or deadlock_detected then
+            perform journal.undo_busy(deadline, array['journal.session'::regclass::oid]);
+        end;
+    end loop;
+end
+$undo_fence$;
+
+comment on function journal.undo_fence(uuid[], boolean, boolean, timestamptz) is
+    'Waits until no step of the sessions is in flight and keeps it so; raises RollbackBusy. Private.';
+
+-- sql/journal/rollback/undo_enter.sql
+-- A rollback is a session: what it writes is journaled under its own id and can be rolled back.
+create function journal.undo_enter(reason text) returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_enter$
+declare
+    rollback_id constant uuid := outbox.uuid7();
+begin
+    insert into journal.session (session_id, kind, agent, task, status, closed_at, db_user, db_role, application_name)
+    values (rollback_id, 'rollback', session_user, undo_enter.reason, 'closed', clock_timestamp(), session_user, journal.caller(),
+            current_setting('application_name'));
+    perform journal.set_binding(rollback_id, null);
+    return rollback_id;
+end
+$undo_enter$;
+
+comment on function journal.undo_enter(text) is 'Opens the session of a rollback and binds the transaction to it. Private.';
+
+-- sql/journal/rollback/undo_leave.sql
+-- The transaction belongs to nobody again: what a caller writes after a rollback is not part of it.
+create function journal.undo_leave() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_leave$
+begin
+    perform journal.set_binding(null, null);
+    perform set_config('journal.session', '', true);
+end
+$undo_leave$;
+
+comment on function journal.undo_leave() is 'Unbinds the transaction after a rollback. Private.';
+
+-- sql/journal/rollback/undo_head.sql
+-- The part of a report that is known before anything is read: where, who, what.
+create function journal.undo_head(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, reason text) returns jsonb
+language sql volatile
+as $undo_head$
+    select jsonb_build_object(
+        'schema', 'journal.rollback/1', 'mode', mode, 'outcome', null, 'exit_code', null, 'committed', false,
+        'database', jsonb_build_object('host', host(inet_server_addr()), 'name', current_database(), 'user', session_user),
+        'rollback_id', null, 'reason', reason, 'on_conflict', on_conflict, 'plan_digest', null, 'started_at', journal.utc(clock_timestamp()), 'finished_at', null,
+        'sessions', (select jsonb_agg(jsonb_build_object('session_id', m.session_id, 'agent', m.agent, 'task', m.task, 'why', m.why, 'status_before', m.status_before, 'reversed_before', m.reversed_before)
+                                      order by m.opened_at, m.session_id)
+                       from journal.undo_members(session_ids, step_ids is null) m),
+        'steps', to_jsonb(step_ids), 'conflicts', '[]'::jsonb, 'conflicts_shown', 0, 'messages', jsonb_build_object('cancel', 0, 'compensate', 0, 'sent', 0),
+        'keys_reversed', null, 'receipts_reversed', null, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
+$undo_head$;
+
+comment on function journal.undo_head(uuid[], uuid[], text, text, text) is 'The head of a rollback report. Private.';
+
+-- sql/journal/rollback/undo_progress.sql
+-- Progress of a long rollback, as notices, for clients that asked for it with journal.progress = on.
+create function journal.undo_progress(phase text) returns void
+language plpgsql volatile
+as $undo_progress$
+begin
+    if current_setting('journal.progress', true) = 'on' then
+        raise notice using message = 'journal: ' || phase;
+    end if;
+end
+$undo_progress$;
+
+comment on function journal.undo_progress(text) is 'Tells a client that asked for it what a rollback is doing. Private.';
+
+-- sql/journal/rollback/undo_prepare.sql
+-- Plans: work tables, probes, locks (unless only a plan is asked for), and the status of every row.
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, deadline timestamptz) returns void
+language plpgsql volatile
+as $undo_prepare$
+declare
+    item record;
+begin
+    perform journal.undo_progress('reading what the session changed');
+    perform journal.undo_begin(session_ids, step_ids);
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+    end loop;
+    if locking then
+        perform journal.undo_progress('locking rows');
+        perform journal.undo_lock(deadline);
+    end if;
+    for item in select u.relation, u.table_name from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_progress('comparing ' || item.table_name);
+        perform journal.undo_classify(item.relation);
+        perform journal.undo_check_privileges(item.relation);
+    end loop;
+    perform journal.undo_depend();
+end
+$undo_prepare$;
+
+comment on function journal.undo_prepare(uuid[], uuid[], boolean, timestamptz) is 'Plans a rollback in work tables. Private.';
+
+-- sql/journal/rollback/undo_check_plan.sql
+-- Refuses a plan that is not the one that was shown, or is larger than allowed.
+create function journal.undo_check_plan(report jsonb, expected_digest text, max_rows bigint, executing boolean) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $undo_check_plan$
+declare
+    rows constant bigint := (report #>> '{rows,total}')::bigint;
+begin
+    if expected_digest is not null and expected_digest <> report ->> 'plan_digest' then
+        raise exception using
+            errcode = 'JR036', message = 'the database is no longer as the plan that was shown; nothing changed',
+            hint = 'look at the plan again', detail = jsonb_build_object('plan', report);
+    elsif executing and rows > max_rows then
+        raise exception using
+            errcode = 'JR038', message = format('the plan has %s rows, more than the %s allowed; nothing changed', rows, max_rows),
+            hint = 'raise max_rows (--max-rows) if that is meant', detail = jsonb_build_object('plan', report, 'rows', rows, 'max_rows', max_rows);
+    end if;
+end
+$undo_check_plan$;
+
+comment on function journal.undo_check_plan(jsonb, text, bigint, boolean) is 'Raises PlanChanged or TooManyRows. Private.';
+
+-- sql/journal/rollback/undo_may_proceed.sql
+-- Whether a plan may be carried out: nothing refused, and no conflicts unless they are to be skipped.
+create function journal.undo_may_proceed(report jsonb, on_conflict text) returns boolean
+language sql immutable
+begin atomic
+    select (report #>> '{rows,refuse}')::bigint = 0 and (on_conflict = 'skip' or (report #>> '{rows,conflict}')::bigint = 0);
+end;
+
+comment on function journal.undo_may_proceed(jsonb, text) is 'Whether a plan may be carried out. Private.';
+
+-- sql/journal/rollback/undo_messages.sql
+-- What becomes of the messages of sessions: taken back for real in the transaction of rollback_id, or predicted where that is
+-- null. Those that were sent and have no compensation are residue.
+create function journal.undo_messages(session_ids uuid[], step_ids uuid[], rollback_id uuid) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_messages$
+declare
+    answer jsonb;
+    source text := case when rollback_id is null then 'outbox.take_back_plan($1, $2)' else 'outbox.take_back($1, $2, $3)' end;
+begin
+    execute format($messages$
+        select jsonb_build_object(
+                   'messages', jsonb_build_object('cancel', count(*) filter (where m.outcome = 'cancelled'),
+                                                  'compensate', count(*) filter (where m.outcome = 'compensated'),
+                                                  'sent', count(*) filter (where m.outcome in ('sent', 'compensated'))),
+                   'residue', coalesce(jsonb_agg(jsonb_build_object('kind', 'message', 'message_id', m.message_id, 'topic', m.topic, 'key', m.key,
+                                                                    'destinations', m.destinations, 'reason', 'sealed, no compensation declared'))
+                                       filter (where m.outcome = 'sent'), '[]'))
+          from %s m$messages$, source)
+       into answer using session_ids, step_ids, rollback_id;
+    return answer;
+end
+$undo_messages$;
+
+comment on function journal.undo_messages(uuid[], uuid[], uuid) is 'What becomes, or became, of the messages of sessions. Private.';
+
+-- sql/journal/rollback/undo_account.sql
+-- Keys and receipts of what was rolled back, in the same transaction as the rows. Sessions that were still open are stopped
+-- for good; a rollback that was itself rolled back counts no more.
+create function journal.undo_account(rollback_id uuid, session_ids uuid[], step_ids uuid[], partly boolean) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_account$
+declare
+    reversed record;
+begin
+    update journal.rollback r set reversed_by = undo_account.rollback_id
+     where r.rollback_id = any (undo_account.session_ids) and undo_account.step_ids is null and not undo_account.partly;
+    select * into reversed from journal.reverse_steps(undo_account.session_ids, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
+    update journal.session s
+       set status = 'stopped', closed_at = clock_timestamp(), status_reason = format('rolled back by %s', undo_account.rollback_id)
+     where s.session_id = any (undo_account.session_ids) and s.status = 'open' and undo_account.step_ids is null;
+    return jsonb_build_object('keys_reversed', reversed.keys, 'receipts_reversed', reversed.receipts);
+end
+$undo_account$;
+
+comment on function journal.undo_account(uuid, uuid[], uuid[], boolean) is 'Marks keys, receipts and sessions as rolled back. Private.';
+
+-- sql/journal/rollback/undo_conclude.sql
+-- The end of a report: outcome and exit code, by one rule for every mode.
+create function journal.undo_conclude(report jsonb, conflicts jsonb, failure jsonb, on_conflict text, rollback_id uuid, shown integer) returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $undo_conclude$
+declare
+    refused constant boolean := failure is not null or not journal.undo_may_proceed(report, on_conflict);
+    -- rows that a rollback before this one left alone, and messages it could not take back, are no work of this one
+    again   constant boolean := not exists (select from jsonb_array_elements(report -> 'sessions') s where s ->> 'reversed_before' = 'no');
+    idle    constant boolean := (report #>> '{rows,total}')::bigint = (report #>> '{rows,noop}')::bigint
+                                    + case when again then (report #>> '{rows,conflict}')::bigint else 0 end
+                                and (report #>> '{messages,cancel}')::bigint + case when again then 0 else (report #>> '{messages,sent}')::bigint end = 0
+                                and coalesce((report ->> 'keys_reversed')::bigint, 0) + coalesce((report ->> 'receipts_reversed')::bigint, 0) = 0;
+    left_over constant boolean := (report #>> '{rows,conflict}')::bigint > 0 or jsonb_array_length(report -> 'residue') > 0;
+    outcome constant text := case when refused then 'refused' when idle then 'nothing' when left_over then 'partly' else 'done' end;
+    committed constant boolean := report ->> 'mode' = 'apply' and not refused and not idle;
+begin
+    return report || jsonb_build_object(
+        'outcome', case when report ->> 'mode' = 'plan' and outcome <> 'nothing' then 'planned' else outcome end,
+        'exit_code', case outcome when 'refused' then 3 when 'nothing' then 4 when 'partly' then 5 else 0 end,
+        'committed', committed,
+        'rollback_id', case when committed then rollback_id end,
+        'redo', case when committed then 'journal rollback --session ' || rollback_id end,
+        'finished_at', journal.utc(clock_timestamp()),
+        'conflicts', (select coalesce(jsonb_agg(c order by n), '[]') from jsonb_array_elements(conflicts) with ordinality as c (c, n) where n <= shown),
+        'conflicts_shown', least(jsonb_array_length(conflicts), shown),
+        'residue', (select coalesce(jsonb_agg(r order by n), '[]') from jsonb_array_elements(report -> 'residue') with ordinality as r (r, n) where n <= shown),
+        'residue_shown', least(jsonb_array_length(report -> 'residue'), shown));
+end
+$undo_conclude$;
+
+comment on function journal.undo_conclude(jsonb, jsonb, jsonb, text, uuid, integer) is 'Outcome and exit code of a rollback. Private.';
+
+-- sql/journal/rollback/undo_record.sql
+-- The record of a rollback: the row in journal.rollback with its report, and what it left, one row each, to tick off.
+create function journal.undo_record(report jsonb, step_ids uuid[], conflicts jsonb, residue jsonb) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_record$
+begin
+    insert into journal.rollback (rollback_id, session_ids, step_ids, on_conflict, reason, db_user, db_role, started_at, applied_at, plan_digest, report)
+    values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
+            report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,
+            (report ->> 'finished_at')::timestamptz, report ->> 'plan_digest', report);
+    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
+                                      their_session_id, their_user, their_at)
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
+           c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
+           (c #>> '{their,at}')::timestamptz
+      from jsonb_array_elements(conflicts) c;
+    insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
+           (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
+      from jsonb_array_elements(residue) m;
+end
+$undo_record$;
+
+comment on function journal.undo_record(jsonb, uuid[], jsonb, jsonb) is 'Records a rollback and its residue. Private.';
+
+-- sql/journal/rollback/undo_run.sql
+-- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
+-- subtransaction that ends in JR000; the report survives in a variable.
+create function journal.undo_run(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, expected_digest text, reason text,
+                                 max_rows bigint, deadline timestamptz, shown integer) returns jsonb
+language plpgsql volatile
+as $undo_run$
+declare
+    report     jsonb;
+    members    uuid[];
+    rollback   uuid;
+    conflicts  jsonb;
+    failure    jsonb;
+    residue    jsonb;
+    standing   bigint;
+    executing  constant boolean := mode <> 'plan';
+begin
+    perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
+    report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
+    members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
+    begin
+        if executing then
+            perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
+            rollback := journal.undo_enter(reason);
+        end if;
+        perform journal.undo_prepare(members, step_ids, executing, deadline);
+        report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+        perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+        if executing and journal.undo_may_proceed(report, on_conflict) then
+            failure := journal.undo_carry_out(on_conflict);
+            report := report || journal.undo_counts();
+        end if;
+        conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
+        if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
+            perform journal.undo_fence(members, false, true, deadline);
+            report := report || journal.undo_messages(members, step_ids, rollback);
+            standing := (report #>> '{rows,conflict}')::bigint;
+            report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
+        else
+            report := report || journal.undo_messages(members, step_ids, null);
+        end if;
+        residue := report -> 'residue';
+        report := journal.undo_conclude(report, conflicts, failure, on_conflict, rollback, shown);
+        if mode = 'apply' and (report ->> 'committed')::boolean then
+            perform journal.undo_record(report, step_ids, conflicts, residue);
+            perform journal.undo_leave();
+        else
+            raise exception using errcode = 'JR000';
+        end if;
+    exception when sqlstate 'JR000' then
+        perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    end;
+    return report;
+end
+$undo_run$;
+
+comment on function journal.undo_run(uuid[], uuid[], text, text, text, text, bigint, timestamptz, integer) is 'The course of a rollback. Private: call journal.rollback_report.';
+
+-- sql/journal/rollback/rollback_report.sql
+-- Plans or carries out a rollback, and reports. One body for plan, dry run, rehearsal and the real thing: all but the last
+-- happen in a subtransaction that is rolled back, so what is shown is what would happen. Runs with the caller's rights.
+create function journal.rollback_report(
+    session_ids     uuid[],
+    step_ids        uuid[] default null,
+    on_conflict     text default 'refuse',
+    mode            text default 'apply',
+    expected_digest text default null,
+    reason          text default '',
+    max_rows        bigint default null,
+    wait            interval default '30 s',
+    shown           integer default 100
+) returns jsonb
+language plpgsql volatile
+as $rollback_report$
+declare
+    report      jsonb;
+    caller_path constant text := current_setting('search_path');
+    settings    constant text[] := array[current_setting('lock_timeout'), current_setting('intervalstyle'), current_setting('extra_float_digits'),
+                                         current_setting('bytea_output'), current_setting('datestyle'), current_setting('timezone'),
+                                         current_setting('xmlbinary'), current_setting('lc_monetary')];
+begin
+    perform set_config('journal.caller_path', caller_path, true), set_config('search_path', 'pg_catalog, pg_temp', true),
+            set_config('intervalstyle', 'postgres', true), set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
+            set_config('datestyle', 'ISO, MDY', true), set_config('timezone', 'UTC', true), set_config('xmlbinary', 'base64', true),
+            set_config('lc_monetary', 'C', true);
+    report := journal.undo_run(session_ids, step_ids, on_conflict, mode, expected_digest, reason, max_rows, clock_timestamp() + wait, shown);
+    perform set_config('search_path', caller_path, true), set_config('lock_timeout', settings[1], true),
+            set_config('intervalstyle', settings[2], true), set_config('extra_float_digits', settings[3], true), set_config('bytea_output', settings[4], true),
+            set_config('datestyle', settings[5], true), set_config('timezone', settings[6], true), set_config('xmlbinary', settings[7], true),
+            set_config('lc_monetary', settings[8], true);
+    return report;
+end
+$rollback_report$;
+
+comment on function journal.rollback_report(uuid[], uuid[], text, text, text, text, bigint, interval, integer) is
+    'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';
+
+-- sql/journal/rollback/rollback_sessions.sql
+-- Rolls sessions back in the caller's transaction, or raises. The sessions must be stopped or closed.
+create function journal.rollback_sessions(
+    session_ids     uuid[],
+    on_conflict     text default 'refuse',
+    expected_digest text default null,
+    reason          text default '',
+    max_rows        bigint default null,
+    step_ids        uuid[] default null,
+    wait            interval default '30 s'
+) returns uuid
+language plpgsql volatile
+as $rollback_sessions$
+declare
+    report constant jsonb := journal.rollback_report(session_ids, step_ids, on_conflict, 'apply', expected_digest, reason, max_rows, wait);
+begin
+    if report ->> 'outcome' = 'refused' then
+        raise exception using
+            errcode = case when (report #>> '{rows,refuse}')::bigint > 0 then 'JR035' else 'JR034' end,
+            message = format('%s of %s rows stand in the way; nothing changed',
+                             greatest(1, (report #>> '{rows,conflict}')::bigint + (report #>> '{rows,refuse}')::bigint), report #>> '{rows,total}'),
+            hint = 'journal.plan_rollback lists them; on_conflict => ''skip'' leaves them as they are',
+            detail = jsonb_build_object('plan', report, 'conflicts', report -> 'conflicts',
+                                        'reasons', (select jsonb_agg(distinct c -> 'reason') from jsonb_array_elements(report -> 'conflicts') c));
+    end if;
+    return (report ->> 'rollback_id')::uuid;
+end
+$rollback_sessions$;
+
+comment on function journal.rollback_sessions(uuid[], text, text, text, bigint, uuid[], interval) is
+    'Rolls sessions (or some of their steps) back in the caller''s transaction. Returns the rollback''s id, null when there was nothing to do. Raises RollbackConflict, RollbackRefused, RollbackBusy, PlanChanged, TooManyRows, UnknownSession.';
+
+-- sql/journal/rollback/rollback.sql
+-- rollback_sessions for one session.
+create function journal.rollback(
+    session_id      uuid,
+    on_conflict     text default 'refuse',
+    expected_digest text default null,
+    reason          text default '',
+    max_rows        bigint default null,
+    step_ids        uuid[] default null,
+    wait            interval default '30 s'
+) returns uuid
+language sql volatile
+as $rollback$
+    select journal.rollback_sessions(array[session_id], on_conflict, expected_digest, reason, max_rows, step_ids, wait)
+$rollback$;
+
+comment on function journal.rollback(uuid, text, text, text, bigint, uuid[], interval) is
+    'Rolls a stopped or closed session back in the caller''s transaction; see journal.rollback_sessions.';
+
+-- sql/journal/rollback/plan_rollback.sql
+-- The plan of a rollback as rows: one per table and status first, then one per conflict.
+create function journal.plan_rollback(session_ids uuid[], step_ids uuid[] default null, on_conflict text default 'refuse')
+returns table (status text, relation regclass, key jsonb, column_name text, reason text, base text, ours text, theirs text, constraint_name text,
+               their_session_id uuid, their_user text, their_at timestamptz, rows bigint)
+language plpgsql volatile
+as $plan_rollback$
+declare
+    report constant jsonb := journal.rollback_report(session_ids, step_ids, on_conflict, 'plan', shown => 1000000);
+begin
+    return query
+    select s.status, to_regclass(t.listed ->> 'table'), null::jsonb, null, null, null, null, null, null, null::uuid, null, null::timestamptz, s.rows::bigint
+      from jsonb_array_elements(report -> 'tables') as t (listed), jsonb_each_text(t.listed -> 'rows') as s (status, rows)
+     where s.status <> 'total'
+    union all
+    select 'conflict', to_regclass(c ->> 'table'), c -> 'key', c ->> 'column', c ->> 'reason', c ->> 'base', c ->> 'ours', c ->> 'theirs',
+           c ->> 'constraint', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}', (c #>> '{their,at}')::timestamptz, 1
+      from jsonb_array_elements(report -> 'conflicts') as c;
+end
+$plan_rollback$;
+
+comment on function journal.plan_rollback(uuid[], uuid[], text) is
+    'What a rollback would do: the rows per table and status, then each conflict (rows = 1, with its key). Changes nothing.';
+
+-- sql/journal/functions/resolve_residue.sql
+-- Ticks an entry of journal.residue off: somebody has dealt with it.
+create function journal.resolve_residue(residue_id uuid, note text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $resolve_residue$
+begin
+    update journal.residue_item i set resolved_at = clock_timestamp(), resolved_by = session_user, note = resolve_residue.note
+     where i.residue_id = resolve_residue.residue_id and i.resolved_at is null;
+    return found;
+end
+$resolve_residue$;
+
+comment on function journal.resolve_residue(uuid, text) is 'Ticks an entry of journal.residue off, with a note; false where it was resolved already or does not exist.';
+
+-- sql/journal/views/rollbacks.sql
+-- Committed rollbacks: a row exists if and only if that rollback committed.
+create view journal.rollbacks as
+select r.rollback_id,
+       r.session_ids,
+       r.step_ids,
+       r.on_conflict,
+       r.reason,
+       r.db_user,
+       r.db_role,
+       r.started_at,
+       r.applied_at,
+       r.plan_digest,
+       (r.report #>> '{changes,total}')::bigint as changes,
+       (r.report #>> '{rows,total}')::bigint as rows,
+       (r.report #>> '{rows,restore}')::bigint + (r.report #>> '{rows,remove}')::bigint + (r.report #>> '{rows,reinsert}')::bigint
+           + (r.report #>> '{rows,adjust}')::bigint as undone,
+       (r.report #>> '{rows,noop}')::bigint as noop,
+       (r.report #>> '{rows,force}')::bigint as forced,
+       (r.report #>> '{rows,conflict}')::bigint + (r.report #>> '{rows,refuse}')::bigint as left_as_is,
+       (r.report #>> '{messages,cancel}')::bigint as messages_cancelled,
+       (r.report #>> '{messages,compensate}')::bigint as messages_compensated,
+       (select count(*) from journal.residue_item i where i.rollback_id = r.rollback_id) as residue,
+       r.reversed_by,
+       r.report
+  from journal.rollback r;
+
+comment on view journal.rollbacks is 'Committed rollbacks. A row exists if and only if that rollback committed.';
+comment on column journal.rollbacks.rollback_id is 'Id of the rollback, which is a session too: roll it back to redo.';
+comment on column journal.rollbacks.session_ids is 'Sessions that were rolled back, child sessions included.';
+comment on column journal.rollbacks.step_ids is 'Steps that were rolled back; null: whole sessions.';
+comment on column journal.rollbacks.on_conflict is 'refuse or skip.';
+comment on column journal.rollbacks.reason is 'Why, in the words of whoever rolled back.';
+comment on column journal.rollbacks.db_user is 'session_user of whoever rolled back.';
+comment on column journal.rollbacks.db_role is 'Role set, or session_user.';
+comment on column journal.rollbacks.started_at is 'When planning began.';
+comment on column journal.rollbacks.applied_at is 'When all was applied and verified, shortly before the commit.';
+comment on column journal.rollbacks.plan_digest is 'Digest of the plan that was applied.';
+comment on column journal.rollbacks.changes is 'Journaled changes of the sessions.';
+comment on column journal.rollbacks.rows is 'Rows that those changes come down to.';
+comment on column journal.rollbacks.undone is 'Rows restored, removed, inserted again or adjusted.';
+comment on column journal.rollbacks.noop is 'Rows with nothing to do.';
+comment on column journal.rollbacks.forced is 'Rows overwritten although somebody changed them since.';
+comment on column journal.rollbacks.left_as_is is 'Rows left as they are: conflicts that were skipped.';
+comment on column journal.rollbacks.messages_cancelled is 'Messages cancelled before they were sealed.';
+comment on column journal.rollbacks.messages_compensated is 'Messages answered by their declared compensation.';
+comment on column journal.rollbacks.residue is 'Entries in journal.residue.';
+comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back; null: in effect.';
+comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1.';
+
+-- sql/journal/views/residue.sql
+-- What rollbacks could not undo: a list to tick off.
+create view journal.residue as
+select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name, i.key, i.column_name, i.reason, i.base, i.ours, i.theirs,
+       i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination, i.resolved_at, i.resolved_by, i.note
+  from journal.residue_item i;
+
+comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off.';
+comment on column journal.residue.residue_id is 'Id of the entry.';
+comment on column journal.residue.rollback_id is 'The rollback that left it.';
+comment on column journal.residue.session_id is 'The session whose change it was; null where a rollback of several left it.';
+comment on column journal.residue.kind is 'row, message, sequence, large_object, materialized_view or external.';
+comment on column journal.residue.relation is 'Table of a row.';
+comment on column journal.residue.table_name is 'Name of the table then.';
+comment on column journal.residue.key is 'Primary key of a row, or key of a message.';
+comment on column journal.residue.column_name is 'Column in conflict; null where it is the whole row.';
+comment on column journal.residue.reason is 'Why it was left.';
+comment on column journal.residue.base is 'Value before the session.';
+comment on column journal.residue.ours is 'Value that the session left.';
+comment on column journal.residue.theirs is 'Value found.';
+comment on column journal.residue.their_session_id is 'Session that wrote it, where known.';
+comment on column journal.residue.their_user is 'Database user that wrote it, where known.';
+comment on column journal.residue.their_at is 'When, where known.';
+comment on column journal.residue.message_id is 'Message that could not be taken back.';
+comment on column journal.residue.destination is 'Destinations that it was meant for.';
+comment on column journal.residue.resolved_at is 'When somebody ticked it off.';
+comment on column journal.residue.resolved_by is 'Who ticked it off.';
+comment on column journal.residue.note is 'What was done about it.';
+
 
 -- who may do what
 -- sql/grants.sql
@@ -2538,7 +6500,7 @@ begin
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_agent' loop
         execute format(
             'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
-             journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
+             journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
@@ -2558,4 +6520,28 @@ begin
     end loop;
 end
 $grants_steps$;
+
+-- rollback: operators plan and carry out with their own rights on the tables, and read the record; readers read it
+do $grants_rollback$
+declare
+    role_name text;
+    function_signature text;
+begin
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
+        for function_signature in
+            select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
+             where p.pronamespace = 'journal'::pg_catalog.regnamespace
+               and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
+                    'check_readable', 'key_text', 'unique_columns', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+        loop
+            execute format('grant execute on function %s to %I', function_signature, role_name);
+        end loop;
+    end loop;
+    for role_name in
+        select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
+    loop
+        execute format('grant select on journal.rollbacks, journal.residue to %I', role_name);
+    end loop;
+end
+$grants_rollback$;
 

@@ -6,16 +6,10 @@ set search_path = pg_catalog, pg_temp
 as $enter_session$
 declare
     entered journal.session;
-    bound   constant text := nullif(current_setting('journal.session', true), '');
 begin
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id;
     if not found then
         perform journal.raise_unknown_session(enter_session.session_id);
-    end if;
-    if bound <> enter_session.session_id::text and not journal.is_related(bound::uuid, enter_session.session_id) then
-        raise exception using
-            errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
-            hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
     end if;
     perform journal.refuse_stopped(entered.session_id, entered.agent);
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id for share;

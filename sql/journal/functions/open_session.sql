@@ -34,9 +34,9 @@ begin
             hint = format('grant %I to %I', open_session.role, session_user);
     end if;
     insert into journal.session
-           (session_id, parent_session_id, agent, task, tenant, run_id, db_user, db_role, application_name, hold, details)
+           (session_id, parent_session_id, agent, task, tenant, run_id, role, db_user, db_role, application_name, hold, details)
     values (opened, open_session.parent, open_session.agent, coalesce(open_session.task, ''),
-            coalesce(nullif(open_session.tenant, ''), above.tenant, ''), open_session.run_id, session_user,
+            coalesce(nullif(open_session.tenant, ''), above.tenant, ''), open_session.run_id, open_session.role, session_user,
             coalesce(open_session.role, journal.caller()), current_setting('application_name'), open_session.hold,
             coalesce(open_session.details, '{}'))
         on conflict (tenant, agent, run_id) where run_id is not null do nothing;

@@ -3,7 +3,14 @@ create function journal.set_binding(session_id uuid, step_id uuid) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_binding$
+declare
+    bound constant text := nullif(current_setting('journal.session', true), '');
 begin
+    if bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
+        raise exception using
+            errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
+            hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
+    end if;
     insert into journal.binding (statement_id, transaction_id, cluster, session_id, step_id, bound_at)
     values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
             clock_timestamp());
@@ -17,4 +24,4 @@ begin
 end
 $set_binding$;
 
-comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction, without asking whether that may be. Private: call journal.bind.';
+comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. Raises AlreadyBound. Private: call journal.bind.';

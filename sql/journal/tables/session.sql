@@ -8,6 +8,7 @@ create table journal.session (
     task              text not null default '',
     tenant            text not null default '',
     run_id            text,
+    role              name,
     status            text not null default 'open' check (status in ('open', 'closed', 'failed', 'stopped')),
     status_reason     text,
     opened_at         timestamptz not null default clock_timestamp(),
@@ -25,3 +26,4 @@ create index session_opened on journal.session (opened_at);
 create index session_parent on journal.session (parent_session_id) where parent_session_id is not null;
 
 comment on table journal.session is 'Agent sessions: the unit of rollback. Private; read journal.sessions.';
+comment on column journal.session.role is 'Role that each step sets; null: none.';

@@ -1,0 +1,34 @@
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
+-- that wait for each other in a circle are left to the database, which refuses unless the key is deferrable.
+create function journal.undo_apply_keys(relation oid) returns void
+language plpgsql volatile
+as $undo_apply_keys$
+#variable_conflict use_variable
+declare
+    target  text := journal.qualified_name(relation);
+    attnums int2[] := journal.undo_key_attnums(relation);
+    here    text := journal.undo_key_match(relation, 'u.a%1$s');
+    there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
+    move    text;
+    pending bigint;
+    waiting bigint := -1;
+begin
+    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.changed operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+                   target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
+                              from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
+                   relation, attnums, here);
+    loop
+        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.changed && %L', relation, target, here, attnums)
+           into pending;
+        exit when pending = 0;
+        if pending = waiting then
+            perform journal.undo_execute(move);
+            exit;
+        end if;
+        perform journal.undo_execute(move || format(' and not exists (select from only %s x where %s)', target, there));
+        waiting := pending;
+    end loop;
+end
+$undo_apply_keys$;
+
+comment on function journal.undo_apply_keys(oid) is 'Puts the changed keys of one table back. Private.';

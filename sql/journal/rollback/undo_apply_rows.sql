@@ -1,0 +1,30 @@
+-- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
+-- the next part reads: unreferenced parts would run in no order one may rely on.
+create function journal.undo_apply_rows(by_triggers boolean) returns void
+language plpgsql volatile
+as $undo_apply_rows$
+declare
+    names      text[] := '{}';
+    parts      text[] := '{}';
+    item       record;
+    barrier    text := '0';
+    phase      text;
+begin
+    foreach phase in array '{remove,restore,reinsert}'::text[] loop
+        for item in
+            select p.statement from pg_temp.journal_undo u
+             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers) as p (statement)
+             where u.target is not null order by u.relation
+        loop
+            names := names || format('part%s', cardinality(names) + 1);
+            parts := parts || format('%s as (%s)', names[cardinality(names)], replace(item.statement, '$barrier$', barrier));
+        end loop;
+        barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
+    end loop;
+    if names <> '{}' then
+        perform journal.undo_execute(format('with %s select %s', array_to_string(parts, ', '), barrier));
+    end if;
+end
+$undo_apply_rows$;
+
+comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement. Private.';

@@ -1,0 +1,42 @@
+-- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
+-- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost.
+create function journal.undo_check_referenced(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_referenced$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in
+        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child, c.relkind,
+               (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
+                  from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
+                  join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
+                  join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
+          from pg_catalog.pg_constraint f join pg_catalog.pg_class c on c.oid = f.conrelid
+         where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.theirs
+              from (select u.row_no, min(%3$L || ' ' || %4$s) as theirs
+                      from pg_temp.journal_undo_%1$s u
+                      join only %5$s t on %6$s
+                      join %7$s x on %8$s
+                     where (u.status = 'remove' or u.status = 'restore' and u.changed && %9$L and %10$L <> 'c') and not %11$s
+                     group by u.row_no) r
+             where r.row_no = u.row_no$check$,
+            relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
+            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+            case when item.relkind = 'p' then item.child else 'only ' || item.child end, item.matches, item.confkey, item.confupdtype,
+            journal.undo_leaving(item.conrelid, item.conkey));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_referenced$;
+
+comment on function journal.undo_check_referenced(oid) is 'Turns away rows that others refer to; returns how many. Private.';

@@ -1,0 +1,43 @@
+-- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
+-- the value up in the same rollback do not count. Partial and expression indexes are found when the rollback runs.
+create function journal.undo_check_unique(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_unique$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+begin
+    for item in
+        select i.attnums, i.name, i.exclusion, m.*
+          from journal.unique_columns(relation) i
+         cross join lateral (
+               select string_agg(pg_catalog.format('x.%s %s case when u.kind = ''U'' and %s <> all (u.changed) then t.%1$s else %4$s end', c.name,
+                                                   journal.operator_name(k.operator), k.attnum, journal.undo_value('u.b' || k.attnum, c.as_text, c.live_type)), ' and ') as taken,
+                      bool_and(c.problem is null and c.image_type is not null) as known
+                 from unnest(i.attnums, i.operators) as k (attnum, operator)
+                 join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
+         where m.known
+    loop
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.theirs
+              from (select u.row_no, min(%4$s) as theirs
+                      from pg_temp.journal_undo_%1$s u
+                      left join only %5$s t on %6$s
+                      join only %5$s x on %7$s and x.ctid is distinct from t.ctid
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %8$L) and not %9$s
+                     group by u.row_no) r
+             where r.row_no = u.row_no$check$,
+            relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
+            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
+            journal.undo_leaving(relation, item.attnums));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_unique$;
+
+comment on function journal.undo_check_unique(oid) is 'Turns away rows whose unique values are taken; returns how many. Private.';

@@ -1,0 +1,34 @@
+-- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since.
+create function journal.undo_columns(relation oid, segments integer[])
+returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
+               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_columns$
+#variable_conflict use_variable
+begin
+    return query
+    with image as (
+        select distinct on (c.attnum) c.attnum, c.name, c.type, c.stored, array_position(g.key, c.attnum) as key_position,
+               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed
+          from journal.segment g, unnest(g.attnums, g.names, g.types, g.image_types) as c (attnum, name, type, stored)
+         where g.segment_id = any (segments)
+         order by c.attnum, g.segment_id desc
+    )
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), ltrim(i.stored, '*'), i.stored like '*%', i.key_position,
+           format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
+           a.attgenerated <> '', a.attnotnull,
+           a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
+           case when i.attnum is null then 'added'
+                when a.attnum is null then 'column_dropped'
+                when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
+                     or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
+           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false)
+      from image i
+      full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
+      left join journal.covered_table o on o.relation = undo_columns.relation
+     order by 1;
+end
+$undo_columns$;
+
+comment on function journal.undo_columns(oid, integer[]) is 'The columns of a table as images hold them and as they are now. Private.';

@@ -1,0 +1,53 @@
+-- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table.
+create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer) returns jsonb
+language plpgsql volatile
+as $undo_conflicts$
+declare
+    item record;
+    part jsonb;
+    all_of_them jsonb := '[]';
+begin
+    for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+        if item.target is null then
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
+                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'their', null);
+            continue;
+        end if;
+        execute format($conflicts$
+            with conflict as materialized (
+                select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
+                       case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
+                  from pg_temp.journal_undo_%1$s u
+                  left join only %7$s t on %8$s
+                  left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
+                 where u.status in ('conflict', 'refuse')
+                 order by u.row_no
+                 limit $3
+            ), other as (
+                select o.row_key, max(o.statement_id) as statement_id
+                  from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
+                 where not o.family
+                 group by o.row_key
+            )
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name,
+                       'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
+                                     then journal.undo_their(coalesce(c.their_statement, o.statement_id)) end) order by c.row_no), '[]')
+              from conflict c left join other o using (row_key)$conflicts$,
+            item.relation,
+            'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',
+            (select string_agg(format('%L, pg_catalog.format(''%%s'', coalesce(u.a%s, u.b%2$s))', c.name, c.attnum), ', ' order by c.key_position)
+               from pg_temp.journal_undo_column c where c.relation = item.relation and c.key_position is not null),
+            journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
+            journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
+            coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
+            item.target, journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
+           into part using session_ids, step_ids, shown;
+        all_of_them := all_of_them || part;
+    end loop;
+    return all_of_them;
+end
+$undo_conflicts$;
+
+comment on function journal.undo_conflicts(uuid[], uuid[], integer) is 'The conflicts of a plan, as the report shows them. Private.';

@@ -1,0 +1,35 @@
+-- Rows and changes of a plan per status, whole and per table, as the report shows them.
+create function journal.undo_counts() returns jsonb
+language plpgsql volatile
+as $undo_counts$
+declare
+    item    record;
+    tables  jsonb := '[]';
+    counts  jsonb;
+    zero    constant jsonb := '{"total": 0, "restore": 0, "remove": 0, "reinsert": 0, "adjust": 0, "noop": 0, "force": 0, "conflict": 0, "refuse": 0}';
+    rows    jsonb := zero;
+    changes jsonb := zero;
+begin
+    for item in select u.relation, u.table_name, u.images, u.target from pg_temp.journal_undo u order by u.table_name loop
+        if item.target is null then
+            counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
+        else
+            execute format($counts$
+                select jsonb_build_object(
+                       'rows', coalesce(jsonb_object_agg(c.status, c.rows), '{}'), 'changes', coalesce(jsonb_object_agg(c.status, c.changes), '{}'),
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_%1$s u, unnest(u.changed) a
+                                     join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
+                  from (select u.status, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status) c$counts$, item.relation)
+               into counts;
+        end if;
+        rows := journal.undo_add(rows, counts -> 'rows');
+        changes := journal.undo_add(changes, counts -> 'changes');
+        tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add('{"total": 0}', counts -> 'rows'), 'columns', counts -> 'columns',
+                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
+                                                               where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
+    end loop;
+    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables);
+end
+$undo_counts$;
+
+comment on function journal.undo_counts() is 'Rows and changes of a plan per status. Private.';

@@ -1,0 +1,87 @@
+-- Folds what a session touched more than once into one row: per column, what was before and what it left behind.
+-- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
+-- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
+-- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
+-- the beginning of the next, somebody else wrote in between: the chain is broken.
+create function journal.undo_fold(relation oid) returns void
+language plpgsql volatile
+as $undo_fold$
+#variable_conflict use_variable
+declare
+    work  text := 'journal_undo_' || relation;
+    twice boolean;
+begin
+    execute format('select exists (select from pg_temp.%I where images > 1)', work) into twice;
+    if not twice then
+        return;
+    end if;
+    execute format($fold$
+        with image as materialized (
+            select * from pg_temp.%1$I where images > 1
+        ), cell as (
+            select i.identity, i.transaction_id, i.row_no, i.first_statement as statement_id, c.attnum, c.side, c.there, c.value
+              from image i
+             cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
+                   as c (attnum, side, there, value)
+             where c.attnum <> all (i.elided)
+        ), net as (
+            select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
+              from cell
+             group by identity, attnum, transaction_id, there, value
+            having sum(side) <> 0
+        ), walk as (
+            select identity, attnum, transaction_id, min(at) as at, bool_or(abs(net) > 1) or count(*) > 2 as torn,
+                   bool_or(there) filter (where net > 0) as before_there, max(value) filter (where net > 0) as before,
+                   bool_or(there) filter (where net < 0) as after_there, max(value) filter (where net < 0) as after
+              from net
+             group by identity, attnum, transaction_id
+        ), chain as (
+            select *, row_number() over w as first, row_number() over (partition by identity, attnum order by at desc) as last,
+                   lag(after) over w as their_after, lag(after_there) over w as their_there
+              from walk
+            window w as (partition by identity, attnum order by at)
+        ), ends as (
+            select identity, attnum,
+                   bool_or(before_there) filter (where first = 1) as before_there, max(before) filter (where first = 1) as before,
+                   bool_or(after_there) filter (where last = 1) as after_there, max(after) filter (where last = 1) as after,
+                   bool_or(torn or first > 1 and (their_after, their_there) is distinct from (before, before_there)) as broken
+              from chain
+             group by identity, attnum
+        ), changed as (
+            select * from ends where (before, before_there) is distinct from (after, after_there) or broken
+        ), folded as (
+            select identity,
+                   bool_or(before_there) filter (where attnum = 0) as was_there, bool_or(after_there) filter (where attnum = 0) as is_there,
+                   array_agg(attnum) filter (where attnum > 0) as changed, array_agg(attnum) filter (where broken) as broken, %3$s
+              from changed
+             group by identity
+        ), whole as (
+            select identity, min(row_no) as row_no, count(*) as images, min(first_statement) as first_statement, max(last_statement) as last_statement,
+                   (array_agg(transaction_id order by last_statement desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+              from image
+             group by identity
+        ), last_write as (
+            select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
+        ), gone as (
+            delete from pg_temp.%1$I where images > 1
+        )
+        insert into pg_temp.%1$I (row_no, identity, images, kind, first_statement, last_statement, xmins, same_cluster, depth, transaction_id,
+                                  elided, changed, broken, status, traced, %5$s)
+        select w.row_no, w.identity, w.images,
+               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end,
+               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, '{}',
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end, coalesce(f.broken, '{}'), 'restore', false, %6$s
+          from whole w
+          join last_write l using (identity)
+          left join folded f using (identity)$fold$,
+        work,
+        journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
+                                    '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
+        journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
+        journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
+        journal.undo_list(relation, 'b%1$s, a%1$s', ', '),
+        journal.undo_folded(relation));
+end
+$undo_fold$;
+
+comment on function journal.undo_fold(oid) is 'Folds rows that a session touched more than once. Private.';

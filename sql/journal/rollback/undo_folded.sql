@@ -1,0 +1,18 @@
+-- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images.
+create function journal.undo_folded(relation oid) returns text
+language plpgsql stable
+as $undo_folded$
+#variable_conflict use_variable
+begin
+    return (
+        select pg_catalog.string_agg(
+                   case when c.key_position is null then pg_catalog.format('f.b%1$s, f.a%1$s', c.attnum)
+                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end', c.attnum) end,
+                   ', ' order by c.attnum)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_folded.relation and c.image_type is not null
+    );
+end
+$undo_folded$;
+
+comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';

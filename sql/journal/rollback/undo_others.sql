@@ -1,0 +1,47 @@
+-- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
+-- family: what one took back the other put back, so they are nobody's later work.
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
+returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_others$
+#variable_conflict use_variable
+declare
+    segment record;
+begin
+    perform journal.check_readable(relation);
+    for segment in
+        select g.segment_id,
+               string_agg(format('i.o%s', k), ', ' order by n) as old_key, string_agg(format('i.n%s', k), ', ' order by n) as new_key,
+               (select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ')
+                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as changed
+          from journal.segment g, unnest(g.key) with ordinality as k (k, n)
+         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= (
+               select s.executed_at from journal.statement s where s.statement_id = since)
+         group by g.segment_id
+    loop
+        return query execute format($others$
+            with own as materialized (
+                select s.statement_id, true as named from journal.undo_statements($1, $2) s
+                union all
+                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+            ), image as (
+                select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
+                       %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
+                  from journal.segment_%6$s i
+                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))
+            )
+            select k.row_key, i.statement_id, o.statement_id is not null, s.xmin, i.no_old or i.no_new, i.changed
+              from image i
+              join journal.statement s using (statement_id)
+             cross join lateral (select i.old_key where not i.no_old union select i.new_key where not i.no_new) as k (row_key)
+              left join own o using (statement_id)
+             where o.named is not true$others$,
+            segment.old_key, segment.new_key, 'num_nonnulls(' || segment.old_key || ') = 0', 'num_nonnulls(' || segment.new_key || ') = 0',
+            segment.changed, segment.segment_id)
+        using session_ids, step_ids, since, keys;
+    end loop;
+end
+$undo_others$;
+
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[]) is 'What others journaled on rows since a statement. Private.';

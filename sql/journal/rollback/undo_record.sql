@@ -1,0 +1,24 @@
+-- The record of a rollback: the row in journal.rollback with its report, and what it left, one row each, to tick off.
+create function journal.undo_record(report jsonb, step_ids uuid[], conflicts jsonb, residue jsonb) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_record$
+begin
+    insert into journal.rollback (rollback_id, session_ids, step_ids, on_conflict, reason, db_user, db_role, started_at, applied_at, plan_digest, report)
+    values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
+            report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,
+            (report ->> 'finished_at')::timestamptz, report ->> 'plan_digest', report);
+    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
+                                      their_session_id, their_user, their_at)
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
+           c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
+           (c #>> '{their,at}')::timestamptz
+      from jsonb_array_elements(conflicts) c;
+    insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
+           (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
+      from jsonb_array_elements(residue) m;
+end
+$undo_record$;
+
+comment on function journal.undo_record(jsonb, uuid[], jsonb, jsonb) is 'Records a rollback and its residue. Private.';

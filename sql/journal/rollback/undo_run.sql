@@ -1,0 +1,56 @@
+-- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
+-- subtransaction that ends in JR000; the report survives in a variable.
+create function journal.undo_run(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, expected_digest text, reason text,
+                                 max_rows bigint, deadline timestamptz, shown integer) returns jsonb
+language plpgsql volatile
+as $undo_run$
+declare
+    report     jsonb;
+    members    uuid[];
+    rollback   uuid;
+    conflicts  jsonb;
+    failure    jsonb;
+    residue    jsonb;
+    standing   bigint;
+    executing  constant boolean := mode <> 'plan';
+begin
+    perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
+    report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
+    members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
+    begin
+        if executing then
+            perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
+            rollback := journal.undo_enter(reason);
+        end if;
+        perform journal.undo_prepare(members, step_ids, executing, deadline);
+        report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+        perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+        if executing and journal.undo_may_proceed(report, on_conflict) then
+            failure := journal.undo_carry_out(on_conflict);
+            report := report || journal.undo_counts();
+        end if;
+        conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
+        if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
+            perform journal.undo_fence(members, false, true, deadline);
+            report := report || journal.undo_messages(members, step_ids, rollback);
+            standing := (report #>> '{rows,conflict}')::bigint;
+            report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
+        else
+            report := report || journal.undo_messages(members, step_ids, null);
+        end if;
+        residue := report -> 'residue';
+        report := journal.undo_conclude(report, conflicts, failure, on_conflict, rollback, shown);
+        if mode = 'apply' and (report ->> 'committed')::boolean then
+            perform journal.undo_record(report, step_ids, conflicts, residue);
+            perform journal.undo_leave();
+        else
+            raise exception using errcode = 'JR000';
+        end if;
+    exception when sqlstate 'JR000' then
+        perform set_config('search_path', 'pg_catalog, pg_temp', true);
+    end;
+    return report;
+end
+$undo_run$;
+
+comment on function journal.undo_run(uuid[], uuid[], text, text, text, text, bigint, timestamptz, integer) is 'The course of a rollback. Private: call journal.rollback_report.';

@@ -1,0 +1,19 @@
+-- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
+-- before-image and the after-image of every image column.
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, what text) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
+               what,
+               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'null::int2[]'
+                    else pg_catalog.format('%L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.o' || c.attnum end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.n' || c.attnum end, ', ' order by c.attnum),
+               undo_segment_source.segment_id)
+      from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
+      left join (select a.attnum from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
+                  where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
+     where c.image_type is not null;
+end;
+
+comment on function journal.undo_segment_source(oid, integer[], integer, text) is 'SQL text that reads one segment for a rollback. Private.';

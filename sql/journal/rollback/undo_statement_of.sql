@@ -1,0 +1,36 @@
+-- The statements that one table needs in one phase of a rollback, as text with $barrier$ where the count of what must run
+-- before stands. Updates come one for each distinct set of columns: a column that a row did not change is not named, for
+-- the sake of column privileges and of triggers on columns. Maintained columns are left to their triggers.
+create function journal.undo_statement_of(relation oid, phase text, by_triggers boolean) returns setof text
+language plpgsql volatile
+as $undo_statement_of$
+#variable_conflict use_variable
+declare
+    target text := journal.qualified_name(relation);
+    work   text := 'pg_temp.journal_undo_' || relation;
+    mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
+    exists_any boolean;
+    columns int2[];
+begin
+    execute format('select exists (select from %s u where %s)', work, mine) into exists_any;
+    if not exists_any then
+        return;
+    end if;
+    if phase = 'remove' then
+        return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+    elsif phase = 'reinsert' then
+        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and $barrier$ operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
+                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_values(relation), work, mine,
+                           case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
+    else
+        for columns in execute format('select distinct array(select c from unnest(u.changed) c where c <> all (%L) order by c) from %s u where %s',
+                                      journal.undo_maintained(relation), work, mine)
+        loop
+            continue when columns = '{}';
+            return next journal.undo_update(relation, columns, mine);
+        end loop;
+    end if;
+end
+$undo_statement_of$;
+
+comment on function journal.undo_statement_of(oid, text, boolean) is 'The statements of one table in one phase of a rollback. Private.';

@@ -1,0 +1,22 @@
+-- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
+-- before it in its transaction.
+create function journal.undo_statements(session_ids uuid[], step_ids uuid[])
+returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
+               same_cluster boolean, rows bigint)
+language sql stable
+begin atomic
+    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows
+      from journal.binding b
+     cross join lateral (
+           select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id
+             from journal.binding x
+            where x.transaction_id = b.transaction_id and x.cluster = b.cluster and x.statement_id > b.statement_id) following
+      join journal.statement s
+        on s.transaction_id = b.transaction_id and s.cluster = b.cluster
+       and s.statement_id > b.statement_id and s.statement_id < following.statement_id
+      join journal.segment g on g.segment_id = s.segment_id
+     where b.session_id = any (undo_statements.session_ids)
+       and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids));
+end;
+
+comment on function journal.undo_statements(uuid[], uuid[]) is 'The captured statements of sessions, or of some of their steps. Private.';

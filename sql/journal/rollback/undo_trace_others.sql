@@ -1,0 +1,55 @@
+-- Rows that match by value, but were written again after the session: the journal says what others did. They may have
+-- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
+-- ledger row accounts for. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+create function journal.undo_trace_others(relation oid) returns void
+language plpgsql volatile
+as $undo_trace_others$
+#variable_conflict use_variable
+declare
+    work     text := 'journal_undo_' || relation;
+    row_key  text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))';
+    keys     text[];
+    since    bigint;
+begin
+    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u
+                     where live and not traced and status in (''restore'', ''remove'', ''conflict'')', row_key, work)
+       into keys, since;
+    if keys is null then
+        return;
+    end if;
+    execute format($trace$
+        with other as materialized (
+            select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
+        ), seen as (
+            select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
+                   coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
+                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+              from pg_temp.%2$I u
+              join only %3$s t on %4$s
+              left join lateral (
+                   select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
+                     from other o
+                    cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+                    where o.row_key = %5$s and o.statement_id > u.first_statement) o on true
+             where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
+             group by u.row_no
+        )
+        update pg_temp.%2$I u
+           set their_statement = coalesce(s.meddler, s.latest), traced = true,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster then 'conflict' else u.status end,
+               reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
+                             when s.meddler is not null then 'changed_and_back'
+                             when not s.accounted and $4 and u.same_cluster then 'unjournaled_writer' end,
+               culprit = coalesce(u.culprit, s.meddled, u.changed[1])
+          from seen s
+         where s.row_no = u.row_no$trace$,
+        relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
+        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
+    using since, keys,
+          (select coalesce(array_agg(c.attnum), '{}') from pg_temp.journal_undo_column c join pg_temp.journal_undo u using (relation)
+            where c.relation = undo_trace_others.relation and (c.maintained or c.attnum = any (u.maintained))),
+          (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
+end
+$undo_trace_others$;
+
+comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';

@@ -1,0 +1,27 @@
+-- What rollbacks could not undo: a list to tick off.
+create view journal.residue as
+select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name, i.key, i.column_name, i.reason, i.base, i.ours, i.theirs,
+       i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination, i.resolved_at, i.resolved_by, i.note
+  from journal.residue_item i;
+
+comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off.';
+comment on column journal.residue.residue_id is 'Id of the entry.';
+comment on column journal.residue.rollback_id is 'The rollback that left it.';
+comment on column journal.residue.session_id is 'The session whose change it was; null where a rollback of several left it.';
+comment on column journal.residue.kind is 'row, message, sequence, large_object, materialized_view or external.';
+comment on column journal.residue.relation is 'Table of a row.';
+comment on column journal.residue.table_name is 'Name of the table then.';
+comment on column journal.residue.key is 'Primary key of a row, or key of a message.';
+comment on column journal.residue.column_name is 'Column in conflict; null where it is the whole row.';
+comment on column journal.residue.reason is 'Why it was left.';
+comment on column journal.residue.base is 'Value before the session.';
+comment on column journal.residue.ours is 'Value that the session left.';
+comment on column journal.residue.theirs is 'Value found.';
+comment on column journal.residue.their_session_id is 'Session that wrote it, where known.';
+comment on column journal.residue.their_user is 'Database user that wrote it, where known.';
+comment on column journal.residue.their_at is 'When, where known.';
+comment on column journal.residue.message_id is 'Message that could not be taken back.';
+comment on column journal.residue.destination is 'Destinations that it was meant for.';
+comment on column journal.residue.resolved_at is 'When somebody ticked it off.';
+comment on column journal.residue.resolved_by is 'Who ticked it off.';
+comment on column journal.residue.note is 'What was done about it.';
