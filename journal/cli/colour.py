@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 from rich import box
 from rich.console import Console
@@ -34,3 +35,6 @@ class RichPaper(Paper):
         for row in rows:
             table.add_row(*(Text(cell(value)) for value in row))
         self.console.print(table)
+
+    def working(self, text: str) -> AbstractContextManager[object]:
+        return self.console.status(Text(text))

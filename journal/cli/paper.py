@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -81,6 +82,10 @@ class Paper(ABC):
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Sequence[str] = ()) -> None:
         """A table; columns named in `right` hold numbers."""
 
+    @abstractmethod
+    def working(self, text: str) -> AbstractContextManager[object]:
+        """Says that something is going on."""
+
 
 class PlainPaper(Paper):
     """Text that any program can read."""
@@ -103,6 +108,10 @@ class PlainPaper(Paper):
                 for name, text, width in zip(columns, row, widths, strict=True)
             )
             click.echo(f"  {'  '.join(aligned)}".rstrip(), err=self.err)
+
+    def working(self, text: str) -> AbstractContextManager[object]:
+        say(f"{text} …")
+        return nullcontext()
 
 
 def paper(*, err: bool = False) -> Paper:

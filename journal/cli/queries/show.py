@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from journal.cli.queries import Row, rows, select
+from journal.cli.queries.rollback import Report
 from journal.cli.queries.sessions import children_of, session
 from journal.cli.shell import Connection
 
@@ -57,8 +58,8 @@ _ROLLBACKS = """
 MESSAGES_SHOWN = 100
 
 
-def show_document(conn: Connection, session_id: UUID, undo: Mapping[str, Any]) -> dict[str, Any]:
-    """What a session is, did and sent, and what became of it."""
+def show_document(conn: Connection, session_id: UUID, plan: Report | None = None) -> dict[str, Any]:
+    """What a session is, did and sent, and what became of it; with a plan, also what a rollback would do now."""
     values = {"id": session_id, "limit": MESSAGES_SHOWN}
     shown = session(conn, session_id)
     tables = _by_step(rows(conn, _TABLES, values))
@@ -78,7 +79,7 @@ def show_document(conn: Connection, session_id: UUID, undo: Mapping[str, Any]) -
         "claims": [],
         "approvals": [],
         "rollbacks": rows(conn, _ROLLBACKS, values),
-        "undo": undo,
+        "undo": _undo(shown, plan),
     }
 
 
@@ -134,3 +135,19 @@ def _by_step(found: Iterable[Row]) -> dict[UUID | None, list[Row]]:
 
 def _without_step(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "step_id"}
+
+
+def _undo(shown: Row, plan: Report | None) -> Row:
+    return {
+        **({"status": None, "rows": None, "conflicts": None, "sent": None} if plan is None else _planned(plan)),
+        "until": shown["undoable_until"],
+        "command": f"journal rollback --session {shown['session_id']} --dry-run",
+    }
+
+
+def _planned(report: Report) -> Row:
+    counts = report.get("rows") or {}
+    conflicts = (counts.get("conflict") or 0) + (counts.get("refuse") or 0)
+    rows = (counts.get("total") or 0) - conflicts - (counts.get("noop") or 0)
+    status = "nothing" if report["outcome"] == "nothing" else "no" if not rows else "partly" if conflicts else "fully"
+    return {"status": status, "rows": rows, "conflicts": conflicts, "sent": (report.get("messages") or {}).get("sent")}

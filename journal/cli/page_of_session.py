@@ -1,0 +1,90 @@
+"""A session for a person: what it did step by step, and whether it can be undone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from journal.cli.paper import Paper, cell, printable
+from journal.cli.queries import Row
+
+_KINDS = {"insert": "added", "update": "changed", "delete": "deleted", "truncate": "truncated"}
+_STEP_STYLES = {"failed": "bad", "replayed": "dim", "reversed": "dim", "unknown": "warn"}
+
+
+def write_session(page: Paper, document: dict[str, Any]) -> None:
+    """The document for a person."""
+    _write_head(page, document)
+    for step in document["steps"]:
+        _write_step(page, step)
+    outside = document["outside_steps"]
+    if outside["tables"] or outside["messages"]:
+        page.heading("outside steps")
+        _write_work(page, outside)
+    _write_rollbacks(page, document["rollbacks"])
+    _write_undo(page, document["undo"], document["session"])
+
+
+def _write_head(page: Paper, document: dict[str, Any]) -> None:
+    session, totals = document["session"], document["totals"]
+    page.heading(f"Session {session['session_id']}")
+    task = f": {printable(session['task'])}" if session["task"] else ""
+    page.line(f"  {printable(session['agent'])}{task}")
+    reversed_words = {"no": "", "partly": ", reversed in part", "fully": ", reversed"}[session["reversed"]]
+    reason = f" ({printable(session['status_reason'])})" if session["status_reason"] else ""
+    page.line(
+        f"  {session['status']}{reason}{reversed_words}, opened {cell(session['opened_at'])} by {session['db_user']}"
+    )
+    if document["parent"]:
+        page.line(f"  opened by session {document['parent']['session_id']} of {printable(document['parent']['agent'])}")
+    for child in document["children"]:
+        page.line(f"  opened session {child['session_id']} of {printable(child['agent'])}: {child['status']}")
+    words = ("steps", "replays", "failed", "changes", "messages")
+    page.line("  " + ", ".join(f"{totals[word]:,} {word}" for word in words))
+
+
+def _write_step(page: Paper, step: Row) -> None:
+    key = f" key {printable(step['key'])}" if step["key"] else ""
+    attempt = f" attempt {step['attempt']}" if step["attempt"] > 1 else ""
+    title = f"{step['ordinal']:>4}  {printable(step['tool'])}{key}{attempt}: {step['status']}"
+    page.line(f"{title}  {cell(step['started_at'])}", style=_STEP_STYLES.get(step["status"]))
+    _write_work(page, step)
+    if step["receipt"]:
+        page.line(f"        receipt {step['receipt']['receipt_id']} {step['receipt']['status']}", style="dim")
+
+
+def _write_work(page: Paper, work: Row) -> None:
+    for table in work["tables"]:
+        counts = ", ".join(f"{table[kind]:,} {word}" for kind, word in _KINDS.items() if table[kind])
+        page.line(f"        {printable(table['table'])}: {counts}")
+    for (topic, where), number in Counter(
+        (message["topic"], _whereabouts(message)) for message in work["messages"]
+    ).items():
+        page.line(f"        {number:,} {'message' if number == 1 else 'messages'} to {printable(topic)}: {where}")
+
+
+def _whereabouts(message: Row) -> str:
+    deliveries = [f"{delivery['status']} to {delivery['destination']}" for delivery in message["deliveries"]]
+    return ", ".join(deliveries) or str(message["status"])
+
+
+def _write_rollbacks(page: Paper, rollbacks: list[Row]) -> None:
+    for rollback in rollbacks:
+        taken_back = f", taken back by {rollback['reversed_by']}" if rollback["reversed_by"] else ""
+        page.line()
+        page.line(
+            f"  rolled back by {rollback['rollback_id']} at {cell(rollback['applied_at'])} as {rollback['db_user']}{taken_back}"
+        )
+
+
+def _write_undo(page: Paper, undo: Row, session: Row) -> None:
+    page.line()
+    if session["reversed"] == "fully":
+        page.line("  it is undone", style="good")
+        return
+    if undo["status"]:
+        page.line(
+            f"  undo now: {undo['status']}; {undo['rows']:,} rows can be undone, {undo['conflicts']:,} cannot, "
+            f"{undo['sent'] or 0:,} messages are out"
+        )
+    page.line(f"  undo: {undo['command']}")
