@@ -11,6 +11,7 @@ import statistics
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -39,27 +40,39 @@ def cover(conn: psycopg.Connection) -> None:
         journal.cover(conn, f"public.{table}")
 
 
+@dataclass
+class Load:
+    """A load that is running, and what it printed when it was over."""
+
+    process: subprocess.Popen[str]
+    printed: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+
 @contextmanager
-def load(program: Path, dsn: str, seconds: int) -> Iterator[subprocess.Popen[str]]:
+def load(program: Path, dsn: str, seconds: int) -> Iterator[Load]:
     """TPC-B from `CLIENTS` clients for so long; leaving the block waits for its end. Raises where a transaction failed."""
     command = [str(program), "--no-vacuum", "--client", str(CLIENTS), "--jobs", "2", "--time", str(seconds), dsn]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        running = Load(process)
         try:
-            yield process
-            out, err = process.communicate()
+            yield running
+            running.printed, errors = process.communicate()
         except BaseException:
             process.kill()
             raise
-    if process.returncode != 0 or "number of failed transactions: 0 " not in out:
-        raise RuntimeError(f"pgbench failed: {out}{err}")
-    process.stdout_text = out  # type: ignore[attr-defined]  # read by the caller, after the block
+    if process.returncode != 0 or "number of failed transactions: 0 " not in running.printed:
+        raise RuntimeError(f"pgbench failed: {running.printed}{errors}")
 
 
 def rate(program: Path, dsn: str, seconds: int) -> float:
     """Transactions a second."""
-    with load(program, dsn, seconds) as process:
+    with load(program, dsn, seconds) as done:
         pass
-    found = re.search(r"tps = ([\d.]+)", process.stdout_text)  # type: ignore[attr-defined]  # set by load
+    found = re.search(r"tps = ([\d.]+)", done.printed)
     if found is None:
         raise RuntimeError("pgbench printed no rate")
     return float(found[1])
