@@ -58,6 +58,9 @@ class App(click.Group):
         except (click.Abort, KeyboardInterrupt):
             say("interrupted")
             sys.exit(EXIT_INTERRUPTED)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
         except click.ClickException as error:
             sys.exit(_report(Failure.of_usage(error), as_json="--json" in words))
         except Exception as error:

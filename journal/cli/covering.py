@@ -12,13 +12,12 @@ import psycopg
 from psycopg import errors
 
 import journal
-from journal.cli.failures import UsageError, explain, one_line
+from journal.cli.failures import explain
 from journal.cli.shell import Connection
 
 # Covering needs a lock that waits for writers and makes those behind it wait: so it asks briefly, and often.
 _LOCK_TIMEOUT = "500ms"
 _ATTEMPTS = 10
-_NO_SUCH_TABLE = (errors.UndefinedTable, errors.InvalidSchemaName, errors.InvalidName, errors.SyntaxError)
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,9 @@ def cover_all(conn: Connection, tables: Iterable[str], options: CoverOptions) ->
 
 
 def uncover_one(conn: Connection, table: str) -> None:
-    try:
-        with conn.transaction():
-            conn.execute("select set_config('lock_timeout', %s, true)", ["10s"])
-            journal.uncover(conn, table)
-    except _NO_SUCH_TABLE as error:
-        raise UsageError(_no_such_table(table, error)) from error
+    with conn.transaction():
+        conn.execute("select set_config('lock_timeout', %s, true)", ["10s"])
+        journal.uncover(conn, table)
 
 
 def _cover(conn: Connection, table: str, options: CoverOptions) -> Covered:
@@ -74,8 +70,6 @@ def _cover(conn: Connection, table: str, options: CoverOptions) -> Covered:
             with conn.transaction():
                 conn.execute("select set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
                 journal.cover(conn, table, **options.given())
-        except _NO_SUCH_TABLE as error:
-            return Covered(table, "refused", _no_such_table(table, error))
         except errors.LockNotAvailable:
             time.sleep(random.uniform(0.1, 0.2) * (attempt + 1))  # noqa: S311  spreads the attempts, protects nothing
         except (journal.JournalError, psycopg.Error) as error:
@@ -91,11 +85,3 @@ def _refused(table: str, error: Exception) -> Covered:
         raise error
     reason = getattr(error, "reason", None)
     return Covered(table, "refused", str(reason or failure.message), failure.retryable)
-
-
-def _no_such_table(table: str, error: psycopg.Error) -> str:
-    return (
-        f"there is no table {table}"
-        if isinstance(error, errors.UndefinedTable)
-        else one_line(error.diag.message_primary or str(error))
-    )

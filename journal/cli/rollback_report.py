@@ -153,7 +153,8 @@ def _constraint(conflict: Report) -> str:
 
 
 def _write_messages(page: Paper, report: Report) -> None:
-    counts = report.get("messages") or {}
+    counts = dict(report.get("messages") or {})
+    counts["sent"] = (counts.get("sent") or 0) - (counts.get("compensate") or 0)
     words = (
         ("cancel", "not sent yet: cancelled"),
         ("compensate", "sent: a compensation goes after"),

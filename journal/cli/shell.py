@@ -13,6 +13,7 @@ import click
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from journal.cli.paper import say
 from journal.errors import SchemaVersionError
 from outbox.pg.dsn import resolve_dsn
 from outbox.pg.resources import expected_revision
@@ -20,6 +21,7 @@ from outbox.pg.resources import expected_revision
 P = ParamSpec("P")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+_OUR_NOTICES = "journal: "
 _CONNECT_SECONDS = "10"
 _MIGRATE_HINT = "run `journal migrate` on this database"
 _UPGRADE_HINT = "upgrade agent-journal to the version that migrated this database"
@@ -47,6 +49,7 @@ class Shell:
     def connect(self) -> Iterator[Connection]:
         """A connection with autocommit, to a migrated database. Raises `SchemaVersionError`, `psycopg.OperationalError`."""
         with psycopg.connect(self.conninfo, autocommit=True) as conn:
+            conn.add_notice_handler(_say_notice)
             require_schema(conn)
             yield conn
 
@@ -62,6 +65,12 @@ def with_shell(command: Callable[Concatenate[Shell, P], int | None]) -> Callable
         return command(Shell(dsn=values.pop("dsn"), json=values.pop("as_json")), *args, **kwargs)
 
     return wrapped
+
+
+def _say_notice(notice: psycopg.errors.Diagnostic) -> None:
+    """Progress that the database reports while it works."""
+    if notice.severity_nonlocalized == "NOTICE" and (notice.message_primary or "").startswith(_OUR_NOTICES):
+        say(str(notice.message_primary))
 
 
 def found_revision(conn: Connection) -> str | None:

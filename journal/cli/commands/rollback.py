@@ -14,12 +14,11 @@ from journal.cli.failures import EXIT_NOTHING, EXIT_REFUSED, UsageError
 from journal.cli.paper import paper, print_json, say
 from journal.cli.queries.changes import step_of
 from journal.cli.queries.ids import find_id
-from journal.cli.queries.rollback import Report, RollbackRequest, apply, as_sql, report_of
+from journal.cli.queries.rollback import LIST_LENGTH, WHOLE_LISTS, Report, RollbackRequest, apply, as_sql, report_of
 from journal.cli.queries.sessions import SessionFilter, sessions_of
 from journal.cli.rollback_report import write_report
 from journal.cli.shell import Connection, Shell, with_shell
 from journal.cli.values import Duration, Moment
-from journal.errors import PlanChanged
 
 _ON_CONFLICT = ("refuse", "skip")
 _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_code": EXIT_NOTHING, "committed": False}
@@ -83,28 +82,32 @@ def rollback(
         if not session_ids:
             return _print(shell, _NOTHING, detail=detail)
         step_ids = [_step_id(conn, session_ids[0], ordinal) for ordinal in steps] or None
-        request = RollbackRequest(session_ids, step_ids, on_conflict, digest, reason, max_rows, wait)
+        shown = WHOLE_LISTS if detail else LIST_LENGTH
+        request = RollbackRequest(session_ids, step_ids, on_conflict, digest, reason, max_rows, wait, shown)
         if show_sql:
             click.echo(as_sql(request))
             return 0
         if dry_run or rehearse:
-            return _print(shell, report_of(conn, request, "dry_run" if dry_run else "rehearse"), detail=detail)
-        return _print(shell, _apply(shell, conn, request, Consent(yes, max_rows), detail=detail), detail=detail)
+            report = report_of(conn, request, "dry_run" if dry_run else "rehearse", progress=not shell.json)
+        else:
+            report = _apply(shell, conn, request, Consent(yes, max_rows), detail=detail)
+    return _print(shell, report, detail=detail)
 
 
 def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Consent, *, detail: bool) -> Report:
     """Show the plan, ask, and apply exactly that plan."""
     plan = report_of(conn, request, "plan")
-    rows = _rows_to_change(plan)
-    if plan["outcome"] != "planned" or _is_refused(plan):
-        return _refused(plan) if plan["outcome"] == "planned" else plan
-    _check_digest(request, plan)
+    if plan["outcome"] != "planned":
+        return plan
+    if plan["exit_code"] == EXIT_REFUSED:
+        return {**plan, "outcome": "refused"}  # known before anything was asked or stopped
+    rows = int(plan["rows"]["total"])
     consent.check_size(shell, rows)
     if shell.interactive and not consent.yes:
         write_report(paper(err=True), plan, detail=detail)
     if not consent.ask(shell, rows):
-        return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED, "committed": False}
-    return apply(conn, request.expecting(plan["plan_digest"], None))
+        return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED}
+    return apply(conn, request.expecting(plan["plan_digest"], None), progress=not shell.json)
 
 
 def _check_options(
@@ -142,27 +145,6 @@ def _step_id(conn: Connection, session_id: UUID, ordinal: int) -> UUID:
     if step_id is None:
         raise UsageError(f"the session has no step {ordinal}", hint=f"`journal show {session_id}` lists them")
     return step_id
-
-
-def _rows_to_change(plan: Report) -> int:
-    counts = plan.get("rows") or {}
-    return sum(counts.get(name) or 0 for name in ("restore", "remove", "reinsert", "adjust", "force"))
-
-
-def _is_refused(plan: Report) -> bool:
-    counts = plan.get("rows") or {}
-    return bool(counts.get("refuse")) or (plan["on_conflict"] == "refuse" and bool(counts.get("conflict")))
-
-
-def _refused(plan: Report) -> Report:
-    """Known before anything was asked or stopped."""
-    return {**plan, "outcome": "refused", "exit_code": EXIT_REFUSED, "committed": False}
-
-
-def _check_digest(request: RollbackRequest, plan: Report) -> None:
-    if request.expected_digest and request.expected_digest != plan["plan_digest"]:
-        hint = "look at the plan of now with --dry-run"
-        raise PlanChanged("the plan is no longer the one that was named with --plan", hint=hint)
 
 
 def _print(shell: Shell, report: dict[str, Any], *, detail: bool) -> int:

@@ -8,7 +8,6 @@ import journal
 from journal.cli.failures import EXIT_NOTHING, UsageError
 from journal.cli.paper import print_json, say
 from journal.cli.queries.ids import find_id
-from journal.cli.queries.stop import resume_agent
 from journal.cli.shell import Shell, with_shell
 
 
@@ -41,7 +40,7 @@ def stop(shell: Shell, *, session: str | None, agent: str | None, reason: str) -
 def resume(shell: Shell, *, agent: str) -> int:
     """Let a stopped agent work again. Sessions that were stopped one by one stay stopped."""
     with shell.connect() as conn:
-        resumed = resume_agent(conn, agent)
+        resumed = journal.resume_agent(conn, agent)
     code = 0 if resumed else EXIT_NOTHING
     if shell.json:
         print_json(

@@ -17,10 +17,14 @@ from journal.cli.shell import Connection
 Mode = Literal["plan", "dry_run", "rehearse", "apply"]
 Report = dict[str, Any]
 
+LIST_LENGTH = 100
+WHOLE_LISTS = 2**31 - 1
+
 _REPORT = """
     select journal.rollback_report(
         session_ids => %(session_ids)s, step_ids => %(step_ids)s, on_conflict => %(on_conflict)s, mode => %(mode)s,
-        expected_digest => %(expected_digest)s, reason => %(reason)s, max_rows => %(max_rows)s, wait => %(wait)s) as report"""
+        expected_digest => %(expected_digest)s, reason => %(reason)s, max_rows => %(max_rows)s, wait => %(wait)s,
+        shown => %(shown)s) as report"""
 _AS_SQL = (
     "select journal.rollback_sessions(session_ids => {session_ids}, step_ids => {step_ids}, on_conflict => {on_conflict},\n"
     "    expected_digest => {expected_digest}, reason => {reason}, max_rows => {max_rows}, wait => {wait});"
@@ -38,15 +42,18 @@ class RollbackRequest:
     reason: str = ""
     max_rows: int | None = None
     wait: timedelta = timedelta(seconds=30)
+    shown: int = LIST_LENGTH
 
     def expecting(self, digest: str | None, max_rows: int | None) -> Self:
         """The same, for the plan of this digest only."""
         return replace(self, expected_digest=digest, max_rows=max_rows)
 
 
-def report_of(conn: Connection, request: RollbackRequest, mode: Mode) -> Report:
-    """Plan, try or apply a rollback; the report of `journal.rollback/1`."""
-    report: Report = rows(conn, _REPORT, _values(request) | {"mode": mode})[0]["report"]
+def report_of(conn: Connection, request: RollbackRequest, mode: Mode, *, progress: bool = False) -> Report:
+    """Plan, try or apply a rollback; the report of `journal.rollback/1`. With `progress` its phases arrive as notices."""
+    with conn.transaction():
+        conn.execute("select set_config('journal.progress', %s, true)", ["on" if progress else "off"])
+        report: Report = rows(conn, _REPORT, _values(request) | {"mode": mode})[0]["report"]
     return report
 
 
@@ -63,9 +70,9 @@ def _values(request: RollbackRequest) -> dict[str, Any]:
     return values
 
 
-def apply(conn: Connection, request: RollbackRequest) -> Report:
+def apply(conn: Connection, request: RollbackRequest, *, progress: bool = False) -> Report:
     """Apply a rollback. Whole sessions are stopped first, in a commit of its own, so that their steps do not hold it up."""
     if request.step_ids is None:
         for session_id in request.session_ids:
             journal.stop_session(conn, session_id, request.reason or "rollback")
-    return report_of(conn, request, "apply")
+    return report_of(conn, request, "apply", progress=progress)
