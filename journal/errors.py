@@ -17,6 +17,10 @@ A number once given is never given again: outsiders match on it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from outbox.pg import errors
 from outbox.pg.errors import Fault
 
 
@@ -31,6 +35,8 @@ class SchemaVersionError(JournalError):
 
     sqlstate = "JR001"
     attributes = ("found", "expected")
+    found: str | None
+    expected: str | None
 
 
 class ConnectionUseError(JournalError):
@@ -106,7 +112,9 @@ class StepError(JournalError):
     """Something is wrong with a step."""
 
     sqlstate = "JR013"
-    attributes: tuple[str, ...] = ("tool", "key")
+    attributes: ClassVar[tuple[str, ...]] = ("tool", "key")
+    tool: str | None
+    key: str | None
 
 
 class InvalidKey(StepError):
@@ -121,6 +129,7 @@ class ArgumentsDiffer(StepError):
 
     sqlstate = "JR015"
     attributes = (*StepError.attributes, "differences")
+    differences: list[str] | None
 
 
 class StepInProgress(StepError):
@@ -130,6 +139,7 @@ class StepInProgress(StepError):
     retryable = True
     exit_code = 6
     attributes = (*StepError.attributes, "retry_after")
+    retry_after: float | None
 
 
 class StepReversed(StepError):
@@ -137,6 +147,8 @@ class StepReversed(StepError):
 
     sqlstate = "JR017"
     attributes = (*StepError.attributes, "rollback_id", "next_attempt")
+    rollback_id: str | None
+    next_attempt: int | None
 
 
 class StepFailed(StepError):
@@ -144,12 +156,21 @@ class StepFailed(StepError):
 
     sqlstate = "JR018"
     attributes = (*StepError.attributes, "result")
+    result: Any
 
-    def __init__(self, result: object = None, *, hint: str | None = None, **values: object) -> None:
-        if isinstance(result, str) and "result" in values:
-            super().__init__(result, hint=hint, **values)
-        else:
-            super().__init__("the step failed, and said so", hint=hint, result=result, **values)
+    def __init__(
+        self,
+        result: Any = None,
+        *,
+        message: str = "the step failed, and said so",
+        hint: str | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(message, hint=hint, result=result, **values)
+
+    @classmethod
+    def told(cls, message: str, hint: str | None, values: Mapping[str, Any]) -> StepFailed:
+        return cls(message=message, hint=hint, **values)
 
 
 class ReplayedStepWrites(StepError):
@@ -164,6 +185,7 @@ class NotSerializable(StepError, TypeError):
     sqlstate = "JR021"
     exit_code = 2
     attributes = (*StepError.attributes, "path")
+    path: str | None
 
 
 class OutcomeUnknown(StepError):
@@ -178,6 +200,7 @@ class WriteRefused(JournalError):
 
     sqlstate = "JR023"
     attributes = ("table",)
+    table: str | None
     exit_code = 3
 
 
@@ -205,6 +228,7 @@ class NotCoverable(CoverageError):
     sqlstate = "JR030"
     exit_code = 3
     attributes = ("reason",)
+    reason: str | None
 
 
 class StaleCoverage(CoverageError):
@@ -224,7 +248,8 @@ class RollbackError(JournalError):
     """A rollback did not happen; ``plan`` holds what it would have done, where it is known."""
 
     sqlstate = "JR033"
-    attributes: tuple[str, ...] = ("plan",)
+    attributes: ClassVar[tuple[str, ...]] = ("plan",)
+    plan: Any
 
 
 class RollbackConflict(RollbackError):
@@ -233,6 +258,7 @@ class RollbackConflict(RollbackError):
     sqlstate = "JR034"
     exit_code = 3
     attributes = (*RollbackError.attributes, "conflicts")
+    conflicts: Any
 
 
 class RollbackRefused(RollbackError):
@@ -241,6 +267,7 @@ class RollbackRefused(RollbackError):
     sqlstate = "JR035"
     exit_code = 3
     attributes = (*RollbackError.attributes, "reasons")
+    reasons: Any
 
 
 class PlanChanged(RollbackError):
@@ -257,6 +284,7 @@ class RollbackBusy(RollbackError):
     retryable = True
     exit_code = 6
     attributes = (*RollbackError.attributes, "blockers")
+    blockers: Any
 
 
 class TooManyRows(RollbackError):
@@ -265,6 +293,8 @@ class TooManyRows(RollbackError):
     sqlstate = "JR038"
     exit_code = 2
     attributes = (*RollbackError.attributes, "rows", "max_rows")
+    rows: int | None
+    max_rows: int | None
 
 
 class ProofError(JournalError):
@@ -284,3 +314,15 @@ class UnknownKind(ProofError):
 
     sqlstate = "JR042"
     exit_code = 2
+
+
+def from_database(exc: BaseException) -> JournalError | None:
+    """The error of ours that a driver's exception carries, or None: for errors that reach you through a driver call of your own.
+
+    Takes what psycopg, SQLAlchemy (any dialect) or asyncpg raised.
+    """
+    fault = errors.from_database(exc)
+    return fault if isinstance(fault, JournalError) else None
+
+
+from_database.__module__ = "journal"

@@ -31,3 +31,4 @@ class NotSerializable(OutboxError, TypeError):
     sqlstate = "OX003"
     exit_code = 2
     attributes = ("path",)
+    path: str | None

@@ -31,6 +31,8 @@
 \ir journal/functions/capture_preamble.sql
 \ir journal/functions/capture_checks.sql
 \ir journal/functions/capture_truncate.sql
+\ir journal/functions/fill.sql
+\ir journal/functions/capture_pieces.sql
 \ir journal/functions/capture_body.sql
 \ir journal/functions/why_too_wide.sql
 \ir journal/functions/why_not_coverable.sql
@@ -167,7 +169,11 @@
 \ir relay/tables/lane.sql
 \ir relay/tables/mark.sql
 \ir relay/tables/park.sql
+\ir relay/tables/envelope.sql
 \ir relay/functions/matches.sql
+\ir relay/functions/wire_time.sql
+\ir relay/functions/origin.sql
+\ir relay/functions/knows_lineage.sql
 \ir relay/functions/size_limit.sql
 \ir relay/functions/destinations_of.sql
 \ir relay/functions/lanes_of.sql
@@ -183,6 +189,7 @@
 \ir relay/functions/checkpoint.sql
 \ir relay/functions/leave_lane.sql
 \ir relay/functions/next_seals.sql
+\ir relay/functions/poll.sql
 \ir relay/functions/read_seals.sql
 \ir relay/functions/read_part.sql
 \ir relay/functions/lane_backlog.sql

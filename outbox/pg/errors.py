@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 _by_sqlstate: dict[str, type[Fault]] = {}
@@ -40,6 +41,7 @@ class Fault(Exception):
         super().__init_subclass__(**kwargs)
         if "sqlstate" in cls.__dict__:
             _by_sqlstate[cls.sqlstate] = cls
+            cls.__module__ = cls.__module__.removesuffix(".errors")
 
     def __init__(self, message: str, *, hint: str | None = None, **values: Any) -> None:
         super().__init__(message)
@@ -48,6 +50,11 @@ class Fault(Exception):
             setattr(self, name, values.pop(name, None))
         if values:
             raise TypeError(f"{type(self).__name__} has no attribute {', '.join(sorted(values))}")
+
+    @classmethod
+    def told(cls, message: str, hint: str | None, values: Mapping[str, Any]) -> Fault:
+        """The error as the database told it."""
+        return cls(message, hint=hint, **values)
 
 
 def from_database(exc: BaseException) -> Fault | None:
@@ -62,6 +69,26 @@ def from_database(exc: BaseException) -> Fault | None:
         if known is not None:
             return _build(known, candidate)
     return None
+
+
+_DRIVERS = frozenset({"psycopg", "psycopg2", "psycopg_pool", "asyncpg", "sqlalchemy"})
+
+
+def is_driver_error(exc: BaseException) -> bool:
+    """Whether a driver, or SQLAlchemy for it, raised this: not an error of the user's that was caused by one."""
+    return isinstance(exc, Exception) and type(exc).__module__.partition(".")[0] in _DRIVERS
+
+
+@contextmanager
+def reraised() -> Iterator[None]:
+    """Raise as ours, `from` it, what a driver raised with a SQLSTATE of ours; let everything else pass."""
+    try:
+        yield
+    except Exception as error:
+        fault = from_database(error) if is_driver_error(error) else None
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def sqlstate_of(exc: BaseException) -> str | None:
@@ -88,7 +115,7 @@ def _build(known: type[Fault], exc: BaseException) -> Fault:
     message = _diagnostic(exc, "message_primary", "message") or str(exc)
     detail = _attributes(_diagnostic(exc, "message_detail", "detail"))
     values = {name: detail[name] for name in known.attributes if name in detail}
-    return known(message, hint=_diagnostic(exc, "message_hint", "hint"), **values)
+    return known.told(message, _diagnostic(exc, "message_hint", "hint"), values)
 
 
 def _diagnostic(exc: BaseException, libpq_name: str, asyncpg_name: str) -> str | None:

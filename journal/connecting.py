@@ -1,0 +1,76 @@
+"""How the journal's operations meet a connection: errors are ours, and asynchronous connections get awaitables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from journal.errors import NotSerializable, SchemaVersionError, UnknownSession, UnsupportedConnection
+from outbox.pg import connections
+from outbox.pg.connections import UnknownConnectionKind
+from outbox.pg.errors import is_driver_error, reraised, sqlstate_of
+from outbox.pg.flow import Flow, Link, run, scalar, transaction
+from outbox.pg.strict_json import NotJson, dumps
+
+T = TypeVar("T")
+
+_HINT = "pass a psycopg 3 or SQLAlchemy connection to PostgreSQL, or a pool, engine or sessionmaker of one"
+# undefined_function, invalid_schema_name, undefined_table: what our own statements meet in a database without our schema.
+_NOT_THERE = frozenset({"42883", "3F000", "42P01"})
+
+
+def link(conn: Any) -> Link:
+    """What runs effects on `conn`. Raises `UnsupportedConnection`."""
+    try:
+        return connections.link(conn)
+    except UnknownConnectionKind as error:
+        raise UnsupportedConnection(str(error), hint=_HINT) from None
+
+
+def perform(conn: Any, work: Callable[[], Flow[T]]) -> T | Awaitable[T]:
+    """Do `work` in the caller's open transaction, or in one of our own."""
+    return run(supported(transaction(work())), link(conn))
+
+
+def supported(flow: Flow[T]) -> Flow[T]:
+    """A session or engine tells its dialect only when it is asked for a connection."""
+    try:
+        return (yield from flow)
+    except UnknownConnectionKind as error:
+        raise UnsupportedConnection(str(error), hint=_HINT) from None
+
+
+def call(sql: str, **parameters: str | None) -> Flow[Any]:
+    """The value of one statement of ours, decoded from JSON. Errors that the database raised come as ours."""
+    try:
+        with reraised():
+            answer = yield from scalar(sql, **parameters)
+    except Exception as error:
+        if is_driver_error(error) and sqlstate_of(error) in _NOT_THERE:
+            raise SchemaVersionError(
+                "this database does not have the journal's schema, or has another version of it",
+                hint="run journal migrate",
+            ) from error
+        raise
+    return None if answer is None else json.loads(answer)
+
+
+def json_text(value: Any, name: str) -> str | None:
+    """The value as strict JSON, None as SQL null. Raises `NotSerializable`."""
+    try:
+        return None if value is None else dumps(value, name)
+    except NotJson as error:
+        raise NotSerializable(
+            str(error), hint="convert it to dicts, lists, text, numbers and booleans", path=error.path
+        ) from None
+
+
+def session_id_text(value: Any) -> str:
+    """The id of a session, given as a UUID, as text or as the session itself."""
+    identifier = getattr(value, "id", value)
+    try:
+        return str(identifier if isinstance(identifier, UUID) else UUID(identifier))
+    except (ValueError, TypeError, AttributeError):
+        raise UnknownSession("this is not the id of a session", hint="a session's id is a UUID") from None

@@ -1,0 +1,267 @@
+"""SQLAlchemy: Connection, Session, Engine, sessionmaker and scoped_session, and their async twins.
+
+Statements go through SQLAlchemy, so every PostgreSQL dialect works. The async twins run the same code in SQLAlchemy's own way
+(`run_sync`): there is nothing here that exists twice.
+
+Two things SQLAlchemy would let pass: under the isolation level AUTOCOMMIT its transactions are none, so ours begin by a BEGIN of
+their own; and a commit() in the body of a step would commit half of it, so it is refused there.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+
+from outbox.pg.connections import UnknownConnectionKind
+from outbox.pg.connections.pooled import AsyncPooledLink, PooledLink
+from outbox.pg.flow import CommitLost, Link, Parameters, Rows
+
+_OUR_BEGIN = "agent_journal_begin"
+
+
+def link(conn: Any) -> Link | None:
+    """The link of a SQLAlchemy connection, session, engine or sessionmaker."""
+    if isinstance(conn, sa.Connection):
+        return ConnectionLink(conn)
+    if isinstance(conn, orm.Session):
+        return SessionLink(conn)
+    if isinstance(conn, orm.scoped_session):
+        return SessionLink(conn())
+    if isinstance(conn, sa.Engine):
+        return PooledLink(_Engine(conn))
+    if isinstance(conn, orm.sessionmaker):
+        return PooledLink(_Sessionmaker(conn))
+    return _async_link(conn)
+
+
+def _async_link(conn: Any) -> Link | None:
+    from sqlalchemy.ext import asyncio  # noqa: PLC0415  needs greenlet, which synchronous users may not have
+
+    if isinstance(conn, asyncio.AsyncConnection):
+        return AsyncLink(conn, lambda: ConnectionLink(_started(conn)))
+    if isinstance(conn, asyncio.AsyncSession):
+        return AsyncLink(conn, lambda: SessionLink(conn.sync_session))
+    if isinstance(conn, asyncio.async_scoped_session):
+        return _async_link(conn())
+    if isinstance(conn, asyncio.AsyncEngine):
+        return AsyncPooledLink(_AsyncEngine(conn))
+    if isinstance(conn, asyncio.async_sessionmaker):
+        return AsyncPooledLink(_AsyncSessionmaker(conn))
+    return None
+
+
+def _started(conn: Any) -> sa.Connection:
+    if conn.sync_connection is None:
+        raise UnknownConnectionKind("the AsyncConnection is not started: use `async with engine.connect()`")
+    return conn.sync_connection  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def _text(sql: str) -> sa.TextClause:
+    return sa.text(sql)
+
+
+class ConnectionLink:
+    """A Connection; a Session differs only in what it asks the session itself."""
+
+    is_async = False
+    _holds_state = False
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._savepoints: list[Any] = []
+        self._guarded: sa.Connection | None = None
+        self._ends_autobegin = False
+
+    # -- what differs for a Session
+
+    def _connection(self) -> sa.Connection:
+        return self._target  # type: ignore[no-any-return]
+
+    def _dialect_name(self) -> str:
+        return self._target.dialect.name  # type: ignore[no-any-return]
+
+    def _is_begun(self) -> bool:
+        return self._target.in_transaction()  # type: ignore[no-any-return]
+
+    def flush(self) -> None:
+        pass
+
+    # -- the effects
+
+    def acquire(self) -> Any:
+        if self._dialect_name() != "postgresql":
+            raise UnknownConnectionKind(f"the SQLAlchemy dialect is {self._dialect_name()}, not postgresql")
+        return self._target
+
+    def give_back(self) -> None:
+        self._unguard()
+
+    def in_transaction(self) -> bool:
+        if not self._is_begun():
+            return False
+        connection = self._connection()
+        return not _is_autocommit(connection) or _OUR_BEGIN in connection.info
+
+    def begin(self, read_committed: bool) -> None:
+        self._ends_autobegin = not self._is_begun()
+        connection = self._connection()
+        if not connection.in_transaction():
+            connection.begin()
+        if _is_autocommit(connection):
+            connection.exec_driver_sql("begin")
+            connection.info[_OUR_BEGIN] = True
+        if read_committed:
+            connection.exec_driver_sql("set transaction isolation level read committed")
+        self._guard(connection)
+
+    def commit(self) -> None:
+        self._unguard()
+        connection = self._connection()
+        try:
+            if _OUR_BEGIN in connection.info:
+                connection.exec_driver_sql("commit")
+                del connection.info[_OUR_BEGIN]
+                if self._ends_autobegin:
+                    self._target.commit()
+            else:
+                self._target.commit()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise CommitLost from error
+            raise
+
+    def rollback(self) -> None:
+        self._unguard()
+        self._savepoints.clear()
+        if not self._is_begun():
+            return
+        connection = self._connection()
+        ours = not connection.invalidated and connection.info.pop(_OUR_BEGIN, False)
+        if ours:
+            connection.exec_driver_sql("rollback")
+        if not ours or self._ends_autobegin or self._holds_state:
+            self._target.rollback()
+
+    def savepoint(self) -> None:
+        self._guard(self._connection())
+        self._savepoints.append(self._target.begin_nested())
+
+    def release_savepoint(self) -> None:
+        self._savepoints.pop().commit()
+
+    def rollback_to_savepoint(self) -> None:
+        self._savepoints.pop().rollback()
+
+    def execute(self, sql: str, parameters: Parameters) -> Rows:
+        answer = self._connection().execute(_text(sql), parameters)
+        return [tuple(row) for row in answer] if answer.returns_rows else []
+
+    # -- commit() in the body
+
+    def _guard(self, connection: sa.Connection) -> None:
+        if self._guarded is None:
+            event.listen(connection, "commit", self._forbid_commit)
+            self._guarded = connection
+
+    def _unguard(self) -> None:
+        if self._guarded is not None:
+            event.remove(self._guarded, "commit", self._forbid_commit)
+            self._guarded = None
+
+    def _forbid_commit(self, _connection: sa.Connection) -> None:
+        raise InvalidRequestError("commit() is forbidden inside a step: it commits when its block is left")
+
+
+class SessionLink(ConnectionLink):
+    """An ORM Session. What it has not flushed belongs to the step."""
+
+    _holds_state = True
+
+    def _connection(self) -> sa.Connection:
+        return self._target.connection()  # type: ignore[no-any-return]
+
+    def _dialect_name(self) -> str:
+        return self._target.get_bind().dialect.name  # type: ignore[no-any-return]
+
+    def _is_begun(self) -> bool:
+        bind = self._target.get_bind()
+        return self._target.in_transaction() or (isinstance(bind, sa.Connection) and bind.in_transaction())
+
+    def flush(self) -> None:
+        self._target.flush()
+
+
+def _is_autocommit(connection: sa.Connection) -> bool:
+    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
+
+
+class AsyncLink:
+    """An async Connection or Session: the synchronous link, run by SQLAlchemy's own bridge."""
+
+    is_async = True
+
+    def __init__(self, target: Any, make: Any) -> None:
+        self._target = target
+        self._make = make
+        self._link: ConnectionLink | None = None
+
+    async def acquire(self) -> Any:
+        self._link = self._make()
+        await self._target.run_sync(lambda _: self._link and self._link.acquire())
+        return self._target
+
+    def __getattr__(self, name: str) -> Any:
+        """The other effects."""
+        effect = getattr(self._link, name)
+
+        async def run(*arguments: Any) -> Any:
+            return await self._target.run_sync(lambda _: effect(*arguments))
+
+        return run
+
+
+class _Engine:
+    def __init__(self, engine: sa.Engine) -> None:
+        self.take = engine.connect
+        self.link: Any = ConnectionLink
+
+    def give_back(self, conn: sa.Connection) -> None:
+        conn.close()
+
+
+class _Sessionmaker:
+    def __init__(self, maker: orm.sessionmaker[Any]) -> None:
+        self.take = maker
+        self.link: Any = SessionLink
+
+    def give_back(self, conn: orm.Session) -> None:
+        conn.close()
+
+
+class _AsyncEngine:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.link: Any = _async_link
+
+    async def take(self) -> Any:
+        return await self._engine.connect()
+
+    async def give_back(self, conn: Any) -> None:
+        await conn.close()
+
+
+class _AsyncSessionmaker:
+    def __init__(self, maker: Any) -> None:
+        self._maker = maker
+        self.link: Any = _async_link
+
+    async def take(self) -> Any:
+        return self._maker()
+
+    async def give_back(self, conn: Any) -> None:
+        await conn.close()
