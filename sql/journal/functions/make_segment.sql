@@ -14,7 +14,8 @@ begin
     select s.* into segment.segment_id, segment.shape
       from (select s.segment_id, s.shape from journal.segment s
              where s.relation = make_segment.relation and s.until_at is null and s.attnums = segment.attnums
-               and s.types = segment.types and s.image_types = segment.image_types and s.key = segment.key) s;
+               and s.names = segment.names and s.types = segment.types and s.image_types = segment.image_types
+               and s.key = segment.key) s;
     if not found then
         segment := journal.add_segment(segment);
     end if;

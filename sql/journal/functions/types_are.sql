@@ -1,16 +1,8 @@
--- The second half of the shape check (see columns_are): raises, because a value of another type must never be
--- coerced into an image.
-create function journal.types_are(segment integer, relation oid, expected oid[], actual oid[]) returns boolean
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $types_are$
-begin
-    if expected <> actual then
-        perform journal.raise_stale(relation);
-    end if;
-    return true;
-end
-$types_are$;
+-- The second half of the shape check (see columns_are): a value of another type must never be coerced into an image.
+create function journal.types_are(expected oid[], actual oid[]) returns boolean
+language sql immutable
+begin atomic
+    select expected = actual;
+end;
 
-comment on function journal.types_are(integer, oid, oid[], oid[]) is
-    'True, or raises StaleCoverage. Immutable on purpose: folded when a capture statement is planned.';
+comment on function journal.types_are(oid[], oid[]) is 'Whether the types of a table''s columns are the ones that its segment was made for.';
