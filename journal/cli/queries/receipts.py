@@ -9,30 +9,8 @@ from journal.cli.shell import Connection
 
 VIEW = "journal.receipts"
 COLUMNS = (
-    *(
-        "receipt_id",
-        "session_id",
-        "step_id",
-        "tool",
-        "tenant",
-        "key",
-        "attempt",
-        "status",
-        "committed_at",
-        "delivered_at",
-    ),
-    *(
-        "confirmed_at",
-        "reversed_at",
-        "reversed_by",
-        "changes",
-        "message_ids",
-        "result",
-        "digest",
-        "document",
-        "signing_key",
-        "signature",
-    ),
+    *("receipt_id", "session_id", "step_id", "tool", "tenant", "key", "attempt", "status", "committed_at", "reversed_at"),
+    *("reversed_by", "changes", "message_ids", "result", "digest", "document"),
 )
 
 
