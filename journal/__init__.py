@@ -50,15 +50,19 @@ _HOMES = {
     "AsyncAgentSession": "journal.sessions",
     "AsyncStep": "journal.steps",
     "Receipt": "journal.receipts",
+    "RollbackPlan": "journal.rollbacks",
+    "RollbackReport": "journal.rollbacks",
     "Step": "journal.steps",
     "bind": "journal.sessions",
     "cover": "journal.coverage",
     "current_session": "journal.sessions",
     "from_database": "journal.errors",
     "open_session": "journal.sessions",
+    "plan_rollback": "journal.rollbacks",
     "receipt": "journal.receipts",
     "resume_agent": "journal.stopping",
     "resume_session": "journal.sessions",
+    "rollback": "journal.rollbacks",
     "stop_agent": "journal.stopping",
     "stop_session": "journal.stopping",
     "uncover": "journal.coverage",
@@ -73,6 +77,10 @@ if TYPE_CHECKING:
     from journal.errors import from_database as from_database
     from journal.receipts import Receipt as Receipt
     from journal.receipts import receipt as receipt
+    from journal.rollbacks import RollbackPlan as RollbackPlan
+    from journal.rollbacks import RollbackReport as RollbackReport
+    from journal.rollbacks import plan_rollback as plan_rollback
+    from journal.rollbacks import rollback as rollback
     from journal.sessions import AgentSession as AgentSession
     from journal.sessions import AsyncAgentSession as AsyncAgentSession
     from journal.sessions import bind as bind

@@ -36,7 +36,7 @@ def publish(
     headers: Mapping[str, Any] | None = None,
     type: str | None = None,
     hold: str | None = None,
-    compensation: Mapping[str, Any] | None = None,
+    compensation: Any = None,
 ) -> UUID: ...
 
 
@@ -50,7 +50,7 @@ def publish(
     headers: Mapping[str, Any] | None = None,
     type: str | None = None,
     hold: str | None = None,
-    compensation: Mapping[str, Any] | None = None,
+    compensation: Any = None,
 ) -> Awaitable[UUID]: ...
 
 
@@ -63,13 +63,13 @@ def publish(
     headers: Mapping[str, Any] | None = None,
     type: str | None = None,  # noqa: A002  the word of CloudEvents
     hold: str | None = None,
-    compensation: Mapping[str, Any] | None = None,
+    compensation: Any = None,
 ) -> UUID | Awaitable[UUID]:
     """Write a message into the outbox, in the open transaction; where none is open, in one of its own.
 
     `key`: messages of one key are delivered in order. `data`, `headers`: strict JSON. `hold`: 'close' (until the session closes),
-    'approve', or a duration such as '30s'. `compensation`: the message that takes this one back, for a rollback that comes after
-    it was sent: {"topic": …, "key": …, "data": …}.
+    or a duration such as '30s'. `compensation`: data of the message that takes this one back, should a rollback come after it was
+    sent.
 
     Returns the id of the message; on an asynchronous connection an awaitable of it, which a step insists on being awaited.
     Raises `NotSerializable`, `InvalidTopic`, `MessageTooLarge`.
@@ -81,7 +81,7 @@ def publish(
         "headers": _json(dict(headers or {}), "headers"),
         "type": type,
         "hold": hold,
-        "compensation": _json(compensation and dict(compensation), "compensation"),
+        "compensation": _json(compensation, "compensation"),
     }
     connection = link(conn)
     flow = transaction(_published(parameters))
