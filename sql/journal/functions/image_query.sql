@@ -15,8 +15,8 @@ begin atomic
                  where %7$s
                 offset 0) i$query$,
         k.after, k.before, segment.key[1], journal.image_texts('o', visible), journal.image_texts('n', visible), segment.segment_id, condition)
-      from (select coalesce(pg_catalog.format('array[%s]', pg_catalog.string_agg('n[' || v.n || ']', ', ' order by v.n)), '{}') as after,
-                   coalesce(pg_catalog.format('array[%s]', pg_catalog.string_agg('o[' || v.n || ']', ', ' order by v.n)), '{}') as before
+      from (select pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('n[' || v.n || ']', ', ' order by v.n)) as after,
+                   pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('o[' || v.n || ']', ', ' order by v.n)) as before
               from unnest(visible) with ordinality as v (attnum, n)
              where v.attnum = any (segment.key)) k;
 end;

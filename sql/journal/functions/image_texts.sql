@@ -3,9 +3,8 @@
 create function journal.image_texts(side text, attnums int2[]) returns text
 language sql immutable
 begin atomic
-    select coalesce('array[' || pg_catalog.string_agg(
-               pg_catalog.format('case when %1$s%2$s is not null then pg_catalog.format(''%%s'', %1$s%2$s) end', side, a.attnum), ', ' order by a.n) || ']::text[]',
-               'array[]::text[]')
+    select pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg(
+               pg_catalog.format('case when %1$s%2$s is not null then pg_catalog.format(''%%s'', %1$s%2$s) end', side, a.attnum), ', ' order by a.n))
       from unnest(attnums) with ordinality as a (attnum, n);
 end;
 

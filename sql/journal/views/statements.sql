@@ -1,9 +1,9 @@
 -- The ledger, attributed: a statement belongs to the last binding before it in its transaction. Two branches, because a
 -- filter on a session must start from the session's bindings, and one on time or transaction from the statements.
 create view journal.statements as
-select b.session_id,
+select s.statement_id,
+       b.session_id,
        b.step_id,
-       s.statement_id,
        s.transaction_id,
        g.relation,
        g.table_name,
@@ -25,9 +25,9 @@ select b.session_id,
   join journal.segment g on g.segment_id = s.segment_id
  where b.session_id is not null
 union all
-select null,
+select s.statement_id,
        null,
-       s.statement_id,
+       null,
        s.transaction_id,
        g.relation,
        g.table_name,
@@ -49,9 +49,9 @@ select null,
  where last.session_id is null;
 
 comment on view journal.statements is 'Captured statements and whose they are: counts without images. One row per statement that changed a covered table.';
+comment on column journal.statements.statement_id is 'Id of the statement: between transactions that change the same row, in the order of the changes.';
 comment on column journal.statements.session_id is 'Agent session that the statement belongs to; null: unbound.';
 comment on column journal.statements.step_id is 'Step of that session; null: outside steps.';
-comment on column journal.statements.statement_id is 'Id of the statement: between transactions that change the same row, in the order of the changes.';
 comment on column journal.statements.transaction_id is 'Transaction that ran the statement.';
 comment on column journal.statements.relation is 'The table, by its present name; a bare number where it was dropped.';
 comment on column journal.statements.table_name is 'The table''s name when its segment was made.';

@@ -1,0 +1,185 @@
+"""Covering, uncovering, and what `journal.coverage` says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import rig
+from tests.journal.capture.support import changes, cover, one, rows, status
+
+
+@pytest.fixture
+def t(conn: psycopg.Connection) -> str:
+    conn.execute("create table t (id int primary key, v text)")
+    return "t"
+
+
+def coverage(conn: psycopg.Connection, table: str) -> dict[str, Any]:
+    (row,) = rows(conn, "select * from journal.coverage where relation = %s::regclass", table)
+    return row
+
+
+def test_cover_tells_what_it_found_and_made(conn: psycopg.Connection, t: str) -> None:
+    assert coverage(conn, t)["status"] == "uncovered"
+    assert coverage(conn, t)["fix"] == "journal cover public.t"
+    done = cover(conn, t)
+    assert (done["table"], done["before"]["status"], done["after"]["status"]) == ("public.t", "uncovered", "covered")
+    shown = coverage(conn, t)
+    assert shown["relation"] == "t"
+    assert (shown["status"], shown["reason"], shown["fix"]) == ("covered", None, None)
+    assert (shown["writers"], shown["undo"], shown["key_columns"]) == ("all", True, ["id"])
+    assert shown["covered_at"] is not None
+    assert shown["oldest_image_at"] is not None
+
+
+def test_covering_again_changes_nothing(conn: psycopg.Connection, t: str) -> None:
+    cover(conn, t)
+    before = rows(conn, "select * from journal.segments"), rows(conn, "select xmin, * from pg_trigger where tgrelid = 't'::regclass")
+    done = cover(conn, t)
+    assert done["before"] == done["after"] == {"status": "covered"}
+    assert before == (rows(conn, "select * from journal.segments"), rows(conn, "select xmin, * from pg_trigger where tgrelid = 't'::regclass"))
+
+
+def test_options_are_brought_to_the_present(conn: psycopg.Connection, t: str) -> None:
+    cover(conn, t)
+    cover(conn, t, counters=["id"], maintained=["v"])
+    shown = coverage(conn, t)
+    assert (shown["counter_columns"], shown["maintained_columns"]) == (["id"], ["v"])
+    cover(conn, t)
+    assert coverage(conn, t)["maintained_columns"] == []
+
+
+def test_unknown_columns_are_named(conn: psycopg.Connection, t: str) -> None:
+    with pytest.raises(psycopg.errors.UndefinedColumn, match="colour"):
+        cover(conn, t, maintained=["colour"])
+    assert status(conn, t) == "uncovered"
+
+
+def test_uncover_keeps_what_was_recorded(conn: psycopg.Connection, t: str) -> None:
+    cover(conn, t)
+    conn.execute("insert into t values (1)")
+    conn.execute("select journal.uncover('t')")
+    conn.execute("insert into t values (2)")
+    assert status(conn, t) == "uncovered"
+    assert len(changes(conn, t)) == 1
+    conn.execute("select journal.uncover('t')")
+    cover(conn, t)
+    conn.execute("insert into t values (3)")
+    assert len(changes(conn, t)) == 2
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "alter table t disable trigger journal_update",
+        "alter table t disable trigger all; alter table t enable trigger all",
+        "alter table t disable trigger user",
+        "drop trigger journal_insert on t",
+        "alter table t enable replica trigger journal_delete",
+    ],
+)
+def test_a_gap_is_seen_and_mended(conn: psycopg.Connection, superuser_dsn: str, t: str, harm: str) -> None:
+    """[38] A trigger that was disabled and enabled again looks the same, but its xmin does not."""
+    cover(conn, t)
+    with psycopg.connect(superuser_dsn) as admin:
+        admin.execute(harm.encode())
+    shown = coverage(conn, t)
+    assert (shown["status"], shown["fix"]) == ("gap", "journal cover public.t")
+    assert shown["reason"]
+    cover(conn, t)
+    assert status(conn, t) == "covered"
+    conn.execute("insert into t values (1); update t set v = 'x'; delete from t")
+    assert len(changes(conn, t)) == 3
+
+
+@pytest.mark.parametrize(
+    ("ddl", "reason"),
+    [
+        ("create view x as select 1 as id", "view"),
+        ("create materialized view x as select 1 as id", "materialized view"),
+        ("create table x (id int)", "no primary key"),
+        ("create temp table x (id int primary key)", "temporary"),
+        ("create unlogged table x (id int primary key)", "unlogged"),
+        ("create table y (id int primary key); create table x () inherits (y)", "inheritance"),
+        ("create table x (id int primary key); create rule r as on delete to x do instead nothing", "rule"),
+        ("create sequence x", "not a table"),
+    ],
+)
+def test_what_cannot_be_covered_is_refused_with_the_reason(conn: psycopg.Connection, ddl: str, reason: str) -> None:
+    conn.execute(ddl.encode())
+    with pytest.raises(psycopg.DatabaseError, match=reason) as refused:
+        cover(conn, "x")
+    assert refused.value.sqlstate == "JR030"
+
+
+@pytest.mark.parametrize("table", ["journal.session", "outbox.message", "pg_catalog.pg_class"])
+def test_neither_the_journal_nor_the_catalogs_are_covered(conn: psycopg.Connection, table: str) -> None:
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        cover(conn, table)
+    assert refused.value.sqlstate == "JR030"
+
+
+@pytest.mark.parametrize(("columns", "column_type"), [(600, "bigint"), (701, "text")])
+def test_tables_too_wide_are_refused_at_cover(conn: psycopg.Connection, columns: int, column_type: str) -> None:
+    """[11] Not at the user's write."""
+    many = ", ".join(f"c{n} {column_type}" for n in range(columns))
+    conn.execute(f"create table wide (id int primary key, {many})".encode())
+    with pytest.raises(psycopg.DatabaseError, match="too wide|too many"):
+        cover(conn, "wide")
+    assert coverage(conn, "wide")["status"] == "uncoverable"
+
+
+@pytest.mark.parametrize(("columns", "column_type"), [(300, "bigint"), (400, "text")])
+def test_the_widest_tables_that_are_covered_can_be_written(conn: psycopg.Connection, columns: int, column_type: str) -> None:
+    names = [f"c{n}" for n in range(columns)]
+    conn.execute(f"create table wide (id int primary key, {', '.join(f'{n} {column_type}' for n in names)})".encode())
+    try:
+        cover(conn, "wide")
+    except psycopg.DatabaseError as refused:
+        assert "wide" in str(refused)
+        return
+    value = "9223372036854775807" if column_type == "bigint" else "repeat('x', 15)"
+    conn.execute(f"insert into wide select 1, {', '.join([value] * columns)}".encode())
+    conn.execute("update wide set c0 = c0")
+    assert len(changes(conn, "wide")) == 2
+
+
+def test_only_the_owner_covers(postgres: rig.Cluster, database: str, conn: psycopg.Connection, superuser_dsn: str, t: str) -> None:
+    stranger = postgres.create_role()
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute(f"grant journal_operator to {stranger}; grant all on t to {stranger}".encode())
+        with psycopg.connect(postgres.dsn(database, role=stranger), autocommit=True) as other:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                cover(other, "t")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                other.execute("select journal.make_segment('t', null)")
+        admin.execute(f"alter table t owner to {stranger}; grant create on schema public to {stranger}".encode())
+        with psycopg.connect(postgres.dsn(database, role=stranger), autocommit=True) as owner:
+            cover(owner, "t")
+            owner.execute("insert into t values (1)")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                owner.execute("select * from journal.segment_1")
+        assert one(admin, "select count(*) from journal.statements") == 1
+        admin.execute(f"drop owned by {stranger}; drop role {stranger}".encode())
+    assert t
+
+
+def test_a_capture_function_on_another_table_records_nothing(conn: psycopg.Connection, t: str) -> None:
+    cover(conn, t)
+    conn.execute("create table u (id int primary key, v text)")
+    capture = one(conn, "select tgfoid::regproc::text from pg_trigger where tgname = 'journal_insert'")
+    conn.execute(f"create trigger x after insert on u referencing new table as new_rows execute function {capture}()".encode())
+    with pytest.raises(psycopg.DatabaseError) as refused:
+        conn.execute("insert into u values (1, 'forged')")
+    assert refused.value.sqlstate == "JR031"
+
+
+def test_every_table_is_listed_once(conn: psycopg.Connection, t: str) -> None:
+    conn.execute("create table p (id int primary key) partition by range (id); create table p1 partition of p for values from (1) to (9)")
+    listed = rows(conn, "select table_name, status from journal.coverage order by 1")
+    assert [r["table_name"] for r in listed] == ["public.p", "public.p1", "public.t"]
+    assert {r["status"] for r in listed} <= {"covered", "stale", "gap", "uncovered", "uncoverable"}
+    assert t
