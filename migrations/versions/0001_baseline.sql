@@ -291,22 +291,14 @@ $raise_stale$;
 comment on function journal.raise_stale(oid) is 'Raises StaleCoverage for the relation.';
 
 -- sql/journal/functions/types_are.sql
--- The second half of the shape check (see columns_are): raises, because a value of another type must never be
--- coerced into an image.
-create function journal.types_are(segment integer, relation oid, expected oid[], actual oid[]) returns boolean
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $types_are$
-begin
-    if expected <> actual then
-        perform journal.raise_stale(relation);
-    end if;
-    return true;
-end
-$types_are$;
+-- The second half of the shape check (see columns_are): a value of another type must never be coerced into an image.
+create function journal.types_are(expected oid[], actual oid[]) returns boolean
+language sql immutable
+begin atomic
+    select expected = actual;
+end;
 
-comment on function journal.types_are(integer, oid, oid[], oid[]) is
-    'True, or raises StaleCoverage. Immutable on purpose: folded when a capture statement is planned.';
+comment on function journal.types_are(oid[], oid[]) is 'Whether the types of a table''s columns are the ones that its segment was made for.';
 
 -- sql/journal/functions/admit.sql
 -- Refuses writes of named agent roles outside a bound session. Called by capture, before anything is recorded.
@@ -438,9 +430,56 @@ end;
 
 comment on function journal.capture_truncate(journal.segment, journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';
 
+-- sql/journal/functions/fill.sql
+-- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
+create function journal.fill(template text, pieces jsonb) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $fill$
+declare
+    piece record;
+begin
+    for piece in select p.key, p.value from jsonb_each_text(pieces) as p loop
+        template := replace(template, '{' || piece.key || '}', piece.value);
+    end loop;
+    return template;
+end
+$fill$;
+
+comment on function journal.fill(text, jsonb) is 'A template with its {names} replaced by the pieces of that name.';
+
+-- sql/journal/functions/capture_pieces.sql
+-- The lists of columns that capture is made of. Every live column has its place in the aliases (o, n, x); the image columns
+-- of the segment are some of them.
+create function journal.capture_pieces(segment journal.segment) returns jsonb
+language sql stable
+begin atomic
+    select pg_catalog.jsonb_build_object(
+        'segment', segment.segment_id,
+        'relation', segment.relation::oid,
+        'attnums', pg_catalog.quote_literal(segment.attnums::text),
+        'types', pg_catalog.quote_literal(pg_catalog.array_agg(journal.base_type(a.type) order by a.n)::text),
+        'present_types', pg_catalog.string_agg(pg_catalog.format('journal.type_of(case when false then x.x%s end)', a.attnum), ', ' order by a.n),
+        'padding', pg_catalog.string_agg('null::integer', ', '),
+        'x', pg_catalog.string_agg('x' || a.attnum, ', ' order by a.n),
+        'o', pg_catalog.string_agg('o' || a.attnum, ', ' order by a.n),
+        'n', pg_catalog.string_agg('n' || a.attnum, ', ' order by a.n),
+        'old_names', pg_catalog.string_agg('o' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
+        'new_names', pg_catalog.string_agg('n' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
+        'old_values', pg_catalog.string_agg(journal.image_of('o.o' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
+        'new_values', pg_catalog.string_agg(journal.image_of('n.n' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
+        'same_key', pg_catalog.string_agg(
+            pg_catalog.format('%s = %s', journal.image_of('o.o' || a.attnum, a.stored), journal.image_of('n.n' || a.attnum, a.stored)), ' and ')
+            filter (where a.attnum = any (segment.key)))
+      from unnest(segment.attnums, segment.types, segment.image_types) with ordinality as a (attnum, type, stored, n);
+end;
+
+comment on function journal.capture_pieces(journal.segment) is 'Lists of columns, as SQL text, for the capture function of a segment.';
+
 -- sql/journal/functions/capture_body.sql
 -- Writes the body of the capture function of a segment. Transition tables are read through positional aliases, so
--- renames and odd names are harmless; the shape check is folded into the plan (columns_are, types_are).
+-- renames and odd names are harmless. The shape check is folded into the plan of the first query (columns_are, types_are),
+-- which depends on the table and is made anew after every change of it; padding keeps it valid when columns are gone.
 -- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
 -- row is quadratic for a bulk statement. One row has a statement of its own, because pairing costs more than storing it.
 create function journal.capture_body(segment journal.segment, options journal.covered_table) returns text
@@ -448,35 +487,20 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $capture_body$
 declare
-    old_alias  text; new_alias text;       -- every live column, by position
-    old_names  text; new_names text;       -- image columns of the segment
-    old_values text; new_values text;
-    key_match  text;
-    shape      text;
-    ledger     text;
+    pieces jsonb := journal.capture_pieces(segment);
 begin
-    select string_agg('o' || a.attnum, ', ' order by a.n), string_agg('n' || a.attnum, ', ' order by a.n),
-           string_agg('o' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
-           string_agg('n' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
-           string_agg(journal.image_of('o.o' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
-           string_agg(journal.image_of('n.n' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
-           string_agg(format('%s = %s', journal.image_of('o.o' || a.attnum, a.stored), journal.image_of('n.n' || a.attnum, a.stored)), ' and ')
-               filter (where a.attnum = any (segment.key))
-      into old_alias, new_alias, old_names, new_names, old_values, new_values, key_match
-      from unnest(segment.attnums, segment.image_types) with ordinality as a (attnum, stored, n);
-
-    select format('journal.types_are(%s, %s, %L, array[%s])', segment.segment_id, segment.relation::oid,
-                  array_agg(journal.base_type(a.type) order by a.n)::text,
-                  string_agg(format('journal.type_of(case when false then %%1$s.%%1$s%s end)', a.attnum), ', ' order by a.n))
-      into shape
-      from unnest(segment.attnums, segment.types) with ordinality as a (attnum, type, n);
-
-    ledger := format($ledger$
+    pieces := pieces || jsonb_build_object(
+        'preamble', journal.capture_preamble(options),
+        'checks', journal.capture_checks(segment.relation),
+        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
+        'truncate', journal.capture_truncate(segment, options));
+    pieces := pieces || jsonb_build_object(
+        'shape', journal.fill('journal.columns_are({relation}, {attnums}) and journal.types_are({types}, array[{present_types}])', pieces),
+        'ledger', journal.fill($ledger$get diagnostics images = row_count;
         insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, images, statement_timestamp(), pg_trigger_depth(), '%%s', session_user,
-                nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment.segment_id);
-
-    return format($body$
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), {segment}, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, pieces));
+    return journal.fill($body$
 declare
     this_statement bigint;
     images bigint;
@@ -485,66 +509,56 @@ declare
     intact boolean;
     agent boolean;
     several boolean;
-begin%17$s
+begin{preamble}
     if tg_op = 'UPDATE' then
-        select journal.columns_are(%1$s, %2$L), %18$s, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
-          into intact, agent, several from new_rows limit 1;
+        select {shape}, {agent}, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
+          into intact, agent, several from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then
-            select journal.columns_are(%1$s, %2$L), %18$s, true into intact, agent, several from old_rows limit 1;
+            select {shape}, {agent}, true into intact, agent, several from (select *, {padding} from old_rows) as x ({x}) limit 1;
             if not found then
                 return null;
             end if;
-        end if;%3$s
+        end if;{checks}
         this_statement := nextval('journal.statement_id');
         if several then
             select (select count(*) from old_rows), count(*) into olds, news from new_rows;
         end if;
         if not several then
-            insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
-            select this_statement, %7$s, %8$s from old_rows as o (%9$s) full join new_rows as n (%10$s) on true where %11$s;
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values} from old_rows as o ({o}) full join new_rows as n ({n}) on true;
         elsif olds = news then
-            insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
-            select this_statement, %7$s, %8$s
-              from (select row_number() over (), * from old_rows) as o (n, %9$s)
-              full join (select row_number() over (), * from new_rows) as n (n, %10$s) on o.n = n.n
-             where %11$s;
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (row_number, {o})
+              full join (select row_number() over (), * from new_rows) as n (row_number, {n}) on o.row_number = n.row_number;
         else
-            insert into journal.segment_%4$s (statement_id, %5$s, %6$s)
-            select this_statement, %7$s, %8$s
-              from old_rows as o (%9$s)
-              full join new_rows as n (%10$s) on %12$s
-             where %11$s;
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from old_rows as o ({o})
+              full join new_rows as n ({n}) on {same_key};
         end if;
-        get diagnostics images = row_count;%13$s
+        {ledger}
     elsif tg_op = 'INSERT' then
-        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from new_rows limit 1;
+        select {shape}, {agent} into intact, agent from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then
             return null;
-        end if;%3$s
+        end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_%4$s (statement_id, %6$s)
-        select this_statement, %8$s from new_rows as n (%10$s) where %14$s;
-        get diagnostics images = row_count;%15$s
+        insert into journal.segment_{segment} (statement_id, {new_names}) select this_statement, {new_values} from new_rows as n ({n});
+        {ledger}
     elsif tg_op = 'DELETE' then
-        select journal.columns_are(%1$s, %2$L), %18$s into intact, agent from old_rows limit 1;
+        select {shape}, {agent} into intact, agent from (select *, {padding} from old_rows) as x ({x}) limit 1;
         if not found then
             return null;
-        end if;%3$s
+        end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_%4$s (statement_id, %5$s)
-        select this_statement, %7$s from old_rows as o (%9$s) where %11$s;
-        get diagnostics images = row_count;%16$s
-    else%19$s
+        insert into journal.segment_{segment} (statement_id, {old_names}) select this_statement, {old_values} from old_rows as o ({o});
+        {ledger}
+    else{truncate}
     end if;
     return null;
 end
-$body$,
-        segment.relation::oid, segment.attnums::text, journal.capture_checks(segment.relation),
-        segment.segment_id, old_names, new_names, old_values, new_values, old_alias, new_alias,
-        format(shape, 'o'), key_match, format(ledger, 'U'), format(shape, 'n'), format(ledger, 'I'), format(ledger, 'D'),
-        journal.capture_preamble(options),
-        $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
-        journal.capture_truncate(segment, options));
+$body$, pieces);
 end
 $capture_body$;
 
@@ -740,7 +754,8 @@ begin
     select s.* into segment.segment_id, segment.shape
       from (select s.segment_id, s.shape from journal.segment s
              where s.relation = make_segment.relation and s.until_at is null and s.attnums = segment.attnums
-               and s.types = segment.types and s.image_types = segment.image_types and s.key = segment.key) s;
+               and s.names = segment.names and s.types = segment.types and s.image_types = segment.image_types
+               and s.key = segment.key) s;
     if not found then
         segment := journal.add_segment(segment);
     end if;
@@ -942,9 +957,8 @@ comment on function journal.visible_columns(journal.segment, name) is 'Attnums o
 create function journal.image_texts(side text, attnums int2[]) returns text
 language sql immutable
 begin atomic
-    select coalesce('array[' || pg_catalog.string_agg(
-               pg_catalog.format('case when %1$s%2$s is not null then pg_catalog.format(''%%s'', %1$s%2$s) end', side, a.attnum), ', ' order by a.n) || ']::text[]',
-               'array[]::text[]')
+    select pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg(
+               pg_catalog.format('case when %1$s%2$s is not null then pg_catalog.format(''%%s'', %1$s%2$s) end', side, a.attnum), ', ' order by a.n))
       from unnest(attnums) with ordinality as a (attnum, n);
 end;
 
@@ -968,8 +982,8 @@ begin atomic
                  where %7$s
                 offset 0) i$query$,
         k.after, k.before, segment.key[1], journal.image_texts('o', visible), journal.image_texts('n', visible), segment.segment_id, condition)
-      from (select coalesce(pg_catalog.format('array[%s]', pg_catalog.string_agg('n[' || v.n || ']', ', ' order by v.n)), '{}') as after,
-                   coalesce(pg_catalog.format('array[%s]', pg_catalog.string_agg('o[' || v.n || ']', ', ' order by v.n)), '{}') as before
+      from (select pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('n[' || v.n || ']', ', ' order by v.n)) as after,
+                   pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('o[' || v.n || ']', ', ' order by v.n)) as before
               from unnest(visible) with ordinality as v (attnum, n)
              where v.attnum = any (segment.key)) k;
 end;
@@ -1027,9 +1041,9 @@ comment on function journal.images(text, bigint) is 'Images of one statement of 
 -- The ledger, attributed: a statement belongs to the last binding before it in its transaction. Two branches, because a
 -- filter on a session must start from the session's bindings, and one on time or transaction from the statements.
 create view journal.statements as
-select b.session_id,
+select s.statement_id,
+       b.session_id,
        b.step_id,
-       s.statement_id,
        s.transaction_id,
        g.relation,
        g.table_name,
@@ -1051,9 +1065,9 @@ select b.session_id,
   join journal.segment g on g.segment_id = s.segment_id
  where b.session_id is not null
 union all
-select null,
+select s.statement_id,
        null,
-       s.statement_id,
+       null,
        s.transaction_id,
        g.relation,
        g.table_name,
@@ -1075,9 +1089,9 @@ select null,
  where last.session_id is null;
 
 comment on view journal.statements is 'Captured statements and whose they are: counts without images. One row per statement that changed a covered table.';
+comment on column journal.statements.statement_id is 'Id of the statement: between transactions that change the same row, in the order of the changes.';
 comment on column journal.statements.session_id is 'Agent session that the statement belongs to; null: unbound.';
 comment on column journal.statements.step_id is 'Step of that session; null: outside steps.';
-comment on column journal.statements.statement_id is 'Id of the statement: between transactions that change the same row, in the order of the changes.';
 comment on column journal.statements.transaction_id is 'Transaction that ran the statement.';
 comment on column journal.statements.relation is 'The table, by its present name; a bare number where it was dropped.';
 comment on column journal.statements.table_name is 'The table''s name when its segment was made.';
@@ -3624,6 +3638,27 @@ create table relay.park (
 
 comment on table relay.park is 'Refused messages. Private; read relay.parked.';
 
+-- sql/relay/tables/envelope.sql
+-- One message as a relay reads it, in text that goes on the wire as it is.
+create type relay.envelope as (
+    seal        bigint,
+    id          bigint,
+    lane        integer,
+    message_id  text,
+    lineage     text,
+    topic       text,
+    key         text,
+    type        text,
+    data        text,
+    headers     text,
+    compensates text,
+    caused_by   text,
+    created_at  text,
+    bytes       integer
+);
+
+comment on type relay.envelope is 'A sealed message as relays read it. Private.';
+
 -- sql/relay/functions/matches.sql
 -- Topic patterns: * stands for any text, everything else for itself.
 create function relay.matches(topic text, patterns text[]) returns boolean
@@ -3635,6 +3670,36 @@ as $matches$
 $matches$;
 
 comment on function relay.matches(text, text[]) is 'Whether a topic is one of the patterns; * stands for any text.';
+
+-- sql/relay/functions/wire_time.sql
+-- RFC 3339 in UTC, as CloudEvents wants it.
+create function relay.wire_time(at_time timestamptz) returns text
+language sql stable strict parallel safe
+return to_char(at_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+comment on function relay.wire_time(timestamptz) is 'A time as it travels.';
+
+-- sql/relay/functions/origin.sql
+-- What tells the outbox of this database from every other: the first lineage. Made by the first seal.
+create function relay.origin() returns uuid
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $origin$
+    select l.lineage_id from outbox.lineage as l order by l.no limit 1
+$origin$;
+
+comment on function relay.origin() is 'Identity of this outbox over all its lineages; null before the first seal.';
+
+-- sql/relay/functions/knows_lineage.sql
+-- A tail of another lineage was written by somebody else.
+create function relay.knows_lineage(lineage uuid) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $knows_lineage$
+    select exists (select from outbox.lineage as l where l.lineage_id = lineage)
+$knows_lineage$;
+
+comment on function relay.knows_lineage(uuid) is 'Whether a lineage is one of this outbox.';
 
 -- sql/relay/functions/size_limit.sql
 -- The smallest limit of the destinations that take the topic; null when there is none.
@@ -3700,7 +3765,7 @@ comment on function relay.first_seal_for(text) is 'Number of the first seal for 
 -- sql/relay/functions/check_registered.sql
 -- Refuses options that differ from those of the first run.
 create function relay.check_registered(name text, topics text[], lanes integer, started_from text) returns void
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $check_registered$
 declare
@@ -3757,6 +3822,28 @@ $register$;
 
 comment on function relay.register(text, text, text, bigint, text[], integer, text) is
     'Registers a destination, or checks that topics, lanes and start are as recorded; true when it is new.';
+
+-- sql/relay/functions/is_fresh.sql
+-- A destination that nothing was delivered to may be made; one that is gone afterwards was lost.
+create function relay.is_fresh(name text) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $is_fresh$
+    select not exists (select from relay.lane as l where l.destination = name and l.position > 0)
+$is_fresh$;
+
+comment on function relay.is_fresh(text) is 'Whether no message was delivered to a destination yet.';
+
+-- sql/relay/functions/is_paused.sql
+-- Asked about once a second by relays that have nothing to store.
+create function relay.is_paused(name text) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $is_paused$
+    select d.paused_at is not null from relay.destination as d where d.destination = name
+$is_paused$;
+
+comment on function relay.is_paused(text) is 'Whether an operator has paused a destination.';
 
 -- sql/relay/functions/pause.sql
 -- Pauses a destination, or all with null. Its relays finish the batch in flight and wait.
@@ -3865,6 +3952,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $checkpoint$
 begin
+    perform set_config('synchronous_commit', 'off', true);   -- a checkpoint that is lost costs work, not messages
     update relay.lane as l
     set lease_until = clock_timestamp() + lease, seal = checkpoint.seal, position = checkpoint."position",
         last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id,
@@ -3903,37 +3991,61 @@ $leave_lane$;
 
 comment on function relay.leave_lane(text, integer, bigint) is 'Gives up the lease of a lane; false when it was lost before.';
 
+-- sql/relay/functions/last_seal.sql
+-- The last seal that is committed.
+create function relay.last_seal() returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $last_seal$
+    select coalesce(max(s.no), 0) from outbox.seal as s
+$last_seal$;
+
+comment on function relay.last_seal() is 'Number of the last seal; 0 when nothing was sealed yet.';
+
 -- sql/relay/functions/next_seals.sql
 -- How many of the next seals fit into one read. Not whole: the next seal alone is larger, and is read in parts.
 create function relay.next_seals(after_seal bigint, max_members bigint, max_bytes bigint)
-returns table (through bigint, members bigint, whole boolean)
-language sql stable security definer
+returns table (through bigint, whole boolean)
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $next_seals$
     with ahead as (
-        select s.no, s.members, sum(s.members) over upto as all_members, sum(s.bytes) over upto as all_bytes
+        select s.no, sum(s.members) over upto as members, sum(s.bytes) over upto as bytes
         from (
             select n.no, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
         ) as s
         window upto as (order by s.no)
     ), fitting as (
-        select max(a.no) as no, max(a.all_members)::bigint as members from ahead as a
-        where a.all_members <= max_members and a.all_bytes <= max_bytes
+        select max(a.no) as no from ahead as a where a.members <= max_members and a.bytes <= max_bytes
     )
-    select coalesce(f.no, after_seal + 1), coalesce(f.members, 0), f.no is not null
+    select coalesce(f.no, after_seal + 1), f.no is not null
     from fitting as f
     where exists (select from ahead)
 $next_seals$;
 
 comment on function relay.next_seals(bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
 
+-- sql/relay/functions/poll.sql
+-- Seals what is there, if asked to, and says how many of the next seals fit into one read: one round trip of an idle relay.
+create function relay.poll(after_seal bigint, max_members bigint, max_bytes bigint, and_seal boolean)
+returns table (through bigint, whole boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $poll$
+begin
+    if and_seal then
+        perform outbox.seal();
+    end if;
+    return query select n.through, n.whole from relay.next_seals(after_seal, max_members, max_bytes) as n;
+end
+$poll$;
+
+comment on function relay.poll(bigint, bigint, bigint, boolean) is 'Seals, and returns the last of the next seals whose members fit the limits together; whole is false when one seal alone exceeds them; no row when there is no further seal.';
+
 -- sql/relay/functions/read_seals.sql
 -- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
 create function relay.read_seals(name text, only_lanes integer[], first bigint, last bigint)
-returns table (
-    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
-    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
-)
+returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -3942,8 +4054,8 @@ as $read_seals$
 begin
     perform outbox.verify_seals(first, last);
     return query
-    select m.seal, m.id, m.slot % r.lanes, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
     from outbox.members(first, last) as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (
@@ -3962,10 +4074,7 @@ comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messag
 create function relay.read_part(
     name text, only_lanes integer[], part_of bigint, after_id bigint, max_members integer, max_bytes bigint, verify boolean
 )
-returns table (
-    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
-    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
-)
+returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -3995,8 +4104,8 @@ begin
         select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
         from part as p window upto as (order by p.id)
     )
-    select part_of, m.id, s.lane, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    select part_of, m.id, s.lane, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
     from summed as s
     join outbox.message as m on m.id = s.id
     join outbox.lineage as g on g.no = s.lineage
@@ -4281,10 +4390,10 @@ comment on function journal.check_readable(oid) is 'Raises RollbackRefused unles
 -- before it in its transaction.
 create function journal.undo_statements(session_ids uuid[], step_ids uuid[])
 returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
-               same_cluster boolean, rows bigint)
+               same_cluster boolean, rows bigint, operation "char")
 language sql stable
 begin atomic
-    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows
+    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
       from journal.binding b
      cross join lateral (
            select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id
@@ -4303,12 +4412,13 @@ comment on function journal.undo_statements(uuid[], uuid[]) is 'The captured sta
 -- sql/journal/rollback/undo_relations.sql
 -- The tables that sessions changed, with the counts that a plan starts from.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
-returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint)
+returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint,
-           pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id)
+           pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id),
+           pg_catalog.bool_and(s.operation = 'U')
       from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation
@@ -4316,6 +4426,20 @@ begin atomic
 end;
 
 comment on function journal.undo_relations(uuid[], uuid[]) is 'The tables that sessions changed. Private.';
+
+-- sql/journal/rollback/differs.sql
+-- SQL text: two images are not the same, byte for byte. Where equality of the type says just that, it is used: it is ten
+-- times cheaper. Only for statements that run under a pinned search_path.
+create function journal.differs(a text, b text, image_type text) returns text
+language sql immutable
+begin atomic
+    select pg_catalog.format(
+        case when image_type in ('boolean', 'smallint', 'integer', 'bigint', 'oid', 'text', '*text', 'character varying', 'bytea', 'uuid', 'date',
+                                 'time without time zone', 'timestamp without time zone', 'timestamp with time zone')
+             then '%s is distinct from %s' else 'pg_catalog.record_image_ne(row(%s), row(%s))' end, a, b);
+end;
+
+comment on function journal.differs(text, text, text) is 'SQL text: two images are not the same, exactly. Private.';
 
 -- sql/journal/rollback/undo_columns.sql
 -- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since.
@@ -4356,7 +4480,7 @@ comment on function journal.undo_columns(oid, integer[]) is 'The columns of a ta
 -- sql/journal/rollback/undo_segment_source.sql
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
 -- before-image and the after-image of every image column.
-create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, what text) returns text
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text) returns text
 language sql stable
 begin atomic
     select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
@@ -4369,15 +4493,15 @@ begin atomic
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
                   where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
-     where c.image_type is not null;
+     where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
 end;
 
-comment on function journal.undo_segment_source(oid, integer[], integer, text) is 'SQL text that reads one segment for a rollback. Private.';
+comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text) is 'SQL text that reads one segment for a rollback. Private.';
 
 -- sql/journal/rollback/undo_images.sql
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
--- undo_image_columns; a column that a shape does not have counts as elided.
-create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[]) returns setof record
+-- undo_segment_source; a column that a shape does not have counts as elided.
+create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_images$
@@ -4388,7 +4512,7 @@ declare
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
-    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id,
+    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth'), ' union all ')
       into source
       from unnest(segments) as segment_id;
@@ -4396,7 +4520,39 @@ begin
 end
 $undo_images$;
 
-comment on function journal.undo_images(oid, uuid[], uuid[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+comment on function journal.undo_images(oid, uuid[], uuid[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+
+-- sql/journal/rollback/undo_changed_columns.sql
+-- The columns that sessions' updates changed in a table: a cheap first pass, so that the rest carries no others along.
+create function journal.undo_changed_columns(relation oid, session_ids uuid[], step_ids uuid[]) returns int2[]
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_changed_columns$
+#variable_conflict use_variable
+declare
+    segment record;
+    part    int2[];
+    changed int2[] := '{}';
+begin
+    for segment in
+        select g.segment_id,
+               (select string_agg(format('case when bool_or(%s) then %s end', journal.differs('o' || a.attnum, 'n' || a.attnum, a.stored), a.attnum), ', ')
+                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as tests,
+               array_agg(s.statement_id) as statements
+          from journal.undo_statements(session_ids, step_ids) s
+          join journal.segment g on g.segment_id = s.segment_id
+         where s.relation = undo_changed_columns.relation and s.operation = 'U'
+         group by g.segment_id
+    loop
+        execute format('select array_remove(array[%s]::int2[], null) from journal.segment_%s where statement_id = any ($1)', segment.tests, segment.segment_id)
+           into part using segment.statements;
+        changed := changed || part;
+    end loop;
+    return array(select distinct c from unnest(changed) c order by c);
+end
+$undo_changed_columns$;
+
+comment on function journal.undo_changed_columns(oid, uuid[], uuid[]) is 'Columns that sessions'' updates changed. Private.';
 
 -- sql/journal/rollback/undo_family.sql
 -- The rollbacks of the given sessions, the rollbacks of those, and so on.
@@ -4527,36 +4683,33 @@ comment on function journal.undo_value(text, boolean, text) is 'SQL text that tu
 
 -- sql/journal/rollback/undo_list.sql
 -- One text per column, joined: every generated statement of a rollback is put together from such lists. In the pattern
--- %1$s is the attnum, %2$s the quoted name, %3$s the image type, %4$s the live type, %5$s and %6$s the live value of t and
--- of x in the form of an image, %7$s the attnum again for a position in the key.
+-- %1$s is the attnum, %2$s the quoted name, %3$s the image type, %4$s the live type, %5$s the live value of t in the form of
+-- an image, %6$s the value that the row gets back. Columns that are not carried along have neither b nor a.
 create function journal.undo_list(relation oid, pattern text, separator text, which text default 'image') returns text
 language plpgsql stable
 as $undo_list$
-#variable_conflict use_variable
 begin
     return (
-        select coalesce(pg_catalog.string_agg(
-                   pg_catalog.format(pattern, c.attnum, c.name, c.image_type, c.live_type,
-                                     journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type),
-                                     journal.undo_live('x', c.name, c.as_text, c.live_type, c.base_type)),
+        select coalesce(string_agg(
+                   format(pattern, c.attnum, c.name, c.image_type, c.live_type,
+                          journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type),
+                          journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)),
                    separator order by case when which = 'key' then c.key_position else c.attnum end), '')
           from pg_temp.journal_undo_column c
           join pg_temp.journal_undo u using (relation)
-         where c.relation = undo_list.relation
+         where c.relation = undo_list.relation and c.carried
            and case which
-               when 'image' then c.image_type is not null                                                       -- has images
-               when 'live' then c.image_type is not null and c.problem is null                                  -- and still exists as it was
+               when 'image' then true
+               when 'live' then c.problem is null                                                       -- still exists as it was
                when 'key' then c.key_position is not null
-               when 'guard' then c.image_type is not null and c.problem is null
-                                 and not c.maintained and c.attnum <> all (u.maintained)                         -- and is nobody's to maintain
-               when 'present' then c.live_type is not null
+               when 'guard' then c.problem is null and not c.maintained and c.attnum <> all (u.maintained)  -- and is nobody's to maintain
                end
     );
 end
 $undo_list$;
 
 comment on function journal.undo_list(oid, text, text, text) is
-    'A pattern filled for each image, live, key, guard or present column of a table under rollback, joined. Private.';
+    'A pattern filled for each image, live, key or guard column of a table under rollback, joined. Private.';
 
 -- sql/journal/rollback/undo_key_match.sql
 -- The condition that finds a live row (alias t by default) by its key. Keys of catalog types keep their index; those kept as text are
@@ -4661,16 +4814,126 @@ as $undo_folded$
 begin
     return (
         select pg_catalog.string_agg(
-                   case when c.key_position is null then pg_catalog.format('f.b%1$s, f.a%1$s', c.attnum)
-                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end', c.attnum) end,
+                   case when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
+                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end as b%1$s, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end as a%1$s', c.attnum) end,
                    ', ' order by c.attnum)
           from pg_temp.journal_undo_column c
-         where c.relation = undo_folded.relation and c.image_type is not null
+         where c.relation = undo_folded.relation and c.carried
     );
 end
 $undo_folded$;
 
 comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';
+
+-- sql/journal/rollback/undo_identify.sql
+-- Finds the rows that a session touched more than once: by key, or, where keys changed, by following them. Returns whether
+-- there are any.
+create function journal.undo_identify(relation oid) returns boolean
+language plpgsql volatile
+as $undo_identify$
+#variable_conflict use_variable
+declare
+    work  text := 'journal_undo_' || relation;
+    keys  text := journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key');
+    twice boolean;
+begin
+    if (select u.changed && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_identify.relation) then
+        perform journal.undo_trace(relation);
+        return true;
+    end if;
+    execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', work, keys) into twice;
+    if twice then
+        execute format('update pg_temp.%1$I u set identity = w.identity, images = w.images
+                          from (select u.row_no, min(u.row_no) over key as identity, count(*) over key as images from pg_temp.%1$I u window key as (partition by %2$s)) w
+                         where w.row_no = u.row_no and w.images > 1', work, keys);
+    end if;
+    return twice;
+end
+$undo_identify$;
+
+comment on function journal.undo_identify(oid) is 'Finds the rows that a session touched more than once. Private.';
+
+-- sql/journal/rollback/undo_differing.sql
+-- SQL text: the first column in which the live row t is not what the given side of the images says, or null.
+create function journal.undo_differing(relation oid, side text, applies text default 'true') returns text
+language plpgsql stable
+as $undo_differing$
+begin
+    return (
+        select coalesce('coalesce(' || string_agg(
+                   format('case when %s and %s then %s::int2 end', format(applies, c.attnum),
+                          journal.differs(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), format(side, c.attnum), c.image_type), c.attnum),
+                   ', ' order by c.attnum) || ')', 'null::int2')
+          from pg_temp.journal_undo_column c
+          join pg_temp.journal_undo u using (relation)
+         where c.relation = undo_differing.relation and c.carried and c.problem is null and not c.maintained and c.attnum <> all (u.maintained)
+    );
+end
+$undo_differing$;
+
+comment on function journal.undo_differing(oid, text, text) is 'SQL text: the first column in which a live row differs from images. Private.';
+
+-- sql/journal/rollback/undo_judge.sql
+-- SQL text that gives rows their status, from the images and the live row, in one pass over a source of folded rows. Those
+-- that somebody wrote after the session (their xmin is not that of the session's last statement) are left to
+-- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once.
+create function journal.undo_judge(relation oid, source text) returns text
+language plpgsql stable
+as $undo_judge$
+#variable_conflict use_variable
+begin
+    return format($judge$
+        select x.*, x.live and x.live_xmin = any (x.xmins) and x.same_cluster as traced,
+               case when x.kind = 'N' then 'noop'
+                    when x.broken <> '{}' then 'conflict'
+                    when x.kind = 'U' then case when x.live and x.culprit is null then 'restore' else 'conflict' end
+                    when x.kind = 'I' then case when not x.live then 'noop' when x.culprit is null then 'remove' else 'conflict' end
+                    when not x.live then 'reinsert'
+                    when x.culprit is null then 'noop'
+                    else 'conflict' end as status,
+               case when x.kind = 'N' then null
+                    when x.broken <> '{}' then 'changed_since'
+                    when x.kind = 'U' and not x.live then 'deleted_since'
+                    when x.kind = 'D' and x.culprit is not null then 'key_reused'
+                    when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
+               null::text as constraint_name, null::bigint as their_statement, null::text as theirs
+          from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
+                       case when u.broken <> '{}' then u.broken[1] when t.ctid is not null then %2$s end as culprit
+                  from %3$s u
+                  left join only %4$s t on %5$s
+                offset 0) x$judge$,
+        case when journal.undo_maintained(relation) = '{}' then 'u.changed'
+             else format('array(select c from unnest(u.changed) c where c <> all (%L::int2[]))', journal.undo_maintained(relation)) end,
+        case when (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_judge.relation)
+             then journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)')
+             else format('case when u.kind = ''D'' then %s else %s end', journal.undo_differing(relation, 'u.b%s'),
+                         journal.undo_differing(relation, 'u.a%s', '(u.kind = ''I'' or %s = any (u.changed))')) end,
+        source, journal.qualified_name(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
+end
+$undo_judge$;
+
+comment on function journal.undo_judge(oid, text) is 'SQL text that gives folded rows their status. Private.';
+
+-- sql/journal/rollback/undo_changed.sql
+-- SQL text: the columns in which the two images of i differ. Only columns that some update changed are looked at.
+create function journal.undo_changed(relation oid) returns text
+language plpgsql stable
+as $undo_changed$
+begin
+    return (
+        select case count(*)
+               when 0 then '''{}''::int2[]'
+               when 1 then format('case when %s then ''{%s}''::int2[] else ''{}'' end', min(d.differs), min(d.attnum))
+               else format('array_remove(array[%s], null)', string_agg(format('case when %s then %s::int2 end', d.differs, d.attnum), ', ' order by d.attnum)) end
+          from (select c.attnum, journal.differs('i.o' || c.attnum, 'i.n' || c.attnum, c.image_type) as differs
+                  from pg_temp.journal_undo_column c
+                  join pg_temp.journal_undo u using (relation)
+                 where c.relation = undo_changed.relation and c.carried and c.attnum = any (u.changed)) d
+    );
+end
+$undo_changed$;
+
+comment on function journal.undo_changed(oid) is 'SQL text: the columns in which two images differ. Private.';
 
 -- sql/journal/rollback/undo_fold.sql
 -- Folds what a session touched more than once into one row: per column, what was before and what it left behind.
@@ -4683,14 +4946,13 @@ language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
-    work  text := 'journal_undo_' || relation;
-    twice boolean;
+    work text := 'journal_undo_' || relation;
 begin
-    execute format('select exists (select from pg_temp.%I where images > 1)', work) into twice;
-    if not twice then
+    if not journal.undo_identify(relation) then
         return;
     end if;
     execute format($fold$
+        create temporary table %6$I on commit drop as
         with image as materialized (
             select * from pg_temp.%1$I where images > 1
         ), cell as (
@@ -4698,7 +4960,7 @@ begin
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
-             where c.attnum <> all (i.elided)
+             where c.attnum <> all (coalesce(i.elided, '{}'))
         ), net as (
             select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
               from cell
@@ -4727,7 +4989,7 @@ begin
         ), folded as (
             select identity,
                    bool_or(before_there) filter (where attnum = 0) as was_there, bool_or(after_there) filter (where attnum = 0) as is_there,
-                   array_agg(attnum) filter (where attnum > 0) as changed, array_agg(attnum) filter (where broken) as broken, %3$s
+                   array_agg(attnum order by attnum) filter (where attnum > 0) as changed, array_agg(attnum order by attnum) filter (where broken) as broken, %3$s
               from changed
              group by identity
         ), whole as (
@@ -4737,15 +4999,11 @@ begin
              group by identity
         ), last_write as (
             select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
-        ), gone as (
-            delete from pg_temp.%1$I where images > 1
         )
-        insert into pg_temp.%1$I (row_no, identity, images, kind, first_statement, last_statement, xmins, same_cluster, depth, transaction_id,
-                                  elided, changed, broken, status, traced, %5$s)
         select w.row_no, w.identity, w.images,
-               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end,
-               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, '{}',
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end, coalesce(f.broken, '{}'), 'restore', false, %6$s
+               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
+               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, null::int2[] as elided,
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, coalesce(f.broken, '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
@@ -4754,53 +5012,68 @@ begin
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
-        journal.undo_list(relation, 'b%1$s, a%1$s', ', '),
-        journal.undo_folded(relation));
+        journal.undo_folded(relation), 'journal_fold_' || relation);
+    execute format('delete from pg_temp.%I where images > 1', work);
+    execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
 end
 $undo_fold$;
 
 comment on function journal.undo_fold(oid) is 'Folds rows that a session touched more than once. Private.';
 
+-- sql/journal/rollback/undo_reconsider.sql
+-- The second look at rows that did not match at the first: those that are as they were before the session already need
+-- nothing, whoever put them there.
+create function journal.undo_reconsider(relation oid) returns void
+language plpgsql volatile
+as $undo_reconsider$
+#variable_conflict use_variable
+declare
+    suspicious boolean;
+begin
+    execute format('select exists (select from pg_temp.journal_undo_%s where kind = ''U'' and status = ''conflict'' and live and broken = ''{}'')', relation) into suspicious;
+    if suspicious then
+        execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
+                          from only %2$s t
+                         where u.kind = ''U'' and u.status = ''conflict'' and u.broken = ''{}'' and %3$s and %4$s is null',
+                       relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+                       journal.undo_differing(relation, 'u.b%s', '%s = any (u.changed)'));
+    end if;
+    perform journal.undo_check_columns(relation);
+    perform journal.undo_trace_others(relation);
+end
+$undo_reconsider$;
+
+comment on function journal.undo_reconsider(oid) is 'Looks again at rows that did not match. Private.';
+
 -- sql/journal/rollback/undo_load.sql
--- Fills the work table of one table: one row per image first (b before, a after), then rows that were touched more than
--- once are folded into one. What a session touched once, nearly always nearly everything, is final with the first step.
+-- Fills the work table of one table: one row per image (b before, a after), judged at once against the live rows. What a
+-- session touched once, nearly always nearly everything, is final with that; the rest is folded and judged again.
 create function journal.undo_load(relation oid, session_ids uuid[], step_ids uuid[]) returns void
 language plpgsql volatile
 as $undo_load$
 #variable_conflict use_variable
 declare
-    work text := 'journal_undo_' || relation;
-    moved boolean;
+    only_updates constant boolean := (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    inserted     constant text := journal.undo_list(relation, 'i.o%1$s is null', ' and ', 'key');
+    deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
 begin
-    execute format($load$
-        create temporary table %1$I on commit drop as
-        select i.row_no, min(i.row_no) over w as identity, count(*) over w as images,
-               case when %2$s then 'I' when %3$s then 'D' else 'U' end::text as kind,
-               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster,
-               i.depth, i.transaction_id, coalesce(i.elided, '{}') as elided,
-               case when %2$s or %3$s then '{}'::int2[] else array_remove(array[%4$s], null) end as changed, '{}'::int2[] as broken,
-               'restore'::text as status, null::text as reason, null::int2 as culprit, null::text as constraint_name,
-               null::bigint as their_statement, null::text as theirs, null::boolean as live, false as traced, %5$s
-          from (select row_number() over (order by statement_id) as row_no, *
-                  from journal.undo_images(%6$s, $1, $2) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
-                       same_cluster boolean, depth smallint, elided int2[], %7$s, %8$s)) i
-        window w as (partition by %9$s)$load$,
-        work,
-        journal.undo_list(relation, 'i.o%1$s is not distinct from null', ' and ', 'key'),
-        journal.undo_list(relation, 'i.n%1$s is not distinct from null', ' and ', 'key'),
-        journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s::int2 end', ', '),
+    execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format($load$(
+        select i.row_no, i.row_no as identity, 1::bigint as images, %1$s as kind,
+               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster, i.depth, i.transaction_id,
+               i.elided, %2$s as changed, '{}'::int2[] as broken, %3$s
+          from (select row_number() over () as row_no, *
+                  from journal.undo_images(%4$s, $1, $2, %5$L) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
+                       same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) i)$load$,
+        case when only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
+        case when only_updates then journal.undo_changed(relation)
+             else format('case when %s or %s then ''{}'' else %s end', inserted, deleted, journal.undo_changed(relation)) end,
         journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
         relation,
-        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
-        journal.undo_list(relation, 'coalesce(i.n%1$s, i.o%1$s)', ', ', 'key'))
+        (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_load.relation and c.carried),
+        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '))))
     using session_ids, step_ids;
-    execute format('select exists (select from pg_temp.%I u where u.kind = ''U'' and pg_catalog.record_image_ne(row(%s), row(%s)))', work,
-                   journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'))
-       into moved;
-    if moved then
-        perform journal.undo_trace(relation);
-    end if;
     perform journal.undo_fold(relation);
+    perform journal.undo_reconsider(relation);
 end
 $undo_load$;
 
@@ -4830,24 +5103,24 @@ declare
     item record;
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
-    select r.relation, r.table_name, r.images, r.segments, r.first_statement,
-           journal.qualified_name(r.relation) as target,
-           '{}'::int2[] as maintained
+    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
+           case when journal.qualified_name(r.relation) is null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
+           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
-    select u.relation, c.* from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
-    for item in select u.relation, u.target from pg_temp.journal_undo u order by u.relation loop
-        perform journal.undo_drop('journal_undo_' || item.relation);
-        if item.target is not null then
-            perform journal.undo_load(item.relation, session_ids, step_ids);
-        end if;
+    select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
+      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation);
+        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+        perform journal.undo_load(item.relation, session_ids, step_ids);
     end loop;
 end
 $undo_begin$;
 
-comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out the work tables of a rollback. Private: call journal.rollback.';
+comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out and fills the work tables of a rollback. Private.';
 
 -- sql/journal/rollback/undo_search_path.sql
 -- A rollback reads under a pinned search_path, but what it writes runs the user's triggers, and they expect the caller's.
@@ -4885,29 +5158,31 @@ as $undo_probe$
 #variable_conflict use_variable
 declare
     maintained int2[];
-    target     text := (select u.target from pg_temp.journal_undo u where u.relation = undo_probe.relation);
+    target     constant text := journal.qualified_name(relation);
     columns    text;
+    themselves text;
+    tests      text;
 begin
-    if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 19 = 19 and t.tgenabled in ('O', 'A')) then
+    if not exists (select from pg_trigger t where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 19 = 19 and t.tgenabled in ('O', 'A')) then
         return '{}';
     end if;
-    execute format('select string_agg(quote_ident(a.attname), '', '') from pg_catalog.pg_attribute a
-                     where a.attrelid = %1$s and a.attnum = any (array(select distinct c from pg_temp.journal_undo_%1$s u, unnest(u.changed) c))
-                       and a.attnum > 0 and not a.attisdropped and a.attidentity <> ''a'' and a.attgenerated = ''''', relation)
-       into columns;
+    select string_agg(c.name, ', ') filter (where settable), string_agg('x.' || c.name, ', ') filter (where settable),
+           string_agg(format('case when pg_catalog.record_image_ne(row(x.%1$s), row(t.%1$s)) then %2$s end', c.name, c.attnum), ', ')
+      into columns, themselves, tests
+      from pg_temp.journal_undo_column c
+      join pg_temp.journal_undo u using (relation)
+      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+     cross join lateral (select c.attnum = any (u.changed) and a.attidentity <> 'a' as settable) s
+     where c.relation = undo_probe.relation and c.problem is null and not c.generated;
     if columns is null then
         return '{}';
     end if;
     begin
-        perform pg_catalog.set_config('lock_timeout', '50ms', true);
-        perform journal.undo_search_path(true);
-        execute format('with x as materialized (select x.*, x.ctid from only %1$s x join pg_temp.journal_undo_%2$s u on %3$s
-                                                 where u.kind operator(pg_catalog.=) ''U'' limit 1),
-                             t as (update only %1$s t set (%4$s) = row(%5$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
-                        select pg_catalog.array_remove(array[%6$s]::int2[], null) from x, t',
-                       target, relation, journal.undo_key_match(relation, 'u.a%1$s', 'x'), columns,
-                       (select string_agg('x.' || c, ', ') from pg_catalog.regexp_split_to_table(columns, ', ') c),
-                       journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(%5$s), row(%6$s)) then %1$s end', ', ', 'live'))
+        perform set_config('lock_timeout', '50ms', true), journal.undo_search_path(true);
+        execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
+                             t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
+                        select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
+                       target, columns, themselves, tests)
            into maintained;
         raise exception using errcode = 'JR000';
     exception
@@ -4962,10 +5237,33 @@ $undo_busy$;
 
 comment on function journal.undo_busy(timestamptz, oid[]) is 'Raises RollbackBusy once the deadline is over. Private.';
 
+-- sql/journal/rollback/undo_lock_rows.sql
+-- Locks some rows of one table in the order of their keys and says whether all are still as they were judged.
+create function journal.undo_lock_rows(relation oid, strength text, which text) returns boolean
+language plpgsql volatile
+as $undo_lock_rows$
+declare
+    unchanged boolean;
+begin
+    execute format($lock$
+        with locked as materialized (
+            select t.xmin as now_xmin, u.live_xmin from only %1$s t join pg_temp.journal_undo_%2$s u on %3$s where %4$s order by %5$s for %6$s of t
+        )
+        select (select count(*) from locked where now_xmin = live_xmin) = (select count(*) from pg_temp.journal_undo_%2$s u where %4$s)$lock$,
+        journal.qualified_name(relation), relation, journal.undo_key_match(relation, 'u.a%1$s'), which, journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength)
+       into unchanged;
+    return unchanged;
+end
+$undo_lock_rows$;
+
+comment on function journal.undo_lock_rows(oid, text, text) is 'Locks some rows of one table. Private.';
+
 -- sql/journal/rollback/undo_lock.sql
--- Locks the live rows of a rollback, table by table and key by key. Each attempt waits less than deadlock_timeout, so that
+-- Locks live rows, key by key, and makes sure that they are still as they were judged: false if not, and the plan must be
+-- made again. Only rows that will be removed or re-keyed need it (their children could change meanwhile); others are guarded
+-- by the xmin they were judged with. With thorough, all are locked. Each attempt waits less than deadlock_timeout, so that
 -- the rollback yields and a live writer is never the victim; what it locked is given back before it tries again.
-create function journal.undo_lock(deadline timestamptz) returns void
+create function journal.undo_lock(thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_lock$
 declare
@@ -4973,16 +5271,14 @@ declare
 begin
     loop
         begin
-            perform pg_catalog.set_config('lock_timeout', journal.undo_patience(deadline), true);
-            for item in select * from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''U'' and not u.changed && %L order by %s for no key update of t',
-                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
-                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
-                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''I'' or u.kind = ''U'' and u.changed && %L order by %s for update of t',
-                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
-                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
+            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
+            for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+                if not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and %L and not u.changed && %L', thorough, journal.undo_key_attnums(item.relation)))
+                   or not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.changed && %L', journal.undo_key_attnums(item.relation))) then
+                    return false;
+                end if;
             end loop;
-            return;
+            return true;
         exception when lock_not_available or deadlock_detected then
             perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
         end;
@@ -4990,7 +5286,8 @@ begin
 end
 $undo_lock$;
 
-comment on function journal.undo_lock(timestamptz) is 'Locks the live rows of a rollback, or raises RollbackBusy at the deadline. Private.';
+comment on function journal.undo_lock(boolean, timestamptz) is
+    'Locks the live rows of a rollback; false where they changed since they were judged; raises RollbackBusy at the deadline. Private.';
 
 -- sql/journal/rollback/undo_check_columns.sql
 -- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
@@ -5006,7 +5303,7 @@ begin
     for item in
         select c.attnum, c.problem, c.not_null and not c.has_default and not c.generated as needed
           from pg_temp.journal_undo_column c
-         where c.relation = undo_check_columns.relation and c.problem is not null
+         where c.relation = undo_check_columns.relation and c.problem is not null and (c.carried or c.problem = 'added')
     loop
         if item.problem = 'added' then
             if item.needed then
@@ -5072,61 +5369,35 @@ begin
         relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
-          (select coalesce(array_agg(c.attnum), '{}') from pg_temp.journal_undo_column c join pg_temp.journal_undo u using (relation)
-            where c.relation = undo_trace_others.relation and (c.maintained or c.attnum = any (u.maintained))),
+          journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
 end
 $undo_trace_others$;
 
 comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';
 
--- sql/journal/rollback/undo_classify.sql
--- Gives every row of one table its status, from the images and the live row, in one pass. Rows that somebody wrote after
--- the session (their xmin is not that of the session's last statement) are left for undo_trace_others.
-create function journal.undo_classify(relation oid) returns void
+-- sql/journal/rollback/undo_summarize.sql
+-- What a plan does to a table in short, so that checks that cannot matter are not made: the columns it restores, and whether
+-- it removes or inserts rows.
+create function journal.undo_summarize(relation oid) returns void
 language plpgsql volatile
-as $undo_classify$
+as $undo_summarize$
 #variable_conflict use_variable
 declare
-    target text := (select u.target from pg_temp.journal_undo u where u.relation = undo_classify.relation);
+    columns   int2[];
+    removing  boolean;
+    inserting boolean;
 begin
-    execute format($classify$
-        update pg_temp.%1$I u
-           set live = x.live, traced = x.live and x.untouched, culprit = x.differing[1],
-               status = case
-                   when u.kind = 'N' then 'noop'
-                   when u.broken <> '{}' then 'conflict'
-                   when u.kind = 'U' and not x.live then 'conflict'
-                   when u.kind = 'U' and x.differing = '{}' then 'restore'
-                   when u.kind = 'U' then case when x.undone then 'noop' else 'conflict' end
-                   when u.kind = 'I' and not x.live then 'noop'
-                   when u.kind = 'I' then case when x.differing = '{}' then 'remove' else 'conflict' end
-                   when not x.live then 'reinsert'
-                   when x.differing = '{}' then 'noop'
-                   else 'conflict' end,
-               reason = case
-                   when u.kind = 'N' then null
-                   when u.broken <> '{}' then 'changed_since'
-                   when u.kind = 'U' and not x.live then 'deleted_since'
-                   when u.kind = 'D' and x.live and x.differing <> '{}' then 'key_reused'
-                   when u.kind <> 'D' and x.live and x.differing <> '{}' and not (u.kind = 'U' and x.undone) then 'changed_since' end
-          from (select u.row_no, t.ctid is not null as live, t.xmin = any (u.xmins) and u.same_cluster as untouched,
-                       case when t.ctid is null then '{}' else array_remove(array[%2$s]::int2[], null) end as differing,
-                       %3$s as undone
-                  from pg_temp.%1$I u
-                  left join only %4$s t on %5$s) x
-         where x.row_no = u.row_no$classify$,
-        'journal_undo_' || relation,
-        journal.undo_list(relation, 'case when (u.kind <> ''U'' or %1$s = any (u.changed)) and '
-            'pg_catalog.record_image_ne(row(%5$s), row(case when u.kind = ''D'' then u.b%1$s else u.a%1$s end)) then %1$s end', ', ', 'guard'),
-        coalesce(nullif(journal.undo_list(relation, '(%1$s <> all (u.changed) or pg_catalog.record_image_eq(row(%5$s), row(u.b%1$s)))', ' and ', 'guard'), ''), 'true'),
-        target, journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
-    perform journal.undo_check_columns(relation);
-    perform journal.undo_trace_others(relation);
+    execute format($summary$
+        select array(select distinct c from (select distinct u.restored from pg_temp.journal_undo_%1$s u where u.status = 'restore') r, unnest(r.restored) c order by c),
+               exists (select from pg_temp.journal_undo_%1$s where status = 'remove'), exists (select from pg_temp.journal_undo_%1$s where status = 'reinsert')$summary$, relation)
+       into columns, removing, inserting;
+    update pg_temp.journal_undo u set restored = columns, removes = removing, reinserts = inserting
+     where u.relation = undo_summarize.relation;
 end
-$undo_classify$;
+$undo_summarize$;
 
-comment on function journal.undo_classify(oid) is 'Gives every row of one table of a rollback its status. Private.';
+comment on function journal.undo_summarize(oid) is 'Notes what a plan does to a table. Private.';
 
 -- sql/journal/rollback/undo_check_privileges.sql
 -- A rollback writes as its caller and escalates nothing: what the caller may not write is refused before anything is
@@ -5135,17 +5406,24 @@ create function journal.undo_check_privileges(relation oid) returns void
 language plpgsql volatile
 as $undo_check_privileges$
 #variable_conflict use_variable
+declare
+    forbidden int2[];
+    plan      record;
 begin
-    execute format($check$
-        update pg_temp.journal_undo_%1$s u set status = 'refuse', reason = 'no_privilege',
-               culprit = case when u.status = 'restore' then (select c from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update') limit 1) end
-         where case u.status
-               when 'remove' then not has_table_privilege(%1$s, 'delete')
-               when 'reinsert' then exists (select from pg_temp.journal_undo_column c where c.relation = %1$s and c.image_type is not null and c.problem is null
-                                              and not has_column_privilege(%1$s, c.attnum, 'insert'))
-               when 'restore' then exists (select from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update'))
-               else false end$check$,
-        relation, journal.undo_maintained(relation));
+    perform journal.undo_summarize(relation);
+    select * into plan from pg_temp.journal_undo u where u.relation = undo_check_privileges.relation;
+    forbidden := array(select c from unnest(plan.restored) c where not has_column_privilege(relation, c, 'update'));
+    if forbidden <> '{}' then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'', culprit = (select c from unnest(u.restored) c where c = any ($1) limit 1)
+                         where u.status = ''restore'' and u.restored && $1', relation) using forbidden;
+    end if;
+    if plan.removes and not has_table_privilege(relation, 'delete') then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''remove''', relation);
+    end if;
+    if plan.reinserts and exists (select from pg_temp.journal_undo_column c where c.relation = undo_check_privileges.relation and c.carried and c.problem is null
+                                     and not has_column_privilege(relation, c.attnum, 'insert')) then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''reinsert''', relation);
+    end if;
 end
 $undo_check_privileges$;
 
@@ -5211,7 +5489,7 @@ as $undo_leaving$
 begin
     return (
         select coalesce((
-            select pg_catalog.format('exists (select from pg_temp.journal_undo_%s y where (y.status = ''remove'' or y.status = ''restore'' and y.changed && %L) and %s)',
+            select pg_catalog.format('exists (select from pg_temp.journal_undo_%s y where (y.status = ''remove'' or y.status = ''restore'' and y.restored && %L) and %s)',
                                      u.relation, attnums, journal.undo_key_match(u.relation, 'y.a%1$s', 'x'))
               from pg_temp.journal_undo u where u.relation = undo_leaving.relation and u.target is not null), 'false')
     );
@@ -5239,7 +5517,9 @@ begin
                   join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
                   join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
           from pg_catalog.pg_constraint f join pg_catalog.pg_class c on c.oid = f.conrelid
+          join pg_temp.journal_undo u on u.relation = f.confrelid
          where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
+           and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -5248,7 +5528,7 @@ begin
                       from pg_temp.journal_undo_%1$s u
                       join only %5$s t on %6$s
                       join %7$s x on %8$s
-                     where (u.status = 'remove' or u.status = 'restore' and u.changed && %9$L and %10$L <> 'c') and not %11$s
+                     where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
@@ -5264,6 +5544,43 @@ $undo_check_referenced$;
 
 comment on function journal.undo_check_referenced(oid) is 'Turns away rows that others refer to; returns how many. Private.';
 
+-- sql/journal/rollback/undo_parent_value.sql
+-- SQL text: the value that a referenced column gets back in row y of its table's work table; null where it is not carried.
+create function journal.undo_parent_value(relation oid, attnum int2) returns text
+language plpgsql stable
+as $undo_parent_value$
+#variable_conflict use_variable
+begin
+    return (
+        select journal.undo_value('y.b' || c.attnum, c.as_text, c.live_type)
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_parent_value.relation and c.attnum = undo_parent_value.attnum and c.carried and c.problem is null
+    );
+end
+$undo_parent_value$;
+
+comment on function journal.undo_parent_value(oid, int2) is 'SQL text: the value a referenced column gets back. Private.';
+
+-- sql/journal/rollback/undo_would_be.sql
+-- SQL text: the value that a column of row u (its live row is t) would have after the rollback.
+create function journal.undo_would_be(relation oid, attnum int2) returns text
+language plpgsql stable
+as $undo_would_be$
+#variable_conflict use_variable
+begin
+    return (
+        select case when c.carried and c.problem is null
+                    then format('case when u.kind = ''U'' and %s <> all (u.restored) then t.%s else %s end', c.attnum, c.name,
+                                journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type))
+                    else 't.' || c.name end
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_would_be.relation and c.attnum = undo_would_be.attnum
+    );
+end
+$undo_would_be$;
+
+comment on function journal.undo_would_be(oid, int2) is 'SQL text: the value of a column after the rollback. Private.';
+
 -- sql/journal/rollback/undo_check_referencing.sql
 -- Foreign keys of the rows a rollback would insert again or point back: what they refer to must be there, or come back
 -- in the same rollback.
@@ -5277,32 +5594,35 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind,
-               u.relation is not null as under_rollback, k.*
-          from pg_catalog.pg_constraint f
-          join pg_catalog.pg_class c on c.oid = f.confrelid
-          left join pg_temp.journal_undo u on u.relation = f.confrelid and u.target is not null
+        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind, k.*,
+               exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
+          from pg_constraint f
+          join pg_class c on c.oid = f.confrelid
+          join pg_temp.journal_undo u on u.relation = f.conrelid
          cross join lateral (
-               select string_agg(pg_catalog.format('x.%I %s %s', p.attname, journal.operator_name(k.operator),
-                                                   journal.undo_value('u.b' || k.child, d.as_text, d.live_type)), ' and ') as live_match,
-                      string_agg(pg_catalog.format('y.b%s operator(pg_catalog.=) u.b%s', k.parent, k.child), ' and ') as image_match,
-                      string_agg(pg_catalog.format('u.b%s is not null', k.child), ' and ') as complete
-                 from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
-                 join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
-                 join pg_temp.journal_undo_column d on d.relation = f.conrelid and d.attnum = k.child and d.image_type is not null) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and k.live_match is not null
+               select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
+                      string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
+                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.confrelid, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
+                      string_agg(format('w%s is not null', k.n), ' and ') as complete
+                 from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
+                 join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
+         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0
+           and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
-             where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %4$L) and %5$s
-               and not exists (select from %6$s x where %7$s and not %8$s)
-               %9$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.conkey, item.complete,
+              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join only %5$s t on %6$s
+                     where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
+             where w.row_no = u.row_no and %8$s
+               and not exists (select from %9$s x where %10$s and not %11$s)
+               %12$s$check$,
+            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.qualified_name(relation),
+            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
             case when item.relkind = 'p' then item.parent else 'only ' || item.parent end, item.live_match,
             journal.undo_leaving(item.confrelid, item.confkey),
-            case when item.under_rollback then
-                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.changed && %L) and %s)',
+            case when item.under_rollback and item.image_match is not null then
+                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
                        item.confrelid, item.confkey, item.image_match) else '' end);
         get diagnostics more = row_count;
         total := total + more;
@@ -5329,12 +5649,12 @@ begin
         select i.attnums, i.name, i.exclusion, m.*
           from journal.unique_columns(relation) i
          cross join lateral (
-               select string_agg(pg_catalog.format('x.%s %s case when u.kind = ''U'' and %s <> all (u.changed) then t.%1$s else %4$s end', c.name,
-                                                   journal.operator_name(k.operator), k.attnum, journal.undo_value('u.b' || k.attnum, c.as_text, c.live_type)), ' and ') as taken,
+               select string_agg(format('x.%s %s %s', c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
                       bool_and(c.problem is null and c.image_type is not null) as known
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
-         where m.known
+          join pg_temp.journal_undo u on u.relation = undo_check_unique.relation
+         where m.known and (u.reinserts or u.restored && i.attnums)
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -5343,7 +5663,7 @@ begin
                       from pg_temp.journal_undo_%1$s u
                       left join only %5$s t on %6$s
                       join only %5$s x on %7$s and x.ctid is distinct from t.ctid
-                     where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %8$L) and not %9$s
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %8$L) and not %9$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
@@ -5366,38 +5686,30 @@ language plpgsql volatile
 as $undo_check_constraints$
 #variable_conflict use_variable
 declare
+    plan    record;
     item    record;
     more    bigint;
-    total   bigint;
-    touched int2[];
+    total   bigint := 0;
     rows_as_they_would_be text;
 begin
-    execute format($check$
-        update pg_temp.journal_undo_%1$s u
-           set status = 'conflict', reason = 'constraint_added', culprit = coalesce(%2$s)
-         where u.status in ('restore', 'reinsert') and coalesce(%2$s) is not null$check$,
-        relation, (select coalesce(string_agg(format('case when u.b%1$s is null and (u.kind = ''D'' or %1$s = any (u.changed)) then %1$s::int2 end', c.attnum), ', '), 'null::int2')
-                     from pg_temp.journal_undo_column c
-                    where c.relation = undo_check_constraints.relation and c.not_null and c.image_type is not null and c.problem is null));
-    get diagnostics total = row_count;
-    execute format('select array_agg(distinct c) from pg_temp.journal_undo_%s u, unnest(case when u.status = ''restore'' then u.changed when u.status = ''reinsert'' then %L end) c',
-                   relation, (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation))
-       into touched;
-    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join only %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.changed && ',
-                  string_agg(case when c.image_type is not null and c.problem is null
-                                  then format('case when u.kind = ''U'' and %s <> all (u.changed) then t.%s else %s end as %2$s', c.attnum, c.name,
-                                              journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type))
-                                  else format('t.%s as %1$s', c.name) end, ', ' order by c.attnum),
-                  relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'))
+    select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
+    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join only %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
+                  string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
+                  relation, plan.target, journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
       into rows_as_they_would_be
       from pg_temp.journal_undo_column c
      where c.relation = undo_check_constraints.relation and c.live_type is not null;
     for item in
-        select x.conname, x.conkey, pg_catalog.pg_get_expr(x.conbin, x.conrelid) as holds
-          from pg_catalog.pg_constraint x
-         where x.conrelid = relation and x.contype = 'c' and x.conkey && touched and not exists (
+        select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
+          from pg_constraint x
+         where x.conrelid = relation and x.contype = 'c' and (plan.reinserts or plan.restored && x.conkey) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
+        union all
+        select null, array[c.attnum], c.name || ' is not null'
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
+           and (plan.reinserts or c.attnum = any (plan.restored))
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -5426,58 +5738,37 @@ begin
     loop
         found_more := 0;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            perform journal.undo_summarize(item.relation);
             found_more := found_more + journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                        + journal.undo_check_unique(item.relation);
+                        + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
         end loop;
         exit when found_more = 0;
     end loop;
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        found_more := found_more + journal.undo_check_constraints(item.relation);
-    end loop;
-    if found_more > 0 then
-        perform journal.undo_depend();
-    end if;
 end
 $undo_depend$;
 
 comment on function journal.undo_depend() is 'Turns rows of a rollback away that other rows stand in the way of. Private.';
 
--- sql/journal/rollback/undo_values.sql
--- The values with which a row is inserted again.
-create function journal.undo_values(relation oid) returns text
-language plpgsql stable
-as $undo_values$
-#variable_conflict use_variable
-begin
-    return (
-        select pg_catalog.string_agg(journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type), ', ' order by c.attnum)
-          from pg_temp.journal_undo_column c
-         where c.relation = undo_values.relation and c.image_type is not null and c.problem is null
-    );
-end
-$undo_values$;
-
-comment on function journal.undo_values(oid) is 'SQL text of the values with which a row is inserted again. Private.';
-
 -- sql/journal/rollback/undo_update.sql
--- The UPDATE that restores the given columns, of the rows that changed these and no others, where they are not as they
--- were already (a cascade or a trigger may have been first).
+-- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
+-- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
+-- difference is written.
 create function journal.undo_update(relation oid, columns int2[], mine text) returns text
 language plpgsql stable
 as $undo_update$
 #variable_conflict use_variable
 begin
     return (
-        select pg_catalog.format(
-                   'update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
-                   ' and array(select c from pg_catalog.unnest(u.changed) c where c operator(pg_catalog.<>) all (%6$L::int2[]) order by c) operator(pg_catalog.=) %7$L::int2[]'
-                   ' and pg_catalog.record_image_ne(row(%8$s), row(%9$s)) returning 1',
-                   journal.qualified_name(undo_update.relation),
-                   pg_catalog.string_agg(pg_catalog.format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
-                   undo_update.relation, mine, journal.undo_key_match(undo_update.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
-                   journal.undo_maintained(undo_update.relation), columns,
-                   pg_catalog.string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
-                   pg_catalog.string_agg('u.b' || c.attnum, ', ' order by c.attnum))
+        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
+                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
+                      journal.qualified_name(relation),
+                      string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
+                      relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
+                      case when (select a.thorough from pg_temp.journal_undo_args a)
+                           then format('pg_catalog.record_image_ne(row(%s), row(%s))',
+                                       string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
+                                       string_agg('u.b' || c.attnum, ', ' order by c.attnum))
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end)
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );
@@ -5509,11 +5800,10 @@ begin
         return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and $barrier$ operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
-                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_values(relation), work, mine,
+                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
     else
-        for columns in execute format('select distinct array(select c from unnest(u.changed) c where c <> all (%L) order by c) from %s u where %s',
-                                      journal.undo_maintained(relation), work, mine)
+        for columns in execute format('select distinct u.restored from %s u where %s', work, mine)
         loop
             continue when columns = '{}';
             return next journal.undo_update(relation, columns, mine);
@@ -5538,14 +5828,18 @@ declare
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
     move    text;
     pending bigint;
+    moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
 begin
-    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.changed operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    if not moving then
+        return;
+    end if;
+    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, attnums, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.changed && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
            into pending;
         exit when pending = 0;
         if pending = waiting then
@@ -5563,7 +5857,7 @@ comment on function journal.undo_apply_keys(oid) is 'Puts the changed keys of on
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
 -- the next part reads: unreferenced parts would run in no order one may rely on.
-create function journal.undo_apply_rows(by_triggers boolean) returns void
+create function journal.undo_apply_rows(by_triggers boolean) returns bigint
 language plpgsql volatile
 as $undo_apply_rows$
 declare
@@ -5572,6 +5866,7 @@ declare
     item       record;
     barrier    text := '0';
     phase      text;
+    written    bigint := 0;
 begin
     foreach phase in array '{remove,restore,reinsert}'::text[] loop
         for item in
@@ -5585,32 +5880,47 @@ begin
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
     if names <> '{}' then
-        perform journal.undo_execute(format('with %s select %s', array_to_string(parts, ', '), barrier));
+        perform journal.undo_search_path(true);
+        execute format('with %s select %s', array_to_string(parts, ', '), barrier) into written;
+        perform journal.undo_search_path(false);
     end if;
+    return written;
 end
 $undo_apply_rows$;
 
-comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement. Private.';
+comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
 
 -- sql/journal/rollback/undo_apply.sql
 -- Applies a plan. Changed keys first, in statements of their own. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
--- (depth above 1): by now the triggers have mostly undone it, and only the difference is written.
-create function journal.undo_apply() returns void
+-- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
+-- written than planned, so somebody was there in between.
+create function journal.undo_apply() returns boolean
 language plpgsql volatile
 as $undo_apply$
 declare
-    item record;
+    item     record;
+    planned  bigint := 0;
+    part     bigint;
+    written  bigint;
+    thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_apply_keys(item.relation);
+        execute format('select count(*) from pg_temp.journal_undo_%s where status in (''remove'', ''reinsert'') or status = ''restore'' and cardinality(restored) > 0',
+                       item.relation) into part;
+        planned := planned + part;
     end loop;
-    perform journal.undo_apply_rows(false);
+    written := journal.undo_apply_rows(false);
+    if not thorough and written <> planned then
+        return false;
+    end if;
     perform journal.undo_apply_rows(true);
+    return true;
 end
 $undo_apply$;
 
-comment on function journal.undo_apply() is 'Applies the plan in the work tables. Private.';
+comment on function journal.undo_apply() is 'Applies the plan in the work tables; false where rows changed meanwhile. Private.';
 
 -- sql/journal/rollback/undo_settle.sql
 -- Deferred constraints of the touched tables are checked now, by name, so that a violation is found here and not at the
@@ -5659,15 +5969,14 @@ begin
         execute format($verify$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
-              from (select u.row_no, case when t.ctid is not null then coalesce(%2$s) end as culprit
+              from (select u.row_no, u.status, t.ctid is not null as there, case when t.ctid is not null then %2$s end as culprit
                       from pg_temp.journal_undo_%1$s u
                       left join only %3$s t on %4$s
-                     where u.status = 'remove' and t.ctid is not null
-                        or u.status in ('restore', 'reinsert') and (t.ctid is null or coalesce(%2$s) is not null)) v
-             where v.row_no = u.row_no$verify$,
-            item.relation,
-            coalesce(nullif(journal.undo_list(item.relation, 'case when (u.kind = ''D'' or %1$s = any (u.changed)) and pg_catalog.record_image_ne(row(%5$s), row(u.b%1$s)) then %1$s::int2 end', ', ', 'guard'), ''), 'null::int2'),
-            item.target, journal.undo_key_match(item.relation, 'case when u.kind = ''I'' then u.a%1$s else u.b%1$s end'));
+                     where u.status in ('remove', 'restore', 'reinsert')
+                    offset 0) v
+             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
+            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
+            item.target, journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -5680,8 +5989,8 @@ comment on function journal.undo_verify() is 'Compares what a rollback stored wi
 -- sql/journal/rollback/undo_attempt.sql
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for.
-create function journal.undo_attempt(out marks jsonb, out failure jsonb)
+-- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile.
+create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -5689,7 +5998,11 @@ declare
     part  jsonb;
     state text; constraint_name text; table_name text; message text;
 begin
-    perform journal.undo_apply();
+    stale := not journal.undo_apply();
+    if stale then
+        raise exception using errcode = 'JR000';
+    end if;
+    perform journal.undo_progress('verifying');
     perform journal.undo_settle();
     if journal.undo_verify() > 0 then
         marks := '[]';
@@ -5702,7 +6015,7 @@ begin
     end if;
 exception
     when sqlstate 'JR000' then
-        null;
+        perform journal.undo_search_path(false);
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_search_path(false);
@@ -5718,8 +6031,8 @@ comment on function journal.undo_attempt() is 'Applies and verifies a plan, or l
 
 -- sql/journal/rollback/undo_carry_out.sql
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null.
-create function journal.undo_carry_out(on_conflict text) returns jsonb
+-- what stopped it for good, or null; stale: rows changed since they were judged, and all must be planned again.
+create function journal.undo_carry_out(on_conflict text, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -5729,10 +6042,10 @@ declare
 begin
     loop
         select * into attempt from journal.undo_attempt();
-        if attempt.failure is not null then
-            return attempt.failure;
-        elsif attempt.marks is null then
-            return null;
+        failure := attempt.failure;
+        stale := attempt.stale;
+        if failure is not null or attempt.marks is null then
+            return;
         end if;
         for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
@@ -5741,7 +6054,6 @@ begin
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
-    return null;
 end
 $undo_carry_out$;
 
@@ -5777,11 +6089,13 @@ begin
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
             execute format($counts$
+                with line as (select u.status, u.changed, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status, u.changed),
+                     sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
                 select jsonb_build_object(
-                       'rows', coalesce(jsonb_object_agg(c.status, c.rows), '{}'), 'changes', coalesce(jsonb_object_agg(c.status, c.changes), '{}'),
-                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_%1$s u, unnest(u.changed) a
+                       'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from line l, unnest(l.changed) a
                                      join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
-                  from (select u.status, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status) c$counts$, item.relation)
+                  from sums s$counts$, item.relation)
                into counts;
         end if;
         rows := journal.undo_add(rows, counts -> 'rows');
@@ -5797,22 +6111,26 @@ $undo_counts$;
 comment on function journal.undo_counts() is 'Rows and changes of a plan per status. Private.';
 
 -- sql/journal/rollback/undo_digest.sql
--- The digest of a plan: what would be done to which row, and from what to what. Later work of others that does not change
--- the plan does not change the digest.
+-- The digest of a plan. What the sessions changed is immutable, so the plan is told by how many rows get their usual status,
+-- and by the rows that get another, one by one. Later work of others that does not change the plan does not change the digest.
 create function journal.undo_digest() returns text
 language plpgsql volatile
 as $undo_digest$
 declare
     item  record;
     part  text;
-    whole text := '';
+    whole text := (select format('%s|%s', a.session_ids, a.step_ids) from pg_temp.journal_undo_args a);
 begin
-    for item in select u.relation, u.table_name, u.target from pg_temp.journal_undo u order by u.relation loop
-        continue when item.target is null;
-        execute format('select concat_ws(''|'', count(*), sum(hashtextextended(format(''%%s'', row(u.kind, u.status, u.reason, u.changed, %s)), 0))) from pg_temp.journal_undo_%s u',
-                       journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', '), item.relation)
-           into part;
-        whole := whole || item.table_name || '|' || part || E'\n';
+    for item in select u.relation, u.table_name, u.target, u.maintained from pg_temp.journal_undo u order by u.relation loop
+        if item.target is not null then
+            execute format($digest$
+                select concat_ws('|', count(*), count(*) filter (where kind = 'U'), count(*) filter (where kind = 'I'), count(*) filter (where kind = 'D'),
+                                 sum(hashtextextended(format('%%s', row(u.kind, u.status, u.reason, u.culprit, u.constraint_name, %1$s)), 0))
+                                     filter (where (kind, status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))))
+                  from pg_temp.journal_undo_%2$s u$digest$, journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'), item.relation)
+               into part;
+        end if;
+        whole := format(E'%s\n%s|%s|%s', whole, item.table_name, item.maintained, part);
     end loop;
     return 'sha256:' || encode(sha256(convert_to(whole, 'utf8')), 'hex');
 end
@@ -6011,33 +6329,52 @@ $undo_progress$;
 
 comment on function journal.undo_progress(text) is 'Tells a client that asked for it what a rollback is doing. Private.';
 
+-- sql/journal/rollback/undo_by_triggers.sql
+-- Whether triggers did part of what a session did to a table.
+create function journal.undo_by_triggers(relation oid) returns boolean
+language plpgsql volatile
+as $undo_by_triggers$
+declare
+    answer boolean;
+begin
+    execute format('select exists (select from pg_temp.journal_undo_%s where depth > 1)', relation) into answer;
+    return answer;
+end
+$undo_by_triggers$;
+
+comment on function journal.undo_by_triggers(oid) is 'Whether triggers did part of the work on a table under rollback. Private.';
+
 -- sql/journal/rollback/undo_prepare.sql
--- Plans: work tables, probes, locks (unless only a plan is asked for), and the status of every row.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, deadline timestamptz) returns void
+-- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
+-- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
+-- statements of the rollback itself may touch them, and their xmin guards nothing.
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
-    item record;
+    item     record;
+    stirring boolean := thorough;
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+    for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_check_privileges(item.relation);
+        stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
+    update pg_temp.journal_undo_args set thorough = stirring;
     if locking then
         perform journal.undo_progress('locking rows');
-        perform journal.undo_lock(deadline);
+        if not journal.undo_lock(stirring, deadline) then
+            return false;
+        end if;
     end if;
-    for item in select u.relation, u.table_name from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_progress('comparing ' || item.table_name);
-        perform journal.undo_classify(item.relation);
-        perform journal.undo_check_privileges(item.relation);
-    end loop;
+    perform journal.undo_progress('checking what depends on them');
     perform journal.undo_depend();
+    return true;
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], boolean, timestamptz) is 'Plans a rollback in work tables. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
 
 -- sql/journal/rollback/undo_check_plan.sql
 -- Refuses a plan that is not the one that was shown, or is larger than allowed.
@@ -6196,8 +6533,10 @@ declare
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
+    carried    record;
     executing  constant boolean := mode <> 'plan';
 begin
+    select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
     report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
     members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
@@ -6206,13 +6545,17 @@ begin
             perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
             rollback := journal.undo_enter(reason);
         end if;
-        perform journal.undo_prepare(members, step_ids, executing, deadline);
-        report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
-        perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-        if executing and journal.undo_may_proceed(report, on_conflict) then
-            failure := journal.undo_carry_out(on_conflict);
+        loop
+            continue when not journal.undo_prepare(members, step_ids, executing, carried.stale is true, deadline);
+            report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+            perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+            exit when not executing or not journal.undo_may_proceed(report, on_conflict);
+            perform journal.undo_progress('writing');
+            select * into carried from journal.undo_carry_out(on_conflict);
+            failure := carried.failure;
             report := report || journal.undo_counts();
-        end if;
+            exit when carried.stale is not true;
+        end loop;
         conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);

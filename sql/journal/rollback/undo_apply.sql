@@ -1,18 +1,30 @@
 -- Applies a plan. Changed keys first, in statements of their own. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
--- (depth above 1): by now the triggers have mostly undone it, and only the difference is written.
-create function journal.undo_apply() returns void
+-- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
+-- written than planned, so somebody was there in between.
+create function journal.undo_apply() returns boolean
 language plpgsql volatile
 as $undo_apply$
 declare
-    item record;
+    item     record;
+    planned  bigint := 0;
+    part     bigint;
+    written  bigint;
+    thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_apply_keys(item.relation);
+        execute format('select count(*) from pg_temp.journal_undo_%s where status in (''remove'', ''reinsert'') or status = ''restore'' and cardinality(restored) > 0',
+                       item.relation) into part;
+        planned := planned + part;
     end loop;
-    perform journal.undo_apply_rows(false);
+    written := journal.undo_apply_rows(false);
+    if not thorough and written <> planned then
+        return false;
+    end if;
     perform journal.undo_apply_rows(true);
+    return true;
 end
 $undo_apply$;
 
-comment on function journal.undo_apply() is 'Applies the plan in the work tables. Private.';
+comment on function journal.undo_apply() is 'Applies the plan in the work tables; false where rows changed meanwhile. Private.';

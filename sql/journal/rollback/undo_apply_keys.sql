@@ -11,14 +11,18 @@ declare
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
     move    text;
     pending bigint;
+    moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
 begin
-    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.changed operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    if not moving then
+        return;
+    end if;
+    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, attnums, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.changed && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
            into pending;
         exit when pending = 0;
         if pending = waiting then

@@ -1,6 +1,6 @@
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
 -- the next part reads: unreferenced parts would run in no order one may rely on.
-create function journal.undo_apply_rows(by_triggers boolean) returns void
+create function journal.undo_apply_rows(by_triggers boolean) returns bigint
 language plpgsql volatile
 as $undo_apply_rows$
 declare
@@ -9,6 +9,7 @@ declare
     item       record;
     barrier    text := '0';
     phase      text;
+    written    bigint := 0;
 begin
     foreach phase in array '{remove,restore,reinsert}'::text[] loop
         for item in
@@ -22,9 +23,12 @@ begin
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
     if names <> '{}' then
-        perform journal.undo_execute(format('with %s select %s', array_to_string(parts, ', '), barrier));
+        perform journal.undo_search_path(true);
+        execute format('with %s select %s', array_to_string(parts, ', '), barrier) into written;
+        perform journal.undo_search_path(false);
     end if;
+    return written;
 end
 $undo_apply_rows$;
 
-comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement. Private.';
+comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';

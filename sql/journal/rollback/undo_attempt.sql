@@ -1,7 +1,7 @@
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for.
-create function journal.undo_attempt(out marks jsonb, out failure jsonb)
+-- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile.
+create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -9,7 +9,11 @@ declare
     part  jsonb;
     state text; constraint_name text; table_name text; message text;
 begin
-    perform journal.undo_apply();
+    stale := not journal.undo_apply();
+    if stale then
+        raise exception using errcode = 'JR000';
+    end if;
+    perform journal.undo_progress('verifying');
     perform journal.undo_settle();
     if journal.undo_verify() > 0 then
         marks := '[]';
@@ -22,7 +26,7 @@ begin
     end if;
 exception
     when sqlstate 'JR000' then
-        null;
+        perform journal.undo_search_path(false);
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_search_path(false);

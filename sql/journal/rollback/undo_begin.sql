@@ -7,21 +7,21 @@ declare
     item record;
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
-    select r.relation, r.table_name, r.images, r.segments, r.first_statement,
-           journal.qualified_name(r.relation) as target,
-           '{}'::int2[] as maintained
+    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
+           case when journal.qualified_name(r.relation) is null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
+           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
-    select u.relation, c.* from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
-    for item in select u.relation, u.target from pg_temp.journal_undo u order by u.relation loop
-        perform journal.undo_drop('journal_undo_' || item.relation);
-        if item.target is not null then
-            perform journal.undo_load(item.relation, session_ids, step_ids);
-        end if;
+    select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
+      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation);
+        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+        perform journal.undo_load(item.relation, session_ids, step_ids);
     end loop;
 end
 $undo_begin$;
 
-comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out the work tables of a rollback. Private: call journal.rollback.';
+comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out and fills the work tables of a rollback. Private.';

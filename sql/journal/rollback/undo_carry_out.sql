@@ -1,6 +1,6 @@
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null.
-create function journal.undo_carry_out(on_conflict text) returns jsonb
+-- what stopped it for good, or null; stale: rows changed since they were judged, and all must be planned again.
+create function journal.undo_carry_out(on_conflict text, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -10,10 +10,10 @@ declare
 begin
     loop
         select * into attempt from journal.undo_attempt();
-        if attempt.failure is not null then
-            return attempt.failure;
-        elsif attempt.marks is null then
-            return null;
+        failure := attempt.failure;
+        stale := attempt.stale;
+        if failure is not null or attempt.marks is null then
+            return;
         end if;
         for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
@@ -22,7 +22,6 @@ begin
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
-    return null;
 end
 $undo_carry_out$;
 

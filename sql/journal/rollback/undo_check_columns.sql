@@ -11,7 +11,7 @@ begin
     for item in
         select c.attnum, c.problem, c.not_null and not c.has_default and not c.generated as needed
           from pg_temp.journal_undo_column c
-         where c.relation = undo_check_columns.relation and c.problem is not null
+         where c.relation = undo_check_columns.relation and c.problem is not null and (c.carried or c.problem = 'added')
     loop
         if item.problem = 'added' then
             if item.needed then

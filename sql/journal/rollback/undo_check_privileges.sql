@@ -4,17 +4,24 @@ create function journal.undo_check_privileges(relation oid) returns void
 language plpgsql volatile
 as $undo_check_privileges$
 #variable_conflict use_variable
+declare
+    forbidden int2[];
+    plan      record;
 begin
-    execute format($check$
-        update pg_temp.journal_undo_%1$s u set status = 'refuse', reason = 'no_privilege',
-               culprit = case when u.status = 'restore' then (select c from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update') limit 1) end
-         where case u.status
-               when 'remove' then not has_table_privilege(%1$s, 'delete')
-               when 'reinsert' then exists (select from pg_temp.journal_undo_column c where c.relation = %1$s and c.image_type is not null and c.problem is null
-                                              and not has_column_privilege(%1$s, c.attnum, 'insert'))
-               when 'restore' then exists (select from unnest(u.changed) c where c <> all (%2$L) and not has_column_privilege(%1$s, c, 'update'))
-               else false end$check$,
-        relation, journal.undo_maintained(relation));
+    perform journal.undo_summarize(relation);
+    select * into plan from pg_temp.journal_undo u where u.relation = undo_check_privileges.relation;
+    forbidden := array(select c from unnest(plan.restored) c where not has_column_privilege(relation, c, 'update'));
+    if forbidden <> '{}' then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'', culprit = (select c from unnest(u.restored) c where c = any ($1) limit 1)
+                         where u.status = ''restore'' and u.restored && $1', relation) using forbidden;
+    end if;
+    if plan.removes and not has_table_privilege(relation, 'delete') then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''remove''', relation);
+    end if;
+    if plan.reinserts and exists (select from pg_temp.journal_undo_column c where c.relation = undo_check_privileges.relation and c.carried and c.problem is null
+                                     and not has_column_privilege(relation, c.attnum, 'insert')) then
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''reinsert''', relation);
+    end if;
 end
 $undo_check_privileges$;
 

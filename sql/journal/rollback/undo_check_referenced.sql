@@ -16,7 +16,9 @@ begin
                   join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
                   join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
           from pg_catalog.pg_constraint f join pg_catalog.pg_class c on c.oid = f.conrelid
+          join pg_temp.journal_undo u on u.relation = f.confrelid
          where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
+           and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -25,7 +27,7 @@ begin
                       from pg_temp.journal_undo_%1$s u
                       join only %5$s t on %6$s
                       join %7$s x on %8$s
-                     where (u.status = 'remove' or u.status = 'restore' and u.changed && %9$L and %10$L <> 'c') and not %11$s
+                     where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),

@@ -10,32 +10,35 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind,
-               u.relation is not null as under_rollback, k.*
-          from pg_catalog.pg_constraint f
-          join pg_catalog.pg_class c on c.oid = f.confrelid
-          left join pg_temp.journal_undo u on u.relation = f.confrelid and u.target is not null
+        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind, k.*,
+               exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
+          from pg_constraint f
+          join pg_class c on c.oid = f.confrelid
+          join pg_temp.journal_undo u on u.relation = f.conrelid
          cross join lateral (
-               select string_agg(pg_catalog.format('x.%I %s %s', p.attname, journal.operator_name(k.operator),
-                                                   journal.undo_value('u.b' || k.child, d.as_text, d.live_type)), ' and ') as live_match,
-                      string_agg(pg_catalog.format('y.b%s operator(pg_catalog.=) u.b%s', k.parent, k.child), ' and ') as image_match,
-                      string_agg(pg_catalog.format('u.b%s is not null', k.child), ' and ') as complete
-                 from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
-                 join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
-                 join pg_temp.journal_undo_column d on d.relation = f.conrelid and d.attnum = k.child and d.image_type is not null) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and k.live_match is not null
+               select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
+                      string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
+                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.confrelid, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
+                      string_agg(format('w%s is not null', k.n), ' and ') as complete
+                 from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
+                 join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
+         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0
+           and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
-             where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %4$L) and %5$s
-               and not exists (select from %6$s x where %7$s and not %8$s)
-               %9$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.conkey, item.complete,
+              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join only %5$s t on %6$s
+                     where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
+             where w.row_no = u.row_no and %8$s
+               and not exists (select from %9$s x where %10$s and not %11$s)
+               %12$s$check$,
+            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.qualified_name(relation),
+            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
             case when item.relkind = 'p' then item.parent else 'only ' || item.parent end, item.live_match,
             journal.undo_leaving(item.confrelid, item.confkey),
-            case when item.under_rollback then
-                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.changed && %L) and %s)',
+            case when item.under_rollback and item.image_match is not null then
+                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
                        item.confrelid, item.confkey, item.image_match) else '' end);
         get diagnostics more = row_count;
         total := total + more;

@@ -13,12 +13,12 @@ begin
         select i.attnums, i.name, i.exclusion, m.*
           from journal.unique_columns(relation) i
          cross join lateral (
-               select string_agg(pg_catalog.format('x.%s %s case when u.kind = ''U'' and %s <> all (u.changed) then t.%1$s else %4$s end', c.name,
-                                                   journal.operator_name(k.operator), k.attnum, journal.undo_value('u.b' || k.attnum, c.as_text, c.live_type)), ' and ') as taken,
+               select string_agg(format('x.%s %s %s', c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
                       bool_and(c.problem is null and c.image_type is not null) as known
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
-         where m.known
+          join pg_temp.journal_undo u on u.relation = undo_check_unique.relation
+         where m.known and (u.reinserts or u.restored && i.attnums)
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -27,7 +27,7 @@ begin
                       from pg_temp.journal_undo_%1$s u
                       left join only %5$s t on %6$s
                       join only %5$s x on %7$s and x.ctid is distinct from t.ctid
-                     where (u.status = 'reinsert' or u.status = 'restore' and u.changed && %8$L) and not %9$s
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %8$L) and not %9$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),

@@ -15,11 +15,13 @@ begin
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
             execute format($counts$
+                with line as (select u.status, u.changed, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status, u.changed),
+                     sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
                 select jsonb_build_object(
-                       'rows', coalesce(jsonb_object_agg(c.status, c.rows), '{}'), 'changes', coalesce(jsonb_object_agg(c.status, c.changes), '{}'),
-                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_%1$s u, unnest(u.changed) a
+                       'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from line l, unnest(l.changed) a
                                      join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
-                  from (select u.status, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status) c$counts$, item.relation)
+                  from sums s$counts$, item.relation)
                into counts;
         end if;
         rows := journal.undo_add(rows, counts -> 'rows');

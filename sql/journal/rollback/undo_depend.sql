@@ -10,17 +10,12 @@ begin
     loop
         found_more := 0;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            perform journal.undo_summarize(item.relation);
             found_more := found_more + journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                        + journal.undo_check_unique(item.relation);
+                        + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
         end loop;
         exit when found_more = 0;
     end loop;
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        found_more := found_more + journal.undo_check_constraints(item.relation);
-    end loop;
-    if found_more > 0 then
-        perform journal.undo_depend();
-    end if;
 end
 $undo_depend$;
 

@@ -8,14 +8,13 @@ language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
-    work  text := 'journal_undo_' || relation;
-    twice boolean;
+    work text := 'journal_undo_' || relation;
 begin
-    execute format('select exists (select from pg_temp.%I where images > 1)', work) into twice;
-    if not twice then
+    if not journal.undo_identify(relation) then
         return;
     end if;
     execute format($fold$
+        create temporary table %6$I on commit drop as
         with image as materialized (
             select * from pg_temp.%1$I where images > 1
         ), cell as (
@@ -23,7 +22,7 @@ begin
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
-             where c.attnum <> all (i.elided)
+             where c.attnum <> all (coalesce(i.elided, '{}'))
         ), net as (
             select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
               from cell
@@ -52,7 +51,7 @@ begin
         ), folded as (
             select identity,
                    bool_or(before_there) filter (where attnum = 0) as was_there, bool_or(after_there) filter (where attnum = 0) as is_there,
-                   array_agg(attnum) filter (where attnum > 0) as changed, array_agg(attnum) filter (where broken) as broken, %3$s
+                   array_agg(attnum order by attnum) filter (where attnum > 0) as changed, array_agg(attnum order by attnum) filter (where broken) as broken, %3$s
               from changed
              group by identity
         ), whole as (
@@ -62,15 +61,11 @@ begin
              group by identity
         ), last_write as (
             select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
-        ), gone as (
-            delete from pg_temp.%1$I where images > 1
         )
-        insert into pg_temp.%1$I (row_no, identity, images, kind, first_statement, last_statement, xmins, same_cluster, depth, transaction_id,
-                                  elided, changed, broken, status, traced, %5$s)
         select w.row_no, w.identity, w.images,
-               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end,
-               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, '{}',
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end, coalesce(f.broken, '{}'), 'restore', false, %6$s
+               case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
+               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, null::int2[] as elided,
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, coalesce(f.broken, '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
@@ -79,8 +74,9 @@ begin
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
-        journal.undo_list(relation, 'b%1$s, a%1$s', ', '),
-        journal.undo_folded(relation));
+        journal.undo_folded(relation), 'journal_fold_' || relation);
+    execute format('delete from pg_temp.%I where images > 1', work);
+    execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
 end
 $undo_fold$;
 

@@ -6,11 +6,11 @@ as $undo_folded$
 begin
     return (
         select pg_catalog.string_agg(
-                   case when c.key_position is null then pg_catalog.format('f.b%1$s, f.a%1$s', c.attnum)
-                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end', c.attnum) end,
+                   case when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
+                        else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end as b%1$s, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end as a%1$s', c.attnum) end,
                    ', ' order by c.attnum)
           from pg_temp.journal_undo_column c
-         where c.relation = undo_folded.relation and c.image_type is not null
+         where c.relation = undo_folded.relation and c.carried
     );
 end
 $undo_folded$;

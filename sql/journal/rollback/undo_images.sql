@@ -1,6 +1,6 @@
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
--- undo_image_columns; a column that a shape does not have counts as elided.
-create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[]) returns setof record
+-- undo_segment_source; a column that a shape does not have counts as elided.
+create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_images$
@@ -11,7 +11,7 @@ declare
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
-    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id,
+    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth'), ' union all ')
       into source
       from unnest(segments) as segment_id;
@@ -19,4 +19,4 @@ begin
 end
 $undo_images$;
 
-comment on function journal.undo_images(oid, uuid[], uuid[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+comment on function journal.undo_images(oid, uuid[], uuid[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';

@@ -7,7 +7,7 @@ as $undo_leaving$
 begin
     return (
         select coalesce((
-            select pg_catalog.format('exists (select from pg_temp.journal_undo_%s y where (y.status = ''remove'' or y.status = ''restore'' and y.changed && %L) and %s)',
+            select pg_catalog.format('exists (select from pg_temp.journal_undo_%s y where (y.status = ''remove'' or y.status = ''restore'' and y.restored && %L) and %s)',
                                      u.relation, attnums, journal.undo_key_match(u.relation, 'y.a%1$s', 'x'))
               from pg_temp.journal_undo u where u.relation = undo_leaving.relation and u.target is not null), 'false')
     );

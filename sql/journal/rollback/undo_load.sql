@@ -1,42 +1,31 @@
--- Fills the work table of one table: one row per image first (b before, a after), then rows that were touched more than
--- once are folded into one. What a session touched once, nearly always nearly everything, is final with the first step.
+-- Fills the work table of one table: one row per image (b before, a after), judged at once against the live rows. What a
+-- session touched once, nearly always nearly everything, is final with that; the rest is folded and judged again.
 create function journal.undo_load(relation oid, session_ids uuid[], step_ids uuid[]) returns void
 language plpgsql volatile
 as $undo_load$
 #variable_conflict use_variable
 declare
-    work text := 'journal_undo_' || relation;
-    moved boolean;
+    only_updates constant boolean := (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    inserted     constant text := journal.undo_list(relation, 'i.o%1$s is null', ' and ', 'key');
+    deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
 begin
-    execute format($load$
-        create temporary table %1$I on commit drop as
-        select i.row_no, min(i.row_no) over w as identity, count(*) over w as images,
-               case when %2$s then 'I' when %3$s then 'D' else 'U' end::text as kind,
-               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster,
-               i.depth, i.transaction_id, coalesce(i.elided, '{}') as elided,
-               case when %2$s or %3$s then '{}'::int2[] else array_remove(array[%4$s], null) end as changed, '{}'::int2[] as broken,
-               'restore'::text as status, null::text as reason, null::int2 as culprit, null::text as constraint_name,
-               null::bigint as their_statement, null::text as theirs, null::boolean as live, false as traced, %5$s
-          from (select row_number() over (order by statement_id) as row_no, *
-                  from journal.undo_images(%6$s, $1, $2) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
-                       same_cluster boolean, depth smallint, elided int2[], %7$s, %8$s)) i
-        window w as (partition by %9$s)$load$,
-        work,
-        journal.undo_list(relation, 'i.o%1$s is not distinct from null', ' and ', 'key'),
-        journal.undo_list(relation, 'i.n%1$s is not distinct from null', ' and ', 'key'),
-        journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s::int2 end', ', '),
+    execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format($load$(
+        select i.row_no, i.row_no as identity, 1::bigint as images, %1$s as kind,
+               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster, i.depth, i.transaction_id,
+               i.elided, %2$s as changed, '{}'::int2[] as broken, %3$s
+          from (select row_number() over () as row_no, *
+                  from journal.undo_images(%4$s, $1, $2, %5$L) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
+                       same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) i)$load$,
+        case when only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
+        case when only_updates then journal.undo_changed(relation)
+             else format('case when %s or %s then ''{}'' else %s end', inserted, deleted, journal.undo_changed(relation)) end,
         journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
         relation,
-        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
-        journal.undo_list(relation, 'coalesce(i.n%1$s, i.o%1$s)', ', ', 'key'))
+        (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_load.relation and c.carried),
+        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '))))
     using session_ids, step_ids;
-    execute format('select exists (select from pg_temp.%I u where u.kind = ''U'' and pg_catalog.record_image_ne(row(%s), row(%s)))', work,
-                   journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'))
-       into moved;
-    if moved then
-        perform journal.undo_trace(relation);
-    end if;
     perform journal.undo_fold(relation);
+    perform journal.undo_reconsider(relation);
 end
 $undo_load$;
 

@@ -1,6 +1,8 @@
--- Locks the live rows of a rollback, table by table and key by key. Each attempt waits less than deadlock_timeout, so that
+-- Locks live rows, key by key, and makes sure that they are still as they were judged: false if not, and the plan must be
+-- made again. Only rows that will be removed or re-keyed need it (their children could change meanwhile); others are guarded
+-- by the xmin they were judged with. With thorough, all are locked. Each attempt waits less than deadlock_timeout, so that
 -- the rollback yields and a live writer is never the victim; what it locked is given back before it tries again.
-create function journal.undo_lock(deadline timestamptz) returns void
+create function journal.undo_lock(thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_lock$
 declare
@@ -8,16 +10,14 @@ declare
 begin
     loop
         begin
-            perform pg_catalog.set_config('lock_timeout', journal.undo_patience(deadline), true);
-            for item in select * from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''U'' and not u.changed && %L order by %s for no key update of t',
-                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
-                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
-                execute format('select from only %s t join pg_temp.journal_undo_%s u on %s where u.kind = ''I'' or u.kind = ''U'' and u.changed && %L order by %s for update of t',
-                               item.target, item.relation, journal.undo_key_match(item.relation, 'u.a%1$s'), journal.undo_key_attnums(item.relation),
-                               journal.undo_list(item.relation, 't.%2$s', ', ', 'key'));
+            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
+            for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+                if not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and %L and not u.changed && %L', thorough, journal.undo_key_attnums(item.relation)))
+                   or not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.changed && %L', journal.undo_key_attnums(item.relation))) then
+                    return false;
+                end if;
             end loop;
-            return;
+            return true;
         exception when lock_not_available or deadlock_detected then
             perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
         end;
@@ -25,4 +25,5 @@ begin
 end
 $undo_lock$;
 
-comment on function journal.undo_lock(timestamptz) is 'Locks the live rows of a rollback, or raises RollbackBusy at the deadline. Private.';
+comment on function journal.undo_lock(boolean, timestamptz) is
+    'Locks the live rows of a rollback; false where they changed since they were judged; raises RollbackBusy at the deadline. Private.';

@@ -1,26 +1,30 @@
--- Plans: work tables, probes, locks (unless only a plan is asked for), and the status of every row.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, deadline timestamptz) returns void
+-- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
+-- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
+-- statements of the rollback itself may touch them, and their xmin guards nothing.
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
-    item record;
+    item     record;
+    stirring boolean := thorough;
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+    for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_check_privileges(item.relation);
+        stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
+    update pg_temp.journal_undo_args set thorough = stirring;
     if locking then
         perform journal.undo_progress('locking rows');
-        perform journal.undo_lock(deadline);
+        if not journal.undo_lock(stirring, deadline) then
+            return false;
+        end if;
     end if;
-    for item in select u.relation, u.table_name from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_progress('comparing ' || item.table_name);
-        perform journal.undo_classify(item.relation);
-        perform journal.undo_check_privileges(item.relation);
-    end loop;
+    perform journal.undo_progress('checking what depends on them');
     perform journal.undo_depend();
+    return true;
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], boolean, timestamptz) is 'Plans a rollback in work tables. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';

@@ -7,29 +7,31 @@ as $undo_probe$
 #variable_conflict use_variable
 declare
     maintained int2[];
-    target     text := (select u.target from pg_temp.journal_undo u where u.relation = undo_probe.relation);
+    target     constant text := journal.qualified_name(relation);
     columns    text;
+    themselves text;
+    tests      text;
 begin
-    if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 19 = 19 and t.tgenabled in ('O', 'A')) then
+    if not exists (select from pg_trigger t where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 19 = 19 and t.tgenabled in ('O', 'A')) then
         return '{}';
     end if;
-    execute format('select string_agg(quote_ident(a.attname), '', '') from pg_catalog.pg_attribute a
-                     where a.attrelid = %1$s and a.attnum = any (array(select distinct c from pg_temp.journal_undo_%1$s u, unnest(u.changed) c))
-                       and a.attnum > 0 and not a.attisdropped and a.attidentity <> ''a'' and a.attgenerated = ''''', relation)
-       into columns;
+    select string_agg(c.name, ', ') filter (where settable), string_agg('x.' || c.name, ', ') filter (where settable),
+           string_agg(format('case when pg_catalog.record_image_ne(row(x.%1$s), row(t.%1$s)) then %2$s end', c.name, c.attnum), ', ')
+      into columns, themselves, tests
+      from pg_temp.journal_undo_column c
+      join pg_temp.journal_undo u using (relation)
+      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+     cross join lateral (select c.attnum = any (u.changed) and a.attidentity <> 'a' as settable) s
+     where c.relation = undo_probe.relation and c.problem is null and not c.generated;
     if columns is null then
         return '{}';
     end if;
     begin
-        perform pg_catalog.set_config('lock_timeout', '50ms', true);
-        perform journal.undo_search_path(true);
-        execute format('with x as materialized (select x.*, x.ctid from only %1$s x join pg_temp.journal_undo_%2$s u on %3$s
-                                                 where u.kind operator(pg_catalog.=) ''U'' limit 1),
-                             t as (update only %1$s t set (%4$s) = row(%5$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
-                        select pg_catalog.array_remove(array[%6$s]::int2[], null) from x, t',
-                       target, relation, journal.undo_key_match(relation, 'u.a%1$s', 'x'), columns,
-                       (select string_agg('x.' || c, ', ') from pg_catalog.regexp_split_to_table(columns, ', ') c),
-                       journal.undo_list(relation, 'case when pg_catalog.record_image_ne(row(%5$s), row(%6$s)) then %1$s end', ', ', 'live'))
+        perform set_config('lock_timeout', '50ms', true), journal.undo_search_path(true);
+        execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
+                             t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
+                        select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
+                       target, columns, themselves, tests)
            into maintained;
         raise exception using errcode = 'JR000';
     exception

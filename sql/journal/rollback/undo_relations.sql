@@ -1,11 +1,12 @@
 -- The tables that sessions changed, with the counts that a plan starts from.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
-returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint)
+returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint,
-           pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id)
+           pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id),
+           pg_catalog.bool_and(s.operation = 'U')
       from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation

@@ -12,8 +12,10 @@ declare
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
+    carried    record;
     executing  constant boolean := mode <> 'plan';
 begin
+    select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
     report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
     members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
@@ -22,13 +24,17 @@ begin
             perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
             rollback := journal.undo_enter(reason);
         end if;
-        perform journal.undo_prepare(members, step_ids, executing, deadline);
-        report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
-        perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-        if executing and journal.undo_may_proceed(report, on_conflict) then
-            failure := journal.undo_carry_out(on_conflict);
+        loop
+            continue when not journal.undo_prepare(members, step_ids, executing, carried.stale is true, deadline);
+            report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+            perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+            exit when not executing or not journal.undo_may_proceed(report, on_conflict);
+            perform journal.undo_progress('writing');
+            select * into carried from journal.undo_carry_out(on_conflict);
+            failure := carried.failure;
             report := report || journal.undo_counts();
-        end if;
+            exit when carried.stale is not true;
+        end loop;
         conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);

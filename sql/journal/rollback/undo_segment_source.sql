@@ -1,6 +1,6 @@
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
 -- before-image and the after-image of every image column.
-create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, what text) returns text
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text) returns text
 language sql stable
 begin atomic
     select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
@@ -13,7 +13,7 @@ begin atomic
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
                   where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
-     where c.image_type is not null;
+     where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
 end;
 
-comment on function journal.undo_segment_source(oid, integer[], integer, text) is 'SQL text that reads one segment for a rollback. Private.';
+comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text) is 'SQL text that reads one segment for a rollback. Private.';

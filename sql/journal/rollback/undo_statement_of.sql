@@ -20,11 +20,10 @@ begin
         return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and $barrier$ operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
-                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_values(relation), work, mine,
+                           target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
     else
-        for columns in execute format('select distinct array(select c from unnest(u.changed) c where c <> all (%L) order by c) from %s u where %s',
-                                      journal.undo_maintained(relation), work, mine)
+        for columns in execute format('select distinct u.restored from %s u where %s', work, mine)
         loop
             continue when columns = '{}';
             return next journal.undo_update(relation, columns, mine);

@@ -2,10 +2,10 @@
 -- before it in its transaction.
 create function journal.undo_statements(session_ids uuid[], step_ids uuid[])
 returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
-               same_cluster boolean, rows bigint)
+               same_cluster boolean, rows bigint, operation "char")
 language sql stable
 begin atomic
-    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows
+    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
       from journal.binding b
      cross join lateral (
            select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id

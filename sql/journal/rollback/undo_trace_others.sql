@@ -46,8 +46,7 @@ begin
         relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
-          (select coalesce(array_agg(c.attnum), '{}') from pg_temp.journal_undo_column c join pg_temp.journal_undo u using (relation)
-            where c.relation = undo_trace_others.relation and (c.maintained or c.attnum = any (u.maintained))),
+          journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
 end
 $undo_trace_others$;

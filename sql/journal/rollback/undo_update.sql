@@ -1,21 +1,22 @@
--- The UPDATE that restores the given columns, of the rows that changed these and no others, where they are not as they
--- were already (a cascade or a trigger may have been first).
+-- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
+-- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
+-- difference is written.
 create function journal.undo_update(relation oid, columns int2[], mine text) returns text
 language plpgsql stable
 as $undo_update$
 #variable_conflict use_variable
 begin
     return (
-        select pg_catalog.format(
-                   'update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
-                   ' and array(select c from pg_catalog.unnest(u.changed) c where c operator(pg_catalog.<>) all (%6$L::int2[]) order by c) operator(pg_catalog.=) %7$L::int2[]'
-                   ' and pg_catalog.record_image_ne(row(%8$s), row(%9$s)) returning 1',
-                   journal.qualified_name(undo_update.relation),
-                   pg_catalog.string_agg(pg_catalog.format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
-                   undo_update.relation, mine, journal.undo_key_match(undo_update.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
-                   journal.undo_maintained(undo_update.relation), columns,
-                   pg_catalog.string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
-                   pg_catalog.string_agg('u.b' || c.attnum, ', ' order by c.attnum))
+        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
+                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
+                      journal.qualified_name(relation),
+                      string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
+                      relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
+                      case when (select a.thorough from pg_temp.journal_undo_args a)
+                           then format('pg_catalog.record_image_ne(row(%s), row(%s))',
+                                       string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
+                                       string_agg('u.b' || c.attnum, ', ' order by c.attnum))
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end)
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );

@@ -12,15 +12,14 @@ begin
         execute format($verify$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
-              from (select u.row_no, case when t.ctid is not null then coalesce(%2$s) end as culprit
+              from (select u.row_no, u.status, t.ctid is not null as there, case when t.ctid is not null then %2$s end as culprit
                       from pg_temp.journal_undo_%1$s u
                       left join only %3$s t on %4$s
-                     where u.status = 'remove' and t.ctid is not null
-                        or u.status in ('restore', 'reinsert') and (t.ctid is null or coalesce(%2$s) is not null)) v
-             where v.row_no = u.row_no$verify$,
-            item.relation,
-            coalesce(nullif(journal.undo_list(item.relation, 'case when (u.kind = ''D'' or %1$s = any (u.changed)) and pg_catalog.record_image_ne(row(%5$s), row(u.b%1$s)) then %1$s::int2 end', ', ', 'guard'), ''), 'null::int2'),
-            item.target, journal.undo_key_match(item.relation, 'case when u.kind = ''I'' then u.a%1$s else u.b%1$s end'));
+                     where u.status in ('remove', 'restore', 'reinsert')
+                    offset 0) v
+             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
+            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
+            item.target, journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
