@@ -4180,6 +4180,18 @@ $position_of$;
 
 comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination.';
 
+-- sql/relay/functions/left_over.sql
+-- What a drain leaves behind: messages that wait for their hold, and those that this destination refused.
+create function relay.left_over(name text) returns table (held bigint, parked bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $left_over$
+    select coalesce((select sum(b.messages) from outbox.backlog as b where b.status = 'held'), 0)::bigint,
+           (select count(*) from relay.park as p where p.destination = name and p.disposition = 'parked')
+$left_over$;
+
+comment on function relay.left_over(text) is 'Messages that are held, and messages parked at a destination.';
+
 -- sql/relay/views/destinations.sql
 -- Each destination and how it does.
 create view relay.destinations as
@@ -5184,9 +5196,9 @@ begin
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
                        target, columns, themselves, tests)
            into maintained;
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     exception
-        when sqlstate 'JR000' then
+        when sqlstate 'JR999' then
             return coalesce(maintained, '{}');
         when insufficient_privilege or lock_not_available or raise_exception or integrity_constraint_violation then
             return '{}';
@@ -6000,7 +6012,7 @@ declare
 begin
     stale := not journal.undo_apply();
     if stale then
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
@@ -6011,10 +6023,10 @@ begin
                               from pg_temp.journal_undo_%1$s where reason = ''trigger_rewrote''', item.relation) into part;
             marks := marks || part;
         end loop;
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     end if;
 exception
-    when sqlstate 'JR000' then
+    when sqlstate 'JR999' then
         perform journal.undo_search_path(false);
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
@@ -6520,7 +6532,7 @@ comment on function journal.undo_record(jsonb, uuid[], jsonb, jsonb) is 'Records
 
 -- sql/journal/rollback/undo_run.sql
 -- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
--- subtransaction that ends in JR000; the report survives in a variable.
+-- subtransaction that ends in JR999 (not JR000: that would catch the whole class); the report survives in a variable.
 create function journal.undo_run(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, expected_digest text, reason text,
                                  max_rows bigint, deadline timestamptz, shown integer) returns jsonb
 language plpgsql volatile
@@ -6571,9 +6583,9 @@ begin
             perform journal.undo_record(report, step_ids, conflicts, residue);
             perform journal.undo_leave();
         else
-            raise exception using errcode = 'JR000';
+            raise exception using errcode = 'JR999';
         end if;
-    exception when sqlstate 'JR000' then
+    exception when sqlstate 'JR999' then
         perform set_config('search_path', 'pg_catalog, pg_temp', true);
     end;
     return report;

@@ -11,7 +11,7 @@ declare
 begin
     stale := not journal.undo_apply();
     if stale then
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
@@ -22,10 +22,10 @@ begin
                               from pg_temp.journal_undo_%1$s where reason = ''trigger_rewrote''', item.relation) into part;
             marks := marks || part;
         end loop;
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     end if;
 exception
-    when sqlstate 'JR000' then
+    when sqlstate 'JR999' then
         perform journal.undo_search_path(false);
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;

@@ -33,9 +33,9 @@ begin
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
                        target, columns, themselves, tests)
            into maintained;
-        raise exception using errcode = 'JR000';
+        raise exception using errcode = 'JR999';
     exception
-        when sqlstate 'JR000' then
+        when sqlstate 'JR999' then
             return coalesce(maintained, '{}');
         when insufficient_privilege or lock_not_available or raise_exception or integrity_constraint_violation then
             return '{}';

@@ -1,5 +1,5 @@
 -- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
--- subtransaction that ends in JR000; the report survives in a variable.
+-- subtransaction that ends in JR999 (not JR000: that would catch the whole class); the report survives in a variable.
 create function journal.undo_run(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, expected_digest text, reason text,
                                  max_rows bigint, deadline timestamptz, shown integer) returns jsonb
 language plpgsql volatile
@@ -50,9 +50,9 @@ begin
             perform journal.undo_record(report, step_ids, conflicts, residue);
             perform journal.undo_leave();
         else
-            raise exception using errcode = 'JR000';
+            raise exception using errcode = 'JR999';
         end if;
-    exception when sqlstate 'JR000' then
+    exception when sqlstate 'JR999' then
         perform set_config('search_path', 'pg_catalog, pg_temp', true);
     end;
     return report;
