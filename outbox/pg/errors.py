@@ -65,7 +65,7 @@ def from_database(exc: BaseException) -> Fault | None:
     for candidate in _chain(exc):
         if isinstance(candidate, Fault):
             return candidate
-        known = _by_sqlstate.get(sqlstate_of(candidate) or "")
+        known = _by_sqlstate.get(_own_sqlstate(candidate) or "")
         if known is not None:
             return _build(known, candidate)
     return None
@@ -93,11 +93,14 @@ def reraised() -> Iterator[None]:
 
 def sqlstate_of(exc: BaseException) -> str | None:
     """The SQLSTATE that a driver's exception carries, or None."""
-    for candidate in _chain(exc):
-        for name in ("sqlstate", "pgcode"):
-            value = getattr(candidate, name, None)
-            if isinstance(value, str):
-                return value
+    return next(filter(None, map(_own_sqlstate, _chain(exc))), None)
+
+
+def _own_sqlstate(exc: BaseException) -> str | None:
+    for name in ("sqlstate", "pgcode"):
+        value = getattr(exc, name, None)
+        if isinstance(value, str):
+            return value
     return None
 
 

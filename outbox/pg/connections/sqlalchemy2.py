@@ -76,6 +76,7 @@ class ConnectionLink:
         self._savepoints: list[Any] = []
         self._guarded: sa.Connection | None = None
         self._ends_autobegin = False
+        self._begun: sa.Connection | None = None  # where we sent a BEGIN of our own
 
     # -- what differs for a Session
 
@@ -115,21 +116,22 @@ class ConnectionLink:
         if _is_autocommit(connection):
             connection.exec_driver_sql("begin")
             connection.info[_OUR_BEGIN] = True
+            self._begun = connection
         if read_committed:
             connection.exec_driver_sql("set transaction isolation level read committed")
         self._guard(connection)
 
     def commit(self) -> None:
         self._unguard()
-        connection = self._connection()
+        begun, self._begun = self._begun, None
         try:
-            if _OUR_BEGIN in connection.info:
-                connection.exec_driver_sql("commit")
-                del connection.info[_OUR_BEGIN]
+            if begun is None:
+                self._target.commit()
+            else:
+                begun.info.pop(_OUR_BEGIN, None)
+                begun.exec_driver_sql("commit")
                 if self._ends_autobegin:
                     self._target.commit()
-            else:
-                self._target.commit()
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise CommitLost from error
@@ -137,14 +139,17 @@ class ConnectionLink:
 
     def rollback(self) -> None:
         self._unguard()
-        self._savepoints.clear()
-        if not self._is_begun():
+        begun, self._begun = self._begun, None
+        savepoints, self._savepoints = self._savepoints, []
+        if begun is None:
+            self._target.rollback()
             return
-        connection = self._connection()
-        ours = not connection.invalidated and connection.info.pop(_OUR_BEGIN, False)
-        if ours:
-            connection.exec_driver_sql("rollback")
-        if not ours or self._ends_autobegin or self._holds_state:
+        if not begun.invalidated:
+            for savepoint in reversed(savepoints):
+                savepoint.rollback()
+            begun.exec_driver_sql("rollback")
+            begun.info.pop(_OUR_BEGIN, None)
+        if begun.invalidated or self._ends_autobegin or self._holds_state:
             self._target.rollback()
 
     def savepoint(self) -> None:
