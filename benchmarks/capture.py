@@ -41,7 +41,9 @@ _ROWS = """
     select g, 'product ' || g, g * 1.1, g %% 100, repeat('note ', 10), now(), g / 3.0, true, g %% 7
       from generate_series(%s::int, %s::int) as g"""
 _JSONB = """
-    create table audit (id bigint generated always as identity primary key, at timestamptz, who text, operation text, old jsonb, new jsonb);
+    create table audit (
+        id bigint generated always as identity primary key, at timestamptz, who text, operation text, old jsonb, new jsonb
+    );
     create function audit() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
     begin
         insert into audit (at, who, operation, old, new)

@@ -37,10 +37,11 @@ def test_cover_tells_what_it_found_and_made(conn: psycopg.Connection, t: str) ->
 
 def test_covering_again_changes_nothing(conn: psycopg.Connection, t: str) -> None:
     cover(conn, t)
-    before = rows(conn, "select * from journal.segments"), rows(conn, "select xmin, * from pg_trigger where tgrelid = 't'::regclass")
+    queries = ("select * from journal.segments", "select xmin, * from pg_trigger where tgrelid = 't'::regclass")
+    before = [rows(conn, query) for query in queries]
     done = cover(conn, t)
     assert done["before"] == done["after"] == {"status": "covered"}
-    assert before == (rows(conn, "select * from journal.segments"), rows(conn, "select xmin, * from pg_trigger where tgrelid = 't'::regclass"))
+    assert before == [rows(conn, query) for query in queries]
 
 
 def test_options_are_brought_to_the_present(conn: psycopg.Connection, t: str) -> None:
@@ -127,27 +128,25 @@ def test_tables_too_wide_are_refused_at_cover(conn: psycopg.Connection, columns:
     """[11] Not at the user's write."""
     many = ", ".join(f"c{n} {column_type}" for n in range(columns))
     conn.execute(f"create table wide (id int primary key, {many})".encode())
-    with pytest.raises(psycopg.DatabaseError, match="too wide|too many"):
+    with pytest.raises(psycopg.DatabaseError, match=r"too (wide|many)"):
         cover(conn, "wide")
     assert coverage(conn, "wide")["status"] == "uncoverable"
 
 
-@pytest.mark.parametrize(("columns", "column_type"), [(300, "bigint"), (400, "text")])
-def test_the_widest_tables_that_are_covered_can_be_written(conn: psycopg.Connection, columns: int, column_type: str) -> None:
+@pytest.mark.parametrize(("columns", "column_type"), [(300, "bigint"), (215, "text")])
+def test_the_widest_tables_that_are_covered_can_be_written(
+    conn: psycopg.Connection, columns: int, column_type: str
+) -> None:
     names = [f"c{n}" for n in range(columns)]
     conn.execute(f"create table wide (id int primary key, {', '.join(f'{n} {column_type}' for n in names)})".encode())
-    try:
-        cover(conn, "wide")
-    except psycopg.DatabaseError as refused:
-        assert "wide" in str(refused)
-        return
+    cover(conn, "wide")
     value = "9223372036854775807" if column_type == "bigint" else "repeat('x', 15)"
     conn.execute(f"insert into wide select 1, {', '.join([value] * columns)}".encode())
     conn.execute("update wide set c0 = c0")
     assert len(changes(conn, "wide")) == 2
 
 
-def test_only_the_owner_covers(postgres: rig.Cluster, database: str, conn: psycopg.Connection, superuser_dsn: str, t: str) -> None:
+def test_only_the_owner_covers(postgres: rig.Cluster, database: str, superuser_dsn: str, t: str) -> None:
     stranger = postgres.create_role()
     with psycopg.connect(superuser_dsn, autocommit=True) as admin:
         admin.execute(f"grant journal_operator to {stranger}; grant all on t to {stranger}".encode())
@@ -171,14 +170,17 @@ def test_a_capture_function_on_another_table_records_nothing(conn: psycopg.Conne
     cover(conn, t)
     conn.execute("create table u (id int primary key, v text)")
     capture = one(conn, "select tgfoid::regproc::text from pg_trigger where tgname = 'journal_insert'")
-    conn.execute(f"create trigger x after insert on u referencing new table as new_rows execute function {capture}()".encode())
+    conn.execute(
+        f"create trigger x after insert on u referencing new table as new_rows execute function {capture}()".encode()
+    )
     with pytest.raises(psycopg.DatabaseError) as refused:
         conn.execute("insert into u values (1, 'forged')")
     assert refused.value.sqlstate == "JR031"
 
 
 def test_every_table_is_listed_once(conn: psycopg.Connection, t: str) -> None:
-    conn.execute("create table p (id int primary key) partition by range (id); create table p1 partition of p for values from (1) to (9)")
+    conn.execute("create table p (id int primary key) partition by range (id)")
+    conn.execute("create table p1 partition of p for values from (1) to (9)")
     listed = rows(conn, "select table_name, status from journal.coverage order by 1")
     assert [r["table_name"] for r in listed] == ["public.p", "public.p1", "public.t"]
     assert {r["status"] for r in listed} <= {"covered", "stale", "gap", "uncovered", "uncoverable"}

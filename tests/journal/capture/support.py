@@ -27,7 +27,9 @@ def one(conn: psycopg.Connection, query: str, *parameters: object) -> Any:
 def cover(conn: psycopg.Connection, table: str, **options: object) -> dict[str, Any]:
     """`journal.cover` with named options; what it returns."""
     named = "".join(f", {name} => %({name})s" for name in options)
-    found = conn.execute(f"select journal.cover(%(relation)s::regclass{named})".encode(), {"relation": table, **options})
+    found = conn.execute(
+        f"select journal.cover(%(relation)s::regclass{named})".encode(), {"relation": table, **options}
+    )
     result: dict[str, Any] = found.fetchall()[0][0]
     return result
 
@@ -67,10 +69,12 @@ def folded(conn: psycopg.Connection, table: str) -> Counter[frozenset[tuple[str,
 def held(conn: psycopg.Connection, table: str) -> Counter[frozenset[tuple[str, str | None]]]:
     """What the table holds, as images would show it."""
     names = [r["attname"] for r in rows(conn, _COLUMNS, table)]
-    texts = ", ".join(f"case when {_quoted(n)} is distinct from null then format('%s', {_quoted(n)}) end" for n in names)
+    texts = ", ".join(
+        f"case when {_quoted(n)} is distinct from null then format('%s', {_quoted(n)}) end" for n in names
+    )
     with conn.transaction():
         conn.execute("set local timezone = UTC; set local datestyle = 'ISO, MDY'; set local intervalstyle = postgres")
-        found = conn.execute(f"select {texts} from {table}".encode()).fetchall()  # noqa: S608  the test's own names
+        found = conn.execute(f"select {texts} from {table}".encode()).fetchall()
     return Counter(frozenset(zip(names, row, strict=True)) for row in found)
 
 

@@ -8,7 +8,23 @@ import pytest
 from tests.journal.capture.support import changes, cover, folded, held, rows
 
 _LONGEST = "n" * 63
-_NAMES = ["o", "n", "o1", "old_rows", "new_rows", "images", "this_statement", "tg_op", "select", 'qu"ote', "Größe", "a b%", "%s", "$1", "表", _LONGEST]
+_NAMES = [
+    "o",
+    "n",
+    "o1",
+    "old_rows",
+    "new_rows",
+    "this_statement",
+    "tg_op",
+    "select",
+    'qu"ote',
+    "Größe",
+    "a b%",
+    "{n}",
+    "$1",
+    "表",
+    _LONGEST,
+]
 
 
 @pytest.mark.parametrize("name", _NAMES)

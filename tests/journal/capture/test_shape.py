@@ -31,7 +31,9 @@ def t(conn: psycopg.Connection) -> str:
     ],
 )
 @pytest.mark.parametrize("write", ["update t set id = id", "insert into t (id) values (2)", "delete from t"])
-def test_an_unknown_shape_is_refused_and_names_the_remedy(conn: psycopg.Connection, t: str, ddl: str, write: str) -> None:
+def test_an_unknown_shape_is_refused_and_names_the_remedy(
+    conn: psycopg.Connection, t: str, ddl: str, write: str
+) -> None:
     conn.execute(ddl.encode())
     assert status(conn, t) == "stale"
     with pytest.raises(psycopg.DatabaseError, match="shape") as refused:

@@ -58,6 +58,7 @@ def test_one_row_ten_times_then_fifty_thousand(conn: psycopg.Connection, item: s
     conn.execute("set statement_timeout = '20s'")
     conn.execute("update item set price = price + 1 where id > 5")
     assert one(conn, "select rows from journal.statements order by statement_id desc limit 1") == 50000
+    assert item
 
 
 def test_rows_that_a_statement_changes_twice_are_paired_once(conn: psycopg.Connection) -> None:
@@ -72,7 +73,10 @@ def test_rows_that_a_statement_changes_twice_are_paired_once(conn: psycopg.Conne
     assert all(operation == "UPDATE" and before and after for operation, before, after in recorded)
     befores = [before for _, before, _ in recorded]
     afters = [after for _, _, after in recorded]
-    first, last = {"id": "10", "created_by": "1", "updated_by": "1"}, {"id": "10", "created_by": None, "updated_by": None}
+    first, last = (
+        {"id": "10", "created_by": "1", "updated_by": "1"},
+        {"id": "10", "created_by": None, "updated_by": None},
+    )
     assert len(recorded) == 2
     assert [b for b in befores if b not in afters] == [first]
     assert [a for a in afters if a not in befores] == [last]
@@ -90,7 +94,10 @@ def test_keys_that_swap_are_paired_by_row(conn: psycopg.Connection, item: str) -
     conn.execute("alter table item drop constraint item_pkey, add primary key (id) deferrable initially deferred")
     cover(conn, "item")
     conn.execute("update item set id = 3 - id where id in (1, 2)")
-    assert [(b["name"], a["name"]) for _, b, a in changes(conn, item) if b and a] == [("item 1", "item 1"), ("item 2", "item 2")]
+    assert [(b["name"], a["name"]) for _, b, a in changes(conn, item) if b and a] == [
+        ("item 1", "item 1"),
+        ("item 2", "item 2"),
+    ]
 
 
 def test_children_that_follow_a_key_are_recorded(conn: psycopg.Connection, item: str) -> None:
@@ -112,7 +119,9 @@ def test_changes_of_triggers_fold_to_what_is_stored(conn: psycopg.Connection, mo
     conn.execute("create table note (id int primary key, code text)")
     returned = "new" if moment == "before" else "null"
     body = "new.code := 'B';" if moment == "before" else "update note set code = 'C' || new.id where id = new.id;"
-    conn.execute(f"create function code() returns trigger language plpgsql as $$ begin {body} return {returned}; end $$")
+    conn.execute(
+        f"create function code() returns trigger language plpgsql as $$ begin {body} return {returned}; end $$"
+    )
     conn.execute(f"create trigger code {moment} insert on note for each row execute function code()")
     cover(conn, "note")
     conn.execute("insert into note values (1, null), (2, null)")
@@ -120,7 +129,9 @@ def test_changes_of_triggers_fold_to_what_is_stored(conn: psycopg.Connection, mo
 
 
 def test_upserts_and_merges_are_a_statement_for_each_kind_of_change(conn: psycopg.Connection, item: str) -> None:
-    conn.execute("insert into item values (1, 'new', 0), (6, 'six', 6) on conflict (id) do update set name = excluded.name")
+    conn.execute(
+        "insert into item values (1, 'new', 0), (6, 'six', 6) on conflict (id) do update set name = excluded.name"
+    )
     conn.execute("""merge into item using (values (2), (7)) as v (id) on item.id = v.id
                     when matched then delete when not matched then insert values (v.id, 'seven', 7)""")
     assert sorted((r["operation"], r["rows"]) for r in rows(conn, "select * from journal.statements")) == [
@@ -132,7 +143,9 @@ def test_upserts_and_merges_are_a_statement_for_each_kind_of_change(conn: psycop
 def test_copy_and_writing_ctes_are_recorded(conn: psycopg.Connection, item: str) -> None:
     with conn.cursor().copy("copy item from stdin") as copy:
         copy.write("10\tten\t\\N\n11\televen\t1.0\n")
-    conn.execute("with gone as (delete from item where id = 10 returning *) insert into item select id + 10, name, price from gone")
+    conn.execute(
+        "with gone as (delete from item where id = 10 returning *) insert into item select id + 10, name, price from gone"
+    )
     assert [(operation, (after or before or {})["id"]) for operation, before, after in changes(conn, item)][:2] == [
         ("INSERT", "10"), ("INSERT", "11"),
     ]  # fmt: skip
@@ -149,9 +162,8 @@ def test_writes_through_views_and_functions_are_recorded(conn: psycopg.Connectio
 def test_a_rolled_back_savepoint_leaves_nothing(conn: psycopg.Connection, item: str) -> None:
     with conn.transaction():
         conn.execute("update item set price = 1 where id = 1")
-        with pytest.raises(psycopg.errors.DivisionByZero), conn.transaction():
+        with conn.transaction(force_rollback=True):
             conn.execute("update item set price = 2 where id = 2")
-            conn.execute("select 1 / 0")
     assert [before and before["id"] for _, before, _ in changes(conn, item)] == ["1"]
 
 
@@ -163,7 +175,9 @@ def test_truncate_is_refused(conn: psycopg.Connection, item: str) -> None:
     assert item
 
 
-def test_serializable_transactions_on_different_rows_do_not_fail_each_other(dsn: str, conn: psycopg.Connection, item: str) -> None:
+def test_serializable_transactions_on_different_rows_do_not_fail_each_other(
+    dsn: str, conn: psycopg.Connection, item: str
+) -> None:
     """[30] Capture looks nothing up that another transaction's capture writes."""
     conn.execute("insert into item select g, '', 0 from generate_series(6, 5000) as g")
     conn.execute("analyze item")

@@ -54,11 +54,19 @@ def test_images_show_what_postgres_prints_whatever_the_settings(
 
 
 def test_types_of_users_are_kept_as_their_output(conn: psycopg.Connection) -> None:
-    conn.execute("create type mood as enum ('sad', 'ok'); create type pair as (a int, b text); create domain small as int check (value < 9)")
+    conn.execute("create type mood as enum ('sad', 'ok'); create type pair as (a int, b text)")
+    conn.execute("create domain small as int check (value < 9)")
     conn.execute("create table t (id int primary key, m mood, p pair, s small, ms mood[], ps pair[])")
     cover(conn, "t")
     conn.execute("insert into t values (1, 'ok', (1, 'x y'), 3, '{sad,ok}', array[(1, 'a')::pair])")
-    assert changes(conn, "t")[0][2] == {"id": "1", "m": "ok", "p": '(1,"x y")', "s": "3", "ms": "{sad,ok}", "ps": '{"(1,a)"}'}
+    assert changes(conn, "t")[0][2] == {
+        "id": "1",
+        "m": "ok",
+        "p": '(1,"x y")',
+        "s": "3",
+        "ms": "{sad,ok}",
+        "ps": '{"(1,a)"}',
+    }
 
 
 @pytest.mark.parametrize("value", ["row(null, null)", "row(1, null)", "null"])
@@ -73,7 +81,7 @@ def test_composites_of_nulls_are_not_null(conn: psycopg.Connection, value: str) 
 def test_a_users_cast_to_text_is_never_run(conn: psycopg.Connection) -> None:
     """[13] It would run the code of whoever owns the type with the journal's rights."""
     conn.execute("create type cash as (amount int)")
-    conn.execute("create function evil(cash) returns text language plpgsql as $$ begin raise 'ran with the rights of %', current_user; end $$")
+    conn.execute("create function evil(cash) returns text language plpgsql as $$ begin raise 'ran'; end $$")
     conn.execute("create cast (cash as text) with function evil(cash) as implicit")
     covered(conn, "cash")
     conn.execute("insert into t values (1, row(5)); update t set v = row(6); delete from t")
@@ -92,7 +100,9 @@ def test_a_change_of_representation_only_is_seen(conn: psycopg.Connection) -> No
     covered(conn, "numeric")
     conn.execute("insert into t values (1, 1.5)")
     conn.execute("update t set v = 1.50")
-    assert rows(conn, "select changed_columns from journal.changes where operation = 'UPDATE'") == [{"changed_columns": ["v"]}]
+    assert rows(conn, "select changed_columns from journal.changes where operation = 'UPDATE'") == [
+        {"changed_columns": ["v"]}
+    ]
 
 
 def test_row_security_hides_nothing_from_capture(conn: psycopg.Connection) -> None:
