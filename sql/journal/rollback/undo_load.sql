@@ -24,6 +24,9 @@ begin
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_load.relation and c.carried),
         journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '))))
     using session_ids, step_ids;
+    -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
+    perform set_config('default_statistics_target', '1', true);
+    execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
     perform journal.undo_fold(relation);
     perform journal.undo_reconsider(relation);
 end
