@@ -5084,6 +5084,9 @@ begin
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_load.relation and c.carried),
         journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '))))
     using session_ids, step_ids;
+    -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
+    perform set_config('default_statistics_target', '1', true);
+    execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
     perform journal.undo_fold(relation);
     perform journal.undo_reconsider(relation);
 end
@@ -5238,7 +5241,8 @@ begin
       into blockers
       from pg_locks l
       left join pg_stat_activity a on a.pid = l.pid
-      left join pg_prepared_xacts p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction
+      left join pg_locks x on l.pid is null and x.locktype = 'transactionid' and x.virtualtransaction = l.virtualtransaction and x.pid is null
+      left join pg_prepared_xacts p on p.transaction = x.transactionid
      where l.locktype = 'relation' and l.relation = any (relations) and l.pid is distinct from pg_backend_pid()
        and l.mode not in ('AccessShareLock');
     raise exception using
@@ -6001,8 +6005,9 @@ comment on function journal.undo_verify() is 'Compares what a rollback stored wi
 -- sql/journal/rollback/undo_attempt.sql
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile.
-create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean)
+-- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile (stale), or that others
+-- held what it needed (blocked).
+create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean, out blocked boolean)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -6028,6 +6033,10 @@ begin
 exception
     when sqlstate 'JR999' then
         perform journal.undo_search_path(false);
+    when lock_not_available or deadlock_detected then
+        perform journal.undo_search_path(false);
+        blocked := true;
+        stale := true;
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_search_path(false);
@@ -6043,8 +6052,9 @@ comment on function journal.undo_attempt() is 'Applies and verifies a plan, or l
 
 -- sql/journal/rollback/undo_carry_out.sql
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null; stale: rows changed since they were judged, and all must be planned again.
-create function journal.undo_carry_out(on_conflict text, out failure jsonb, out stale boolean)
+-- what stopped it for good, or null; stale: rows changed since they were judged, or others are in the way and there is time
+-- left, and all must be planned again.
+create function journal.undo_carry_out(on_conflict text, deadline timestamptz, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -6056,6 +6066,9 @@ begin
         select * into attempt from journal.undo_attempt();
         failure := attempt.failure;
         stale := attempt.stale;
+        if attempt.blocked then
+            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
+        end if;
         if failure is not null or attempt.marks is null then
             return;
         end if;
@@ -6069,7 +6082,7 @@ begin
 end
 $undo_carry_out$;
 
-comment on function journal.undo_carry_out(text) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
+comment on function journal.undo_carry_out(text, timestamptz) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
 
 -- sql/journal/rollback/undo_add.sql
 -- Adds counts per status, and keeps their total.
@@ -6563,7 +6576,7 @@ begin
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
             perform journal.undo_progress('writing');
-            select * into carried from journal.undo_carry_out(on_conflict);
+            select * into carried from journal.undo_carry_out(on_conflict, deadline);
             failure := carried.failure;
             report := report || journal.undo_counts();
             exit when carried.stale is not true;
@@ -6615,7 +6628,7 @@ declare
     caller_path constant text := current_setting('search_path');
     settings    constant text[] := array[current_setting('lock_timeout'), current_setting('intervalstyle'), current_setting('extra_float_digits'),
                                          current_setting('bytea_output'), current_setting('datestyle'), current_setting('timezone'),
-                                         current_setting('xmlbinary'), current_setting('lc_monetary')];
+                                         current_setting('xmlbinary'), current_setting('lc_monetary'), current_setting('default_statistics_target')];
 begin
     perform set_config('journal.caller_path', caller_path, true), set_config('search_path', 'pg_catalog, pg_temp', true),
             set_config('intervalstyle', 'postgres', true), set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
@@ -6625,7 +6638,8 @@ begin
     perform set_config('search_path', caller_path, true), set_config('lock_timeout', settings[1], true),
             set_config('intervalstyle', settings[2], true), set_config('extra_float_digits', settings[3], true), set_config('bytea_output', settings[4], true),
             set_config('datestyle', settings[5], true), set_config('timezone', settings[6], true), set_config('xmlbinary', settings[7], true),
-            set_config('lc_monetary', settings[8], true);
+            set_config('lc_monetary', settings[8], true),
+            set_config('default_statistics_target', settings[9], true);
     return report;
 end
 $rollback_report$;

@@ -1,7 +1,8 @@
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile.
-create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean)
+-- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile (stale), or that others
+-- held what it needed (blocked).
+create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean, out blocked boolean)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -27,6 +28,10 @@ begin
 exception
     when sqlstate 'JR999' then
         perform journal.undo_search_path(false);
+    when lock_not_available or deadlock_detected then
+        perform journal.undo_search_path(false);
+        blocked := true;
+        stale := true;
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_search_path(false);

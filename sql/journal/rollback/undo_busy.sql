@@ -15,7 +15,8 @@ begin
       into blockers
       from pg_locks l
       left join pg_stat_activity a on a.pid = l.pid
-      left join pg_prepared_xacts p on l.pid is null and l.virtualtransaction = '-1/' || p.transaction
+      left join pg_locks x on l.pid is null and x.locktype = 'transactionid' and x.virtualtransaction = l.virtualtransaction and x.pid is null
+      left join pg_prepared_xacts p on p.transaction = x.transactionid
      where l.locktype = 'relation' and l.relation = any (relations) and l.pid is distinct from pg_backend_pid()
        and l.mode not in ('AccessShareLock');
     raise exception using

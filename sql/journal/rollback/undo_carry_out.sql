@@ -1,6 +1,7 @@
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null; stale: rows changed since they were judged, and all must be planned again.
-create function journal.undo_carry_out(on_conflict text, out failure jsonb, out stale boolean)
+-- what stopped it for good, or null; stale: rows changed since they were judged, or others are in the way and there is time
+-- left, and all must be planned again.
+create function journal.undo_carry_out(on_conflict text, deadline timestamptz, out failure jsonb, out stale boolean)
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -12,6 +13,9 @@ begin
         select * into attempt from journal.undo_attempt();
         failure := attempt.failure;
         stale := attempt.stale;
+        if attempt.blocked then
+            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
+        end if;
         if failure is not null or attempt.marks is null then
             return;
         end if;
@@ -25,4 +29,4 @@ begin
 end
 $undo_carry_out$;
 
-comment on function journal.undo_carry_out(text) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
+comment on function journal.undo_carry_out(text, timestamptz) is 'Applies a plan, leaving out what triggers would not let stand. Private.';

@@ -30,7 +30,7 @@ begin
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
             perform journal.undo_progress('writing');
-            select * into carried from journal.undo_carry_out(on_conflict);
+            select * into carried from journal.undo_carry_out(on_conflict, deadline);
             failure := carried.failure;
             report := report || journal.undo_counts();
             exit when carried.stale is not true;
