@@ -30,6 +30,9 @@
 \ir journal/functions/pinned_settings.sql
 \ir journal/functions/capture_preamble.sql
 \ir journal/functions/capture_checks.sql
+\ir journal/functions/truncate_limit.sql
+\ir journal/functions/refuse_truncate.sql
+\ir journal/functions/admit_truncate.sql
 \ir journal/functions/capture_truncate.sql
 \ir journal/functions/fill.sql
 \ir journal/functions/capture_pieces.sql
@@ -197,6 +200,7 @@
 \ir relay/functions/read_part.sql
 \ir relay/functions/lane_backlog.sql
 \ir relay/functions/position_of.sql
+\ir relay/functions/left_over.sql
 \ir relay/views/destinations.sql
 \ir relay/views/lag.sql
 \ir relay/views/deliveries.sql

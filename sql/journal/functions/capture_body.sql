@@ -13,14 +13,14 @@ begin
     pieces := pieces || jsonb_build_object(
         'preamble', journal.capture_preamble(options),
         'checks', journal.capture_checks(segment.relation),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
-        'truncate', journal.capture_truncate(segment, options));
+        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$);
     pieces := pieces || jsonb_build_object(
         'shape', journal.fill('journal.columns_are({relation}, {attnums}) and journal.types_are({types}, array[{present_types}])', pieces),
         'ledger', journal.fill($ledger$get diagnostics images = row_count;
         insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
         values (this_statement, pg_current_xact_id(), journal.cluster_id(), {segment}, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
                 session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, pieces));
+    pieces := pieces || jsonb_build_object('truncate', journal.fill(journal.capture_truncate(options), pieces));
     return journal.fill($body$
 declare
     this_statement bigint;

@@ -7,7 +7,7 @@ create function journal.cover(
     exclude    text[] default '{}',
     counters   text[] default '{}',
     maintained text[] default '{}',
-    truncate   text default 'refuse',
+    truncate   text default 'capture',
     strict     boolean default false
 ) returns jsonb
 language plpgsql volatile
@@ -42,4 +42,4 @@ end
 $cover$;
 
 comment on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean) is
-    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; truncate: refuse. Raises NotCoverable. Returns {table, before, after}.';
+    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; truncate: capture, refuse. Raises NotCoverable. Returns {table, before, after}.';

@@ -167,14 +167,6 @@ def test_a_rolled_back_savepoint_leaves_nothing(conn: psycopg.Connection, item: 
     assert [before and before["id"] for _, before, _ in changes(conn, item)] == ["1"]
 
 
-def test_truncate_is_refused(conn: psycopg.Connection, item: str) -> None:
-    with pytest.raises(psycopg.DatabaseError, match="TRUNCATE") as refused:
-        conn.execute("truncate item")
-    assert refused.value.sqlstate == "JR023"
-    assert one(conn, "select count(*) from item") == 5
-    assert item
-
-
 def test_serializable_transactions_on_different_rows_do_not_fail_each_other(
     dsn: str, conn: psycopg.Connection, item: str
 ) -> None:
