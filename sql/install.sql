@@ -218,6 +218,7 @@
 \ir journal/rollback/undo_images.sql
 \ir journal/rollback/undo_changed_columns.sql
 \ir journal/rollback/undo_family.sql
+\ir journal/rollback/undo_cancelled.sql
 \ir journal/rollback/undo_others.sql
 \ir journal/rollback/undo_their.sql
 \ir journal/rollback/undo_members.sql
@@ -253,6 +254,8 @@
 \ir journal/rollback/key_text.sql
 \ir journal/rollback/unique_columns.sql
 \ir journal/rollback/undo_leaving.sql
+\ir journal/rollback/live_key.sql
+\ir journal/rollback/undo_last_statement.sql
 \ir journal/rollback/undo_check_referenced.sql
 \ir journal/rollback/undo_parent_value.sql
 \ir journal/rollback/undo_would_be.sql
@@ -273,6 +276,8 @@
 \ir journal/rollback/undo_counts.sql
 \ir journal/rollback/undo_digest.sql
 \ir journal/rollback/undo_conflicts.sql
+\ir journal/rollback/undo_agents_of.sql
+\ir journal/rollback/undo_built_on.sql
 \ir journal/rollback/undo_admit.sql
 \ir journal/rollback/undo_fence.sql
 \ir journal/rollback/undo_enter.sql
@@ -280,6 +285,7 @@
 \ir journal/rollback/undo_head.sql
 \ir journal/rollback/undo_progress.sql
 \ir journal/rollback/undo_by_triggers.sql
+\ir journal/rollback/undo_force.sql
 \ir journal/rollback/undo_prepare.sql
 \ir journal/rollback/undo_check_plan.sql
 \ir journal/rollback/undo_may_proceed.sql
@@ -287,6 +293,7 @@
 \ir journal/rollback/undo_account.sql
 \ir journal/rollback/undo_conclude.sql
 \ir journal/rollback/undo_record.sql
+\ir journal/rollback/undo_cascade.sql
 \ir journal/rollback/undo_run.sql
 \ir journal/rollback/rollback_report.sql
 \ir journal/rollback/rollback_sessions.sql

@@ -415,20 +415,84 @@ end;
 
 comment on function journal.capture_checks(regclass) is 'SQL text shared by the branches of a capture function.';
 
--- sql/journal/functions/capture_truncate.sql
--- The TRUNCATE branch of a capture function.
-create function journal.capture_truncate(segment journal.segment, options journal.covered_table) returns text
-language sql stable
+-- sql/journal/functions/truncate_limit.sql
+-- How many rows a captured TRUNCATE may remove. The default has its home here.
+create function journal.truncate_limit() returns bigint
+language sql immutable parallel safe
 begin atomic
-    select $truncate$
-        raise exception using
-            errcode = 'JR023',
-            message = format('journal: TRUNCATE of %s is refused, because it could not be undone', tg_relid::regclass),
-            hint = 'delete the rows, or run journal uncover first',
-            table = tg_relid::regclass::text;$truncate$;
+    select 1000000::bigint;
 end;
 
-comment on function journal.capture_truncate(journal.segment, journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';
+comment on function journal.truncate_limit() is 'Most rows that a TRUNCATE may remove and still be captured; above it the TRUNCATE is refused.';
+
+-- sql/journal/functions/refuse_truncate.sql
+-- The one home of the error for a TRUNCATE that could not be undone.
+create function journal.refuse_truncate(relation oid, reason text, remedy text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $refuse_truncate$
+begin
+    raise exception using
+        errcode = 'JR023',
+        message = format('journal: TRUNCATE of %s is refused, because it could not be undone: %s', relation::regclass, reason),
+        hint = remedy,
+        table = relation::regclass::text;
+end
+$refuse_truncate$;
+
+comment on function journal.refuse_truncate(oid, text, text) is 'Raises CaptureFailed for a TRUNCATE.';
+
+-- sql/journal/functions/admit_truncate.sql
+-- What must hold before a TRUNCATE is captured: the rows are read from the table itself, under the present snapshot and
+-- with the owner's rights, so anything that could hide one of them refuses.
+create function journal.admit_truncate(relation regclass) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $admit_truncate$
+declare
+    many boolean;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform journal.refuse_truncate(relation, 'the snapshot of this transaction may not show all its rows',
+                                        'truncate in a READ COMMITTED transaction, or delete the rows');
+    elsif not has_table_privilege(current_user, relation, 'select') then
+        perform journal.refuse_truncate(relation, format('%I may not read it', current_user),
+                                        format('grant select on %s to %I, or delete the rows', relation, current_user));
+    elsif row_security_active(relation) then
+        perform journal.refuse_truncate(relation, 'row security hides its rows', 'delete the rows');
+    end if;
+    execute format('select count(*) > $1 from (select from only %s limit $1 + 1) as l', relation) into many using journal.truncate_limit();
+    if many then
+        perform journal.refuse_truncate(relation, format('it has more than %s rows', journal.truncate_limit()),
+                                        'delete the rows in parts, or run journal uncover first');
+    end if;
+end
+$admit_truncate$;
+
+comment on function journal.admit_truncate(regclass) is 'Raises CaptureFailed unless a TRUNCATE of the table can be captured whole.';
+
+-- sql/journal/functions/capture_truncate.sql
+-- The TRUNCATE branch of a capture function: reads the rows that are about to go, from the table itself. The table is named
+-- when it runs, so a rename does no harm.
+create function journal.capture_truncate(options journal.covered_table) returns text
+language sql immutable
+begin atomic
+    select case options.on_truncate when 'refuse' then $refuse$
+        perform journal.refuse_truncate(tg_relid, 'its coverage says so', 'delete the rows, or cover it with truncate => capture');$refuse$
+    else $capture$
+        perform journal.admit_truncate(tg_relid);
+        execute replace($query$select {shape}, {agent} from (select *, {padding} from only <table>) as x ({x}) limit 1$query$,
+                        '<table>', tg_relid::regclass::text) into intact, agent;
+        if intact is null then
+            return null;
+        end if;{checks}
+        this_statement := nextval('journal.statement_id');
+        execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
+                        select $1, {old_values} from only <table> as o ({o})$query$, '<table>', tg_relid::regclass::text) using this_statement;
+        {ledger}$capture$ end;
+end;
+
+comment on function journal.capture_truncate(journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';
 
 -- sql/journal/functions/fill.sql
 -- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
@@ -492,14 +556,14 @@ begin
     pieces := pieces || jsonb_build_object(
         'preamble', journal.capture_preamble(options),
         'checks', journal.capture_checks(segment.relation),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
-        'truncate', journal.capture_truncate(segment, options));
+        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$);
     pieces := pieces || jsonb_build_object(
         'shape', journal.fill('journal.columns_are({relation}, {attnums}) and journal.types_are({types}, array[{present_types}])', pieces),
         'ledger', journal.fill($ledger$get diagnostics images = row_count;
         insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
         values (this_statement, pg_current_xact_id(), journal.cluster_id(), {segment}, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
                 session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, pieces));
+    pieces := pieces || jsonb_build_object('truncate', journal.fill(journal.capture_truncate(options), pieces));
     return journal.fill($body$
 declare
     this_statement bigint;
@@ -835,7 +899,7 @@ create function journal.cover(
     exclude    text[] default '{}',
     counters   text[] default '{}',
     maintained text[] default '{}',
-    truncate   text default 'refuse',
+    truncate   text default 'capture',
     strict     boolean default false
 ) returns jsonb
 language plpgsql volatile
@@ -870,7 +934,7 @@ end
 $cover$;
 
 comment on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean) is
-    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; truncate: refuse. Raises NotCoverable. Returns {table, before, after}.';
+    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; truncate: capture, refuse. Raises NotCoverable. Returns {table, before, after}.';
 
 -- sql/journal/functions/forget_coverage.sql
 -- The definer half of uncover: closes the segment and forgets the options.
@@ -4600,8 +4664,8 @@ begin
                (select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ')
                   from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as changed
           from journal.segment g, unnest(g.key) with ordinality as k (k, n)
-         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= (
-               select s.executed_at from journal.statement s where s.statement_id = since)
+         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= coalesce(
+               (select s.executed_at from journal.statement s where s.statement_id = since), '-infinity')
          group by g.segment_id
     loop
         return query execute format($others$
@@ -4908,7 +4972,8 @@ begin
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
-               null::text as constraint_name, null::bigint as their_statement, null::text as theirs
+               null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
+               null::oid as their_relation, null::text as their_key, false as forced
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken <> '{}' then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
@@ -5514,6 +5579,41 @@ $undo_leaving$;
 
 comment on function journal.undo_leaving(oid, int2[]) is 'SQL text: the rollback takes the given values away from the live row x. Private.';
 
+-- sql/journal/rollback/live_key.sql
+-- SQL text: the key of a live row as the images of its table spell it; null where the table has no primary key.
+create function journal.live_key(relation oid, alias text) returns text
+language sql stable
+begin atomic
+    select coalesce('pg_catalog.format(''%s'', row(' || pg_catalog.string_agg(
+                        journal.undo_live(live_key.alias, pg_catalog.quote_ident(a.attname), journal.image_type(a.atttypid) like '*%',
+                                          pg_catalog.format_type(a.atttypid, a.atttypmod), pg_catalog.format_type(journal.base_type(a.atttypid), -1)),
+                        ', ' order by k.n) || '))', 'null::text')
+      from pg_catalog.pg_index i
+     cross join lateral pg_catalog.unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+     where i.indrelid = live_key.relation and i.indisprimary and k.n <= i.indnkeyatts;
+end;
+
+comment on function journal.live_key(oid, text) is 'SQL text: the key of a live row as images spell it. Private.';
+
+-- sql/journal/rollback/undo_last_statement.sql
+-- The last journaled statement of anybody but the rolled back sessions on one row.
+create function journal.undo_last_statement(relation oid, row_key text) returns bigint
+language plpgsql stable
+as $undo_last_statement$
+#variable_conflict use_variable
+begin
+    if row_key is null then
+        return null;
+    end if;
+    return (select max(o.statement_id)
+              from pg_temp.journal_undo_args a, journal.undo_others(relation, a.session_ids, a.step_ids, 0, array[row_key]) o
+             where not o.family);
+end
+$undo_last_statement$;
+
+comment on function journal.undo_last_statement(oid, text) is 'The last statement of others on one row. Private.';
+
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
 -- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost.
@@ -5539,8 +5639,8 @@ begin
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
-               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.theirs
-              from (select u.row_no, min(%3$L || ' ' || %4$s) as theirs
+               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.their[1], their_key = r.their[2], their_relation = %12$s
+              from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       join only %5$s t on %6$s
                       join %7$s x on %8$s
@@ -5550,7 +5650,7 @@ begin
             relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
             journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
             case when item.relkind = 'p' then item.child else 'only ' || item.child end, item.matches, item.confkey, item.confupdtype,
-            journal.undo_leaving(item.conrelid, item.conkey));
+            journal.undo_leaving(item.conrelid, item.conkey), item.conrelid, journal.live_key(item.conrelid, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -5674,8 +5774,8 @@ begin
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
-               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.theirs
-              from (select u.row_no, min(%4$s) as theirs
+               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
+              from (select u.row_no, min(array[%4$s, %10$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       left join only %5$s t on %6$s
                       join only %5$s x on %7$s and x.ctid is distinct from t.ctid
@@ -5684,7 +5784,7 @@ begin
              where r.row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
             journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
-            journal.undo_leaving(relation, item.attnums));
+            journal.undo_leaving(relation, item.attnums), journal.live_key(relation, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -6114,7 +6214,8 @@ begin
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
             execute format($counts$
-                with line as (select u.status, u.changed, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status, u.changed),
+                with line as (select case when u.forced then 'force' else u.status end as status, u.changed, count(*) as rows, sum(u.images) as changes
+                                from pg_temp.journal_undo_%1$s u group by 1, 2),
                      sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
                 select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
@@ -6176,7 +6277,7 @@ begin
     for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
         if item.target is null then
             all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
-                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'their', null);
+                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
         execute format($conflicts$
@@ -6186,10 +6287,10 @@ begin
                   from pg_temp.journal_undo_%1$s u
                   left join only %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where u.status in ('conflict', 'refuse')
+                 where u.status in ('conflict', 'refuse') or u.forced
                  order by u.row_no
                  limit $3
-            ), other as (
+            ), other as materialized (
                 select o.row_key, max(o.statement_id) as statement_id
                   from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
                  where not o.family
@@ -6197,9 +6298,9 @@ begin
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
-                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', c.forced,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
-                                     then journal.undo_their(coalesce(c.their_statement, o.statement_id)) end) order by c.row_no), '[]')
+                                     then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
               from conflict c left join other o using (row_key)$conflicts$,
             item.relation,
             'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',
@@ -6218,6 +6319,55 @@ $undo_conflicts$;
 
 comment on function journal.undo_conflicts(uuid[], uuid[], integer) is 'The conflicts of a plan, as the report shows them. Private.';
 
+-- sql/journal/rollback/undo_agents_of.sql
+-- The agent sessions that statements belong to; statements of nobody and of rollbacks belong to none.
+create function journal.undo_agents_of(statement_ids bigint[]) returns setof uuid
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select distinct s.session_id
+      from journal.statement l
+     cross join lateral (select b.session_id from journal.binding b
+                          where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
+                          order by b.statement_id desc limit 1) b
+      join journal.session s on s.session_id = b.session_id and s.kind = 'agent'
+     where l.statement_id = any (statement_ids);
+end;
+
+comment on function journal.undo_agents_of(bigint[]) is 'The agent sessions of statements. Private.';
+
+-- sql/journal/rollback/undo_built_on.sql
+-- The agent sessions that stand in the way of the plan in the work tables.
+create function journal.undo_built_on() returns setof uuid
+language plpgsql volatile
+as $undo_built_on$
+declare
+    item       record;
+    statements bigint[];
+begin
+    for item in select u.relation, u.first_statement from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        execute format($built_on$
+            with conflict as materialized (
+                select u.*, %2$s as row_key from pg_temp.journal_undo_%1$s u
+                 where u.status = 'conflict' and u.reason in ('changed_since', 'changed_and_back', 'deleted_since', 'key_reused', 'referenced_since', 'unique_taken', 'exclusion_taken')
+            )
+            select array(
+                select c.their_statement from conflict c where c.their_statement is not null
+                union
+                select max(o.statement_id)
+                  from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, array(select c.row_key from conflict c where c.their_key is null)) o
+                 where not o.family group by o.row_key
+                union
+                select journal.undo_last_statement(c.their_relation, c.their_key) from conflict c where c.their_key is not null)$built_on$,
+            item.relation, 'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))')
+           into statements using item.first_statement;
+        return query select s from journal.undo_agents_of(statements) s;
+    end loop;
+end
+$undo_built_on$;
+
+comment on function journal.undo_built_on() is 'The agent sessions that stand in the way of a plan. Private.';
+
 -- sql/journal/rollback/undo_admit.sql
 -- What must hold before a rollback looks at anything: known sessions, an isolation level that sees the sessions' last
 -- commits, and sessions that can bind no more (they may still have a step in flight: the fence waits for that).
@@ -6228,8 +6378,8 @@ as $undo_admit$
 declare
     missing text;
 begin
-    if on_conflict not in ('refuse', 'skip') then
-        raise exception using errcode = '22023', message = format('on_conflict is refuse or skip, not %L', on_conflict);
+    if on_conflict not in ('refuse', 'skip', 'cascade', 'force') then
+        raise exception using errcode = '22023', message = format('on_conflict is refuse, skip, cascade or force, not %L', on_conflict);
     elsif mode not in ('plan', 'dry_run', 'rehearse', 'apply') then
         raise exception using errcode = '22023', message = format('mode is plan, dry_run, rehearse or apply, not %L', mode);
     elsif current_setting('transaction_isolation') <> 'read committed' then
@@ -6324,21 +6474,21 @@ comment on function journal.undo_leave() is 'Unbinds the transaction after a rol
 
 -- sql/journal/rollback/undo_head.sql
 -- The part of a report that is known before anything is read: where, who, what.
-create function journal.undo_head(session_ids uuid[], step_ids uuid[], on_conflict text, mode text, reason text) returns jsonb
+create function journal.undo_head(session_ids uuid[], step_ids uuid[], cascaded uuid[], on_conflict text, mode text, reason text) returns jsonb
 language sql volatile
 as $undo_head$
     select jsonb_build_object(
         'schema', 'journal.rollback/1', 'mode', mode, 'outcome', null, 'exit_code', null, 'committed', false,
         'database', jsonb_build_object('host', host(inet_server_addr()), 'name', current_database(), 'user', session_user),
         'rollback_id', null, 'reason', reason, 'on_conflict', on_conflict, 'plan_digest', null, 'started_at', journal.utc(clock_timestamp()), 'finished_at', null,
-        'sessions', (select jsonb_agg(jsonb_build_object('session_id', m.session_id, 'agent', m.agent, 'task', m.task, 'why', m.why, 'status_before', m.status_before, 'reversed_before', m.reversed_before)
+        'sessions', (select jsonb_agg(jsonb_build_object('session_id', m.session_id, 'agent', m.agent, 'task', m.task, 'why', case when m.why = 'named' and m.session_id = any (cascaded) then 'cascade' else m.why end, 'status_before', m.status_before, 'reversed_before', m.reversed_before)
                                       order by m.opened_at, m.session_id)
-                       from journal.undo_members(session_ids, step_ids is null) m),
+                       from journal.undo_members(session_ids || cascaded, step_ids is null) m),
         'steps', to_jsonb(step_ids), 'conflicts', '[]'::jsonb, 'conflicts_shown', 0, 'messages', jsonb_build_object('cancel', 0, 'compensate', 0, 'sent', 0),
         'keys_reversed', null, 'receipts_reversed', null, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
 $undo_head$;
 
-comment on function journal.undo_head(uuid[], uuid[], text, text, text) is 'The head of a rollback report. Private.';
+comment on function journal.undo_head(uuid[], uuid[], uuid[], text, text, text) is 'The head of a rollback report. Private.';
 
 -- sql/journal/rollback/undo_progress.sql
 -- Progress of a long rollback, as notices, for clients that asked for it with journal.progress = on.
@@ -6369,11 +6519,28 @@ $undo_by_triggers$;
 
 comment on function journal.undo_by_triggers(oid) is 'Whether triggers did part of the work on a table under rollback. Private.';
 
+-- sql/journal/rollback/undo_force.sql
+-- With force, what others changed is overwritten: rows that the sessions updated get their old values back, rows that they
+-- inserted are removed, whoever wrote them since. It goes no further: deleted rows stay deleted, a reused key or value stays
+-- whose it is, and rows of others that depend on ours are never touched; those remain conflicts, and refuse the rollback.
+create function journal.undo_force(relation oid) returns void
+language plpgsql volatile
+as $undo_force$
+begin
+    execute format($force$
+        update pg_temp.journal_undo_%s
+           set status = case kind when 'U' then 'restore' else 'remove' end, forced = true
+         where status = 'conflict' and kind in ('U', 'I') and live and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
+end
+$undo_force$;
+
+comment on function journal.undo_force(oid) is 'Overrules conflicts over changed values. Private.';
+
 -- sql/journal/rollback/undo_prepare.sql
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
 -- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
 -- statements of the rollback itself may touch them, and their xmin guards nothing.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, thorough boolean, deadline timestamptz) returns boolean
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], forcing boolean, locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
@@ -6383,6 +6550,9 @@ begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
     for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        if forcing then
+            perform journal.undo_force(item.relation);
+        end if;
         perform journal.undo_check_privileges(item.relation);
         stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
@@ -6399,7 +6569,7 @@ begin
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
 
 -- sql/journal/rollback/undo_check_plan.sql
 -- Refuses a plan that is not the one that was shown, or is larger than allowed.
@@ -6533,7 +6703,7 @@ begin
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
-      from jsonb_array_elements(conflicts) c;
+      from jsonb_array_elements(conflicts) c where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
@@ -6542,6 +6712,36 @@ end
 $undo_record$;
 
 comment on function journal.undo_record(jsonb, uuid[], jsonb, jsonb) is 'Records a rollback and its residue. Private.';
+
+-- sql/journal/rollback/undo_cascade.sql
+-- The sessions that were built on the given ones: whose later changes conflict with the rollback, and whose own rollback
+-- conflicts with others, until none is found. Only sessions of agents; what anybody else did stays a conflict.
+create function journal.undo_cascade(session_ids uuid[], step_ids uuid[]) returns uuid[]
+language plpgsql volatile
+as $undo_cascade$
+declare
+    cascaded uuid[] := '{}';
+    found_now uuid[];
+begin
+    if step_ids is not null then
+        raise exception using errcode = '22023', message = 'on_conflict cascade takes whole sessions, not steps';
+    end if;
+    loop
+        begin
+            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, false, false, false, null);
+            found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
+            raise exception using errcode = 'JR999';
+        exception when sqlstate 'JR999' then
+            perform set_config('search_path', 'pg_catalog, pg_temp', true);
+        end;
+        exit when found_now = '{}';
+        cascaded := cascaded || found_now;
+    end loop;
+    return cascaded;
+end
+$undo_cascade$;
+
+comment on function journal.undo_cascade(uuid[], uuid[]) is 'The sessions that were built on the given ones. Private.';
 
 -- sql/journal/rollback/undo_run.sql
 -- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
@@ -6553,6 +6753,7 @@ as $undo_run$
 declare
     report     jsonb;
     members    uuid[];
+    cascaded   uuid[] := '{}';
     rollback   uuid;
     conflicts  jsonb;
     failure    jsonb;
@@ -6563,7 +6764,10 @@ declare
 begin
     select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
-    report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
+    if on_conflict = 'cascade' then
+        cascaded := journal.undo_cascade(session_ids, step_ids);
+    end if;
+    report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
     members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
     begin
         if executing then
@@ -6571,7 +6775,7 @@ begin
             rollback := journal.undo_enter(reason);
         end if;
         loop
-            continue when not journal.undo_prepare(members, step_ids, executing, carried.stale is true, deadline);
+            continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
@@ -6645,7 +6849,7 @@ end
 $rollback_report$;
 
 comment on function journal.rollback_report(uuid[], uuid[], text, text, text, text, bigint, interval, integer) is
-    'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';
+    'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip, cascade, force. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';
 
 -- sql/journal/rollback/rollback_sessions.sql
 -- Rolls sessions back in the caller's transaction, or raises. The sessions must be stopped or closed.
@@ -6711,7 +6915,7 @@ begin
     return query
     select s.status, to_regclass(t.listed ->> 'table'), null::jsonb, null, null, null, null, null, null, null::uuid, null, null::timestamptz, s.rows::bigint
       from jsonb_array_elements(report -> 'tables') as t (listed), jsonb_each_text(t.listed -> 'rows') as s (status, rows)
-     where s.status <> 'total'
+     where s.status not in ('total', 'conflict')
     union all
     select 'conflict', to_regclass(c ->> 'table'), c -> 'key', c ->> 'column', c ->> 'reason', c ->> 'base', c ->> 'ours', c ->> 'theirs',
            c ->> 'constraint', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}', (c #>> '{their,at}')::timestamptz, 1
@@ -6901,7 +7105,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'key_text', 'unique_columns', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+                    'check_readable', 'key_text', 'live_key', 'differs', 'unique_columns', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

@@ -10,7 +10,7 @@ begin
     return query
     select s.status, to_regclass(t.listed ->> 'table'), null::jsonb, null, null, null, null, null, null, null::uuid, null, null::timestamptz, s.rows::bigint
       from jsonb_array_elements(report -> 'tables') as t (listed), jsonb_each_text(t.listed -> 'rows') as s (status, rows)
-     where s.status <> 'total'
+     where s.status not in ('total', 'conflict')
     union all
     select 'conflict', to_regclass(c ->> 'table'), c -> 'key', c ->> 'column', c ->> 'reason', c ->> 'base', c ->> 'ours', c ->> 'theirs',
            c ->> 'constraint', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}', (c #>> '{their,at}')::timestamptz, 1

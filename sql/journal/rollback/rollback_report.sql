@@ -35,4 +35,4 @@ end
 $rollback_report$;
 
 comment on function journal.rollback_report(uuid[], uuid[], text, text, text, text, bigint, interval, integer) is
-    'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';
+    'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip, cascade, force. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';

@@ -7,8 +7,8 @@ as $undo_admit$
 declare
     missing text;
 begin
-    if on_conflict not in ('refuse', 'skip') then
-        raise exception using errcode = '22023', message = format('on_conflict is refuse or skip, not %L', on_conflict);
+    if on_conflict not in ('refuse', 'skip', 'cascade', 'force') then
+        raise exception using errcode = '22023', message = format('on_conflict is refuse, skip, cascade or force, not %L', on_conflict);
     elsif mode not in ('plan', 'dry_run', 'rehearse', 'apply') then
         raise exception using errcode = '22023', message = format('mode is plan, dry_run, rehearse or apply, not %L', mode);
     elsif current_setting('transaction_isolation') <> 'read committed' then

@@ -25,7 +25,7 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
         union all
-        select null, array[c.attnum], c.name || ' is not null'
+        select (select n.conname from pg_constraint n where n.conrelid = c.relation and n.contype = 'n' and n.conkey = array[c.attnum]), array[c.attnum], c.name || ' is not null'
           from pg_temp.journal_undo_column c
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))

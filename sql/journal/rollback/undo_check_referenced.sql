@@ -22,8 +22,8 @@ begin
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
-               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.theirs
-              from (select u.row_no, min(%3$L || ' ' || %4$s) as theirs
+               set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.their[1], their_key = r.their[2], their_relation = %12$s
+              from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       join only %5$s t on %6$s
                       join %7$s x on %8$s
@@ -33,7 +33,7 @@ begin
             relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
             journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
             case when item.relkind = 'p' then item.child else 'only ' || item.child end, item.matches, item.confkey, item.confupdtype,
-            journal.undo_leaving(item.conrelid, item.conkey));
+            journal.undo_leaving(item.conrelid, item.conkey), item.conrelid, journal.live_key(item.conrelid, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;

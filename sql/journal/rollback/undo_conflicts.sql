@@ -10,7 +10,7 @@ begin
     for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
         if item.target is null then
             all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
-                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'their', null);
+                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
         execute format($conflicts$
@@ -20,10 +20,10 @@ begin
                   from pg_temp.journal_undo_%1$s u
                   left join only %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where u.status in ('conflict', 'refuse')
+                 where u.status in ('conflict', 'refuse') or u.forced
                  order by u.row_no
                  limit $3
-            ), other as (
+            ), other as materialized (
                 select o.row_key, max(o.statement_id) as statement_id
                   from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
                  where not o.family
@@ -31,9 +31,9 @@ begin
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
-                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', c.forced,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
-                                     then journal.undo_their(coalesce(c.their_statement, o.statement_id)) end) order by c.row_no), '[]')
+                                     then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
               from conflict c left join other o using (row_key)$conflicts$,
             item.relation,
             'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',

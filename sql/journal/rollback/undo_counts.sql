@@ -15,7 +15,8 @@ begin
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
             execute format($counts$
-                with line as (select u.status, u.changed, count(*) as rows, sum(u.images) as changes from pg_temp.journal_undo_%1$s u group by u.status, u.changed),
+                with line as (select case when u.forced then 'force' else u.status end as status, u.changed, count(*) as rows, sum(u.images) as changes
+                                from pg_temp.journal_undo_%1$s u group by 1, 2),
                      sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
                 select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),

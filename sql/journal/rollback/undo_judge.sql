@@ -20,7 +20,8 @@ begin
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
-               null::text as constraint_name, null::bigint as their_statement, null::text as theirs
+               null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
+               null::oid as their_relation, null::text as their_key, false as forced
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken <> '{}' then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u

@@ -1,5 +1,6 @@
 -- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
--- family: what one took back the other put back, so they are nobody's later work.
+-- family: what one took back the other put back, so they are nobody's later work. So are other sessions that were taken
+-- back entirely, with the rollbacks that did it.
 create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
 language plpgsql stable security definer
@@ -16,8 +17,8 @@ begin
                (select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ')
                   from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as changed
           from journal.segment g, unnest(g.key) with ordinality as k (k, n)
-         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= (
-               select s.executed_at from journal.statement s where s.statement_id = since)
+         where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= coalesce(
+               (select s.executed_at from journal.statement s where s.statement_id = since), '-infinity')
          group by g.segment_id
     loop
         return query execute format($others$
@@ -25,6 +26,10 @@ begin
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
                 union all
                 select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+                union all
+                select s.statement_id, false
+                  from journal.undo_cancelled($3) c
+                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end) s
             ), image as (
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
                        %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed

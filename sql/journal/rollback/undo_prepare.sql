@@ -1,7 +1,7 @@
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
 -- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
 -- statements of the rollback itself may touch them, and their xmin guards nothing.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], locking boolean, thorough boolean, deadline timestamptz) returns boolean
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], forcing boolean, locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
@@ -11,6 +11,9 @@ begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
     for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        if forcing then
+            perform journal.undo_force(item.relation);
+        end if;
         perform journal.undo_check_privileges(item.relation);
         stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
@@ -27,4 +30,4 @@ begin
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';

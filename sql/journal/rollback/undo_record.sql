@@ -13,7 +13,7 @@ begin
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
-      from jsonb_array_elements(conflicts) c;
+      from jsonb_array_elements(conflicts) c where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)

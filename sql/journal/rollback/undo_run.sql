@@ -7,6 +7,7 @@ as $undo_run$
 declare
     report     jsonb;
     members    uuid[];
+    cascaded   uuid[] := '{}';
     rollback   uuid;
     conflicts  jsonb;
     failure    jsonb;
@@ -17,7 +18,10 @@ declare
 begin
     select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
-    report := journal.undo_head(session_ids, step_ids, on_conflict, mode, reason);
+    if on_conflict = 'cascade' then
+        cascaded := journal.undo_cascade(session_ids, step_ids);
+    end if;
+    report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
     members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
     begin
         if executing then
@@ -25,7 +29,7 @@ begin
             rollback := journal.undo_enter(reason);
         end if;
         loop
-            continue when not journal.undo_prepare(members, step_ids, executing, carried.stale is true, deadline);
+            continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
