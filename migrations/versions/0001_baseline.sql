@@ -4645,9 +4645,32 @@ end;
 
 comment on function journal.undo_family(uuid[]) is 'The rollbacks of sessions, and the rollbacks of those. Private.';
 
+-- sql/journal/rollback/undo_cancelled.sql
+-- Sessions and steps that are taken back entirely, and the rollbacks that took them back, as far as that was done after a
+-- statement. Both together left nothing, so they are nobody's later work.
+create function journal.undo_cancelled(since bigint)
+returns table (session_id uuid, step_id uuid)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with cancelled as (
+        select r.session_id, r.step_id, r.rollback_id
+          from journal.reversal r
+         where not r.partly
+           and r.reversed_at >= (select s.executed_at from journal.statement s where s.statement_id = undo_cancelled.since)
+           and journal.effective_rollback(r.rollback_id) is null
+    )
+    select c.session_id, c.step_id from cancelled c
+    union
+    select c.rollback_id, null from cancelled c;
+end;
+
+comment on function journal.undo_cancelled(bigint) is 'Sessions and steps that were taken back, and their rollbacks. Private.';
+
 -- sql/journal/rollback/undo_others.sql
 -- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
--- family: what one took back the other put back, so they are nobody's later work.
+-- family: what one took back the other put back, so they are nobody's later work. So are other sessions that were taken
+-- back entirely, with the rollbacks that did it.
 create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
 language plpgsql stable security definer
@@ -4670,9 +4693,15 @@ begin
     loop
         return query execute format($others$
             with own as materialized (
+                select x.statement_id, bool_or(x.named) as named from (
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
                 union all
                 select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+                union all
+                select s.statement_id, false
+                  from journal.undo_cancelled($3) c
+                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end) s
+                ) x group by x.statement_id
             ), image as (
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
                        %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
@@ -5822,7 +5851,7 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
         union all
-        select null, array[c.attnum], c.name || ' is not null'
+        select (select n.conname from pg_constraint n where n.conrelid = c.relation and n.contype = 'n' and n.conkey = array[c.attnum]), array[c.attnum], c.name || ' is not null'
           from pg_temp.journal_undo_column c
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
