@@ -1,0 +1,307 @@
+"""What must hold of every rollback, and the course of one check: history, plan, dry run, rollback, again, redo, undo."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from tests.journal.model.history import History
+from tests.journal.model.oracle import (
+    Expectation,
+    Line,
+    Value,
+    Verdict,
+    expect,
+    follow,
+    merged,
+    rid_of,
+    slot_of,
+    violations,
+)
+from tests.journal.model.schema import Schema, Table
+from tests.journal.model.world import Confused, Report, Row, State, World
+
+SAME_IN_EVERY_MODE = ("rows", "changes", "tables", "plan_digest", "exit_code", "messages")
+STATUSES = ("restore", "remove", "reinsert", "adjust", "noop", "force", "conflict", "refuse")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not hold. `kind` names the property; needless refusals are no faults, but they count."""
+
+    kind: str
+    detail: str
+
+    @property
+    def fault(self) -> bool:
+        return not self.kind.startswith("needless")
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
+
+@dataclass
+class Result:
+    """What came of one history."""
+
+    findings: list[Finding] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, kind: str, detail: object) -> None:
+        self.findings.append(Finding(kind, str(detail)))
+
+    @property
+    def faults(self) -> list[Finding]:
+        return [f for f in self.findings if f.fault]
+
+
+def check_history(conn: psycopg.Connection, history: History, namespace: str) -> Result:
+    """Run a history in a schema of its own, roll its sessions back, and say what does not hold."""
+    result = Result()
+    world = World(conn, history.schema, namespace)
+    world.build()
+    try:
+        world.start(history.setup)
+        world.cover()
+        world.open_sessions(history.actors)
+        world.run(history.transactions)
+        world.close_sessions(history.targets)
+        _Course(world, history, result).run()
+    except Confused as confused:
+        result.outcomes[f"confused: {re.sub(r'[0-9]+', 'n', str(confused))[:20]}"] += 1
+    finally:
+        world.drop()
+    return result
+
+
+@dataclass
+class _Course:
+    world: World
+    history: History
+    result: Result
+
+    def run(self) -> None:
+        targets = self.history.targets
+        first = self._undo("rollback", set(targets), [self.world.sessions[a] for a in targets], "R1")
+        if first is None:
+            return
+        self._again([self.world.sessions[a] for a in targets])
+        self.world.run(self.history.late)
+        second = self._undo("redo", {"R1"}, [first], "R2")
+        if second is None:
+            return
+        if len(str(self.history.seed)) % 2:
+            self._undo("undo again", {"R2"}, [second], "R3")
+        else:
+            self._undo("second rollback", {*targets, "R1", "R2"}, [self.world.sessions[a] for a in targets], "R3")
+
+    def _undo(self, what: str, own: set[str], ids: Sequence[UUID], name: str) -> UUID | None:
+        """Refusing first, skipping if that was refused; the id of the rollback, if it took place."""
+        for on_conflict in ("refuse", "skip"):
+            checked = _Rollback(self.world, self.result, f"{what} ({on_conflict})", own, ids, on_conflict)
+            try:
+                report = checked.run(name)
+            except psycopg.Error as error:
+                self.result.add("error", f"{what} ({on_conflict}): {error.sqlstate} {error}")
+                return None
+            self.result.outcomes[f"{what} {report['outcome']}"] += 1
+            if report["committed"]:
+                return UUID(report["rollback_id"])
+            if report["outcome"] != "refused":
+                return None
+        return None
+
+    def _again(self, ids: Sequence[UUID]) -> None:
+        report = self.world.roll_back(ids, "apply", "skip")
+        if report["outcome"] != "nothing" or self.world.look() != self.world.state:
+            self.result.add("again", f"rolling back twice: {report['outcome']} {report['rows']}")
+
+
+@dataclass
+class _Rollback:
+    """One rollback and its checks."""
+
+    world: World
+    result: Result
+    what: str
+    own: set[str]
+    ids: Sequence[UUID]
+    on_conflict: str
+
+    def run(self, name: str) -> Report:
+        world = self.world
+        expected = expect(world.schema, world.events, world.state, self.own)
+        before = world.state
+        plan, dry = self._rehearsals()
+        report = world.roll_back(self.ids, "apply", self.on_conflict, plan["plan_digest"])
+        world.happened(name)
+        self._check_modes(plan, dry, report)
+        self._check_counts(report)
+        if report["committed"] and self.on_conflict == "skip":
+            self._check_skipped(expected, report, world.state)
+        elif report["outcome"] == "done":
+            self._check_done(expected, world.state)
+        else:
+            self._check_nothing_happened(expected, report, before, world.state)
+        self._check_summaries(world.state)
+        return report
+
+    def add(self, kind: str, detail: object) -> None:
+        self.result.add(kind, f"{self.what}: {detail}")
+
+    def _rehearsals(self) -> tuple[Report, Report]:
+        world = self.world
+        ledger, versions = world.ledger(), world.versions()
+        reports = [world.roll_back(self.ids, mode, self.on_conflict) for mode in ("plan", "dry_run")]
+        if world.versions() != versions or world.ledger() != ledger:
+            self.add("trace", "plan or dry run left a trace")
+        return reports[0], reports[1]
+
+    def _check_modes(self, *reports: Report) -> None:
+        rewritten = any(c["reason"] == "trigger_rewrote" for r in reports for c in r["conflicts"])
+        for name in SAME_IN_EVERY_MODE:
+            values = [r[name] for r in reports[rewritten:]]
+            if any(v != values[0] for v in values):
+                self.add("modes differ", f"{name}: {values}")
+        conflicts = [sorted(map(_conflict, r["conflicts"])) for r in reports[rewritten:]]
+        if any(c != conflicts[0] for c in conflicts):
+            self.add("modes differ", f"conflicts: {conflicts}")
+
+    def _check_counts(self, report: Report) -> None:
+        for name in ("rows", "changes"):
+            counts = report[name]
+            if counts["total"] != sum(counts[s] for s in STATUSES):
+                self.add("counts", f"{name} do not add up: {counts}")
+        recorded = self.world.recorded(self.ids)
+        if report["changes"]["total"] != recorded:
+            self.add("counts", f"{recorded} changes were recorded, {report['changes']['total']} are accounted for")
+        if sum(t["rows"]["total"] for t in report["tables"]) != report["rows"]["total"]:
+            self.add("counts", "tables do not add up")
+
+    def _check_done(self, expected: Expectation, found: State) -> None:
+        for line in expected.having(Verdict.CONFLICT):
+            self.add("missed conflict", f"{line.table.name} {line.slots}:{line.why}")
+        self._compare(expected, expected.state, found, _touched(expected.ours) | expected.followers)
+
+    def _check_nothing_happened(self, expected: Expectation, report: Report, before: State, found: State) -> None:
+        if found != before:
+            self.add("changed by a refusal", list(_differences(self.world.schema, before, found, set())))
+        open_lines = [
+            line for line in expected.ours if line.expected != line.current and line.verdict is Verdict.RESTORE
+        ]
+        if report["outcome"] == "nothing":
+            if open_lines and not expected.violations:
+                self.add("nothing done", f"{[(x.table.name, x.slots) for x in open_lines]} are not restored")
+        elif not expected.violations and all(x.verdict is Verdict.RESTORE for x in expected.ours):
+            self.add(needless(expected.ours, report), [_short(c) for c in report["conflicts"]])
+
+    def _check_skipped(self, expected: Expectation, report: Report, found: State) -> None:
+        reported = {(_table_of(self.world, c), _slot_of(self.world, c)) for c in report["conflicts"] if c["key"]}
+        for line in expected.ours:
+            if not any((line.table.name, slot) in reported for slot in line.slots):
+                if line.verdict is Verdict.CONFLICT and line.expected != line.current:
+                    self.add("missed conflict", f"{line.table.name} {line.slots}:{line.why}")
+                continue
+            shared = sum(1 for x in expected.ours if x.table is line.table and x.slots & line.slots) > 1
+            if shared and _is_there(line, line.expected, found):
+                continue
+            line.why = f"reported {line.expected}"
+            line.expected = line.current
+        wanted = merged(expected.schema, expected.lines, expected.current)
+        followers = follow(expected.schema, expected.lines, wanted)
+        self._compare(expected, wanted, found, _touched(expected.ours) | followers)
+
+    def _compare(self, expected: Expectation, wanted: State, found: State, masked: set[tuple[str, int]]) -> None:
+        differing = list(_differences(expected.schema, wanted, found, masked))
+        if differing:
+            self.add("wrong state", differing)
+
+    def _check_summaries(self, state: State) -> None:
+        for table in self.world.schema.tables:
+            if table.summary is not None:
+                self._check_summary(table, state)
+
+    def _check_summary(self, table: Table, state: State) -> None:
+        summary = table.summary
+        assert summary is not None
+        if not any(t.name == summary.of for t in self.world.schema.tables):
+            return
+        of = self.world.schema.table(summary.of)
+        wanted: Counter[tuple[int, str]] = Counter()
+        for row in state[of.name].values():
+            group = int(row[of.index(summary.group)] or -1) if row[of.index(summary.group)] is not None else -1
+            wanted[group, "n"] += 1
+            wanted[group, "total"] += int(row[of.index(summary.total)] or 0)
+        found: Counter[tuple[int, str]] = Counter()
+        for row in state[table.name].values():
+            group = int(row[table.index("grp")] or 0)
+            found[group, "n"], found[group, "total"] = (
+                int(row[table.index("n")] or 0),
+                int(row[table.index("total")] or 0),
+            )
+        if {k: v for k, v in wanted.items() if v} != {k: v for k, v in found.items() if v}:
+            self.add("summary", f"should be {dict(wanted)}, is {dict(found)}")
+
+
+def needless(lines: Iterable[Line], report: Report) -> str:
+    """The name of a refusal for which the model sees no reason, by what the report says."""
+    reasons = ", ".join(sorted({c["reason"] for c in report["conflicts"]})) or "no reason"
+    moved = any(line.current is not None and slot_of(line.table, line.current) not in line.slots for line in lines)
+    return f"needless refusal{' of a moved row' if moved else ''} ({reasons})"
+
+
+def _conflict(conflict: dict[str, Any]) -> str:
+    return str(
+        {name: conflict[name] for name in ("table", "key", "column", "reason", "base", "ours", "theirs", "constraint")}
+    )
+
+
+def _short(conflict: dict[str, Any]) -> tuple[Any, ...]:
+    return conflict["table"], conflict["key"], conflict["column"], conflict["reason"], conflict["constraint"]
+
+
+def _table_of(world: World, conflict: dict[str, Any]) -> str:
+    name = str(conflict["table"]).removeprefix(f"{world.namespace}.")
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _slot_of(world: World, conflict: dict[str, Any]) -> tuple[Value, ...]:
+    table = world.schema.table(_table_of(world, conflict))
+    return tuple(table.column(k).normal(conflict["key"][k]) for k in table.key)
+
+
+def _is_there(line: Line, row: Row | None, found: State) -> bool:
+    if row is None:
+        return line.number not in found[line.table.name]
+    return _masked(line.table, found[line.table.name].get(rid_of(line.table, row))) == _masked(line.table, row)
+
+
+def _touched(lines: Iterable[Line]) -> set[tuple[str, int]]:
+    rows = ((line.table, row) for line in lines for row in (line.current, line.expected) if row is not None)
+    return {(table.name, rid_of(table, row)) for table, row in rows}
+
+
+def _masked(table: Table, row: Row | None) -> Row | None:
+    return row and tuple(None if c.maintained else v for v, c in zip(row, table.stored, strict=True))
+
+
+def _differences(schema: Schema, wanted: State, found: State, masked: set[tuple[str, int]]) -> Iterator[str]:
+    """Rows that are not as they should be; of `masked` ones the maintained columns may be anything. Summaries are checked apart."""
+    for table in schema.tables:
+        if table.summary is not None:
+            continue
+        for rid in sorted(wanted[table.name].keys() | found[table.name].keys()):
+            one, other = wanted[table.name].get(rid), found[table.name].get(rid)
+            if (table.name, rid) in masked:
+                one, other = _masked(table, one), _masked(table, other)
+            if one != other:
+                yield f"{table.name} {rid}: wanted {one}, found {other}"
+
+
+__all__ = ["Finding", "Result", "check_history", "violations"]

@@ -1,0 +1,323 @@
+"""Random schemas and random histories, each a function of its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tests.journal.model.history import UNBOUND, Block, History, Statement, Step, Transaction
+from tests.journal.model.schema import (
+    KEYS,
+    NUMBERS,
+    RID,
+    TRIGGER_COLUMNS,
+    VALUES,
+    Check,
+    Column,
+    ForeignKey,
+    Schema,
+    Summary,
+    Table,
+    Unique,
+    literal,
+    names,
+    quoted,
+)
+
+_TABLE_NAMES = ("a", "b", "c", "old", "New rows", "order", "ünï")
+_COLUMN_NAMES = ("v", "w", "x", "note", "old", "n", "Price", "t", "row")
+_ACTIONS = ("no action", "restrict", "cascade", "set null", "set default")
+_TIMINGS = ("", "", "deferrable", "deferrable initially deferred")
+_RID = Column(RID, "bigint", not_null=True, default="nextval('rid_seq')")
+
+
+def random_schema(seed: int) -> Schema:
+    """A schema of one to three tables, and perhaps a summary of one of them."""
+    random = Random(f"schema {seed}")
+    tables: list[Table] = []
+    for name in random.sample(_TABLE_NAMES, random.choice((1, 2, 2, 3))):
+        tables.append(_table(random, name, tables))
+    summary = _summary(random, tables) if random.random() < 0.25 else None
+    return Schema((*tables, summary) if summary else tuple(tables))
+
+
+def _table(random: Random, name: str, before: Sequence[Table]) -> Table:
+    kinds = random.choice((("int",), ("int",), ("text",), ("uuid",), ("numeric",), ("int", "text"), ("int", "int")))
+    key = [
+        Column(f"k{n}", kind, not_null=True, values=_key_values(kind, len(kinds))) for n, kind in enumerate(kinds, 1)
+    ]
+    values = [_value_column(random, c) for c in random.sample(_COLUMN_NAMES, random.randint(1, 3))]
+    kept = [k for k in TRIGGER_COLUMNS if random.random() < 0.12]
+    if "touch" in kept and "touch_always" in kept:
+        kept.remove("touch_always")
+    foreign_keys, pointing = _foreign_keys(random, name, key, before)
+    columns = [*key, *values, *pointing, *(TRIGGER_COLUMNS[k] for k in kept)]
+    numbers = [c.name for c in values if c.kind in NUMBERS]
+    if numbers and random.random() < 0.2:
+        columns.append(Column("doubled", "numeric", generated=f"{quoted(numbers[0])} * 2"))
+    if random.random() < 0.3:
+        random.shuffle(columns)
+    return Table(
+        name,
+        (_RID, *columns),
+        tuple(c.name for c in key),
+        uniques=_uniques(random, values),
+        checks=_checks(random, numbers),
+        foreign_keys=foreign_keys,
+        triggers=tuple(kept),
+    )
+
+
+def _key_values(kind: str, width: int) -> tuple[str, ...]:
+    return KEYS[kind] if width == 1 else KEYS[kind][:3]
+
+
+def _value_column(random: Random, name: str) -> Column:
+    kind = random.choice(("int", "int", "int", "text", "text", "numeric", "jsonb", "bool", "int[]"))
+    not_null = random.random() < 0.25
+    default = literal(random.choice(VALUES[kind])) if random.random() < 0.3 or not_null else None
+    return Column(name, kind, not_null=not_null, default=default, values=VALUES[kind])
+
+
+def _uniques(random: Random, values: Sequence[Column]) -> tuple[Unique, ...]:
+    fit = [c.name for c in values if c.kind not in {"bool", "jsonb"}]
+    if not fit or random.random() < 0.6:
+        return ()
+    width = 2 if len(fit) > 1 and random.random() < 0.3 else 1
+    return (Unique(tuple(random.sample(fit, width)), random.choice(_TIMINGS)),)
+
+
+def _checks(random: Random, numbers: Sequence[str]) -> tuple[Check, ...]:
+    if not numbers or random.random() < 0.7:
+        return ()
+    if len(numbers) > 1:
+        return (Check(numbers[0], random.choice(("<>", ">=")), numbers[1]),)
+    return (Check(numbers[0], "<>", random.choice(VALUES["int"])),)
+
+
+def _foreign_keys(
+    random: Random, name: str, key: list[Column], before: Sequence[Table]
+) -> tuple[tuple[ForeignKey, ...], list[Column]]:
+    """Foreign keys to earlier tables or to the table itself, on columns of their own or, now and then, on the table's key."""
+    found: list[ForeignKey] = []
+    columns: list[Column] = []
+    parents = [(t.name, [t.column(k) for k in t.key]) for t in before]
+    for number in range(random.choice((0, 1, 1, 2))):
+        parent, referenced = random.choice([*parents, (name, key)])
+        actions = random.choice(_ACTIONS), random.choice(("cascade", "cascade", *_ACTIONS))
+        timing = random.choice(_TIMINGS)
+        same = [c.kind for c in referenced] == [c.kind for c in key]
+        if parent != name and same and random.random() < 0.25 and not columns:
+            own = tuple(c.name for c in key)
+            actions = (actions[0] if not actions[0].startswith("set") else "cascade", "cascade")
+        else:
+            not_null = random.random() < 0.15 and "set null" not in actions and parent != name
+            default = random.random() < 0.5
+            pointing = [
+                Column(
+                    f"f{number}{c.name}", c.kind, not_null, literal(c.values[0]) if default else None, values=c.values
+                )
+                for c in referenced
+            ]
+            columns.extend(pointing)
+            own = tuple(c.name for c in pointing)
+        found.append(ForeignKey(own, parent, tuple(c.name for c in referenced), *actions, timing))
+    return tuple(found), columns
+
+
+def _summary(random: Random, tables: Sequence[Table]) -> Table | None:
+    fit = [
+        (t, c.name) for t in tables for c in t.columns if c.kind == "int" and c.generated is None and not c.maintained
+    ]
+    if not fit:
+        return None
+    of, group = random.choice(fit)
+    total = random.choice([c.name for c in of.columns if c.kind == "int" and c.generated is None and not c.maintained])
+    columns = (_RID, Column("grp", "int", not_null=True), Column("n", "int"), Column("total", "int"))
+    return Table("summary", columns, ("grp",), summary=Summary(of.name, group, total))
+
+
+@dataclass
+class _Writer:
+    """Writes statements against a schema."""
+
+    random: Random
+    schema: Schema
+    shy: bool = False
+
+    def statement(self) -> Step:
+        if self.random.random() < 0.1:
+            kind = self.random.choice(("kept", "undone", "caught"))
+            return Block(kind, tuple(Statement(self._one()) for _ in range(self.random.randint(1, 2))))
+        return Statement(self._one())
+
+    def _one(self) -> str:
+        table = self.random.choice(self.schema.written)
+        kinds: list[Callable[[Table], str]] = [self._update] * 6 + [self._shift, self._noop, self._merge]
+        if not self.shy:
+            kinds += [self._insert] * 3 + [self._delete] * 2
+            kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
+        return self.random.choice(kinds)(table)
+
+    def _value(self, column: Column) -> str:
+        nothing = not column.not_null and self.random.random() < 0.12
+        return literal(None if nothing else self.random.choice(column.values))
+
+    def _free(self, table: Table) -> list[Column]:
+        """Columns that a statement may set, the key aside."""
+        return [c for c in table.stored if c.values and c.name not in table.key]
+
+    def _here(self, table: Table) -> str:
+        """Which rows: nearly always one by its key, now and then several."""
+        dice = self.random.random()
+        if dice < 0.12:
+            return "true"
+        if dice < 0.3:
+            return self._condition(self.random.choice([table.column(k) for k in table.key] + self._free(table)))
+        return " and ".join(f"{quoted(k)} = {literal(self.random.choice(table.column(k).values))}" for k in table.key)
+
+    def _condition(self, column: Column) -> str:
+        operator = self.random.choice(("=", "<>", ">", "<=")) if column.kind != "jsonb" else "="
+        return f"{quoted(column.name)} {operator} {literal(self.random.choice(column.values))}"
+
+    def _update(self, table: Table) -> str:
+        free = self._free(table)
+        columns = self.random.sample(free, min(len(free), self.random.choice((1, 1, 2))))
+        assigned = ", ".join(f"{quoted(c.name)} = {self._value(c)}" for c in columns)
+        return f"update {quoted(table.name)} set {assigned} where {self._here(table)}" if columns else self._noop(table)
+
+    def _shift(self, table: Table) -> str:
+        """An update that reads what it writes."""
+        numbers = [c for c in self._free(table) if c.kind in NUMBERS]
+        if not numbers:
+            return self._update(table)
+        name = quoted(self.random.choice(numbers).name)
+        return f"update {quoted(table.name)} set {name} = {name} + {self.random.choice((1, 10, -1))} where {self._here(table)}"
+
+    def _noop(self, table: Table) -> str:
+        name = quoted(self.random.choice(table.stored[1:]).name)
+        return f"update {quoted(table.name)} set {name} = {name} where {self._here(table)}"
+
+    def row(self, table: Table) -> dict[str, str]:
+        """A new row: column to literal."""
+        columns = [
+            c for c in table.stored if c.values and (c.name in table.key or c.not_null or self.random.random() < 0.8)
+        ]
+        return {
+            c.name: literal(self.random.choice(c.values)) if c.name in table.key else self._value(c) for c in columns
+        }
+
+    def _insert(self, table: Table) -> str:
+        row = self.row(table)
+        rows = [row]
+        if self.random.random() < 0.2:
+            more = {c.name: self._value(c) for c in table.columns if c.name in row}
+            rows.append({name: more[name] for name in row})
+        return insert(table, *rows) + self.random.choice(("", "", " on conflict do nothing"))
+
+    def _delete(self, table: Table) -> str:
+        return f"delete from {quoted(table.name)} where {self._here(table)}"
+
+    def _upsert(self, table: Table) -> str:
+        row = self.row(table)
+        assigned = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in row if c not in table.key)
+        if not assigned:
+            return self._update(table)
+        return f"{insert(table, row)} on conflict ({names(table.key)}) do update set {assigned}"
+
+    def _rekey(self, table: Table) -> str:
+        if self.random.random() < 0.25 and table.column(table.key[0]).kind in NUMBERS:
+            name = quoted(table.key[0])
+            return f"update {quoted(table.name)} set {name} = {name} + {self.random.choice((1, 10, -1))} where {self._here(table)}"
+        assigned = ", ".join(f"{quoted(k)} = {literal(self.random.choice(table.column(k).values))}" for k in table.key)
+        return f"update {quoted(table.name)} set {assigned} where {self._here(table)}"
+
+    def _replace(self, table: Table) -> str:
+        """Delete a row and insert another with the same key."""
+        row = self.row(table)
+        key = " and ".join(f"{quoted(k)} = {row[k]}" for k in table.key)
+        return f"delete from {quoted(table.name)} where {key}; {insert(table, row)}"
+
+    def _resurrect(self, table: Table) -> str:
+        """Insert rows of the beginning exactly as they were, where they are gone."""
+        columns = names(tuple(c.name for c in table.stored))
+        seed = quoted(table.name + "_seed")
+        gone = f"not exists (select from {quoted(table.name)} x where x.rid = {seed}.rid)"
+        return f"insert into {quoted(table.name)} ({columns}) select {columns} from {seed} where {gone} and {self._here(table)}"
+
+    def _point(self, table: Table) -> str:
+        """Point a foreign key elsewhere."""
+        if not table.foreign_keys:
+            return self._insert(table)
+        foreign_key = self.random.choice(table.foreign_keys)
+        assigned = ", ".join(f"{quoted(c)} = {self._value(table.column(c))}" for c in foreign_key.columns)
+        return f"update {quoted(table.name)} set {assigned} where {self._here(table)}"
+
+    def _swap(self, table: Table) -> str:
+        """Swap two values of a column, which may be unique or the key."""
+        column = table.column(self.random.choice([*table.key, *(c for u in table.uniques for c in u.columns)]))
+        one, other = (literal(v) for v in self.random.sample(column.values, 2))
+        name = quoted(column.name)
+        swapped = f"case when {name} = {one} then {other}::{column.kind} else {one}::{column.kind} end"
+        return f"update {quoted(table.name)} set {name} = {swapped} where {name} in ({one}, {other})"
+
+    def _merge(self, table: Table) -> str:
+        free = self._free(table)
+        if self.shy or not free:
+            return self._update(table)
+        name = quoted(self.random.choice(free).name)
+        seed = quoted(table.name + "_seed")
+        same = " and ".join(f"t.{quoted(k)} = s.{quoted(k)}" for k in table.key)
+        columns = tuple(c.name for c in table.stored)
+        taken = ", ".join(f"s.{quoted(c)}" for c in columns)
+        gone = f"not exists (select from {quoted(table.name)} x where x.rid = s.rid)"
+        return (
+            f"merge into {quoted(table.name)} t using {seed} s on {same} "
+            f"when matched and t.{name} is not distinct from s.{name} then delete "
+            f"when matched then update set {name} = s.{name} "
+            f"when not matched and {gone} then insert ({names(columns)}) values ({taken})"
+        )
+
+
+def insert(table: Table, *rows: dict[str, str]) -> str:
+    """An INSERT of rows, each from column to literal."""
+    values = ", ".join("(" + ", ".join(row.values()) + ")" for row in rows)
+    return f"insert into {quoted(table.name)} ({names(tuple(rows[0]))}) values {values}"
+
+
+def random_history(seed: int, *, schema: Schema | None = None) -> History:
+    """A history of four to nine transactions over a schema of its own, or over the given one."""
+    random = Random(f"history {seed}")
+    schema = schema or random_schema(seed)
+    shy = random.random() < 0.5
+    targets = ("S",) if random.random() < 0.85 else ("S", "S2")
+    transactions = _course(random, schema, targets, shy, random.randint(3, 8))
+    late = _course(random, schema, ("T",), True, random.randint(1, 2)) if random.random() < 0.4 else ()
+    return History(schema, _setup(random, schema), transactions, targets, late, seed)
+
+
+def _course(
+    random: Random, schema: Schema, targets: tuple[str, ...], shy: bool, length: int
+) -> tuple[Transaction, ...]:
+    """Transactions of the targets and of others, who are shy (they only update) in some histories, so that not all end in conflict."""
+    alone = random.random() < 0.2
+    found = []
+    for _ in range(length):
+        ours = alone or random.random() < 0.5
+        actor = random.choice(targets) if ours else random.choice(("T", UNBOUND))
+        writer = _Writer(random, schema, shy=shy and not ours)
+        steps = tuple(writer.statement() for _ in range(random.choice((1, 1, 2, 3)) if ours else 1))
+        unbound = 1 if actor != UNBOUND and len(steps) > 1 and random.random() < 0.05 else 0
+        found.append(Transaction(actor, steps, guarded=random.random() < 0.8, unbound=unbound))
+    return tuple(found)
+
+
+def _setup(random: Random, schema: Schema) -> tuple[str, ...]:
+    """Rows to start with. Those that do not fit are left out by whoever runs the history."""
+    lines = []
+    for table in schema.written:
+        writer = _Writer(random, schema)
+        for _ in range(random.randint(3, 6)):
+            lines.append(insert(table, writer.row(table)))
+    return tuple(lines)

@@ -1,0 +1,323 @@
+"""What a rollback must come to, worked out from what the tables held after each step: the journal is not asked.
+
+Rows are followed by their identity, columns by their values. What the session changed and nobody changed after it has to be
+as it was before; what nobody but others changed has to stay; where both were, the rollback has to refuse.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tests.journal.model.schema import ForeignKey, Schema, Table
+from tests.journal.model.world import Confused, Event, Row, State
+
+Value = str | None
+ABSENT = "\0absent"
+Key = tuple[str, tuple[Value, ...]]
+
+
+class Verdict(Enum):
+    UNTOUCHED = "nobody of ours was here"
+    RESTORE = "must be restored"
+    CONFLICT = "must be refused"
+    EITHER = "may be restored or refused"
+
+
+@dataclass
+class Line:
+    """One row through time. A row that the session deletes and inserts again under the same key goes on."""
+
+    table: Table
+    number: int
+    changes: list[tuple[bool, Row | None, Row | None]] = field(default_factory=list)
+    slots: set[tuple[Value, ...]] = field(default_factory=set)
+    current: Row | None = None
+    expected: Row | None = None
+    verdict: Verdict = Verdict.UNTOUCHED
+    why: str = ""
+
+
+@dataclass
+class Expectation:
+    """The lines of a history, and the state that a rollback of the session should lead to, if nothing stands in the way."""
+
+    schema: Schema
+    lines: list[Line]
+    current: State
+    state: State
+    followers: set[tuple[str, int]] = field(default_factory=set)
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def ours(self) -> list[Line]:
+        return [line for line in self.lines if line.verdict is not Verdict.UNTOUCHED]
+
+    def having(self, verdict: Verdict) -> list[Line]:
+        return [line for line in self.lines if line.verdict is verdict]
+
+
+def slot_of(table: Table, row: Row) -> tuple[Value, ...]:
+    """The key of a row, as its equality sees it."""
+    return tuple(table.column(k).normal(row[table.index(k)]) for k in table.key)
+
+
+def rid_of(table: Table, row: Row) -> int:
+    return int(row[table.index("rid")] or 0)
+
+
+def expect(schema: Schema, events: Sequence[Event], current: State, own: Iterable[str]) -> Expectation:
+    """The expectation for a rollback of the actors `own`, after `events`."""
+    lines = [line for table in schema.tables for line in _lines(table, events, current, set(own))]
+    for line in lines:
+        _judge(line)
+    _forgive_reused_slots(lines)
+    made = Expectation(schema, lines, current, merged(schema, lines, current))
+    made.followers = follow(schema, made.lines, made.state)
+    made.violations = violations(schema, made.state)
+    return made
+
+
+def _lines(table: Table, events: Sequence[Event], current: State, own: set[str]) -> list[Line]:
+    tracker = _Tracker(table, own)
+    for event in events:
+        tracker.note(event)
+    for rid, row in current[table.name].items():
+        tracker.line(rid).current = row
+    return list(tracker.lines.values())
+
+
+@dataclass
+class _Tracker:
+    table: Table
+    own: set[str]
+    lines: dict[int, Line] = field(default_factory=dict)
+    members: dict[int, int] = field(default_factory=dict)
+    vacated: dict[tuple[Value, ...], int] = field(default_factory=dict)
+    present: dict[int, int] = field(default_factory=dict)
+
+    def line(self, rid: int) -> Line:
+        number = self.members.setdefault(rid, rid)
+        return self.lines.setdefault(number, Line(self.table, number))
+
+    def note(self, event: Event) -> None:
+        ours = event.actor in self.own
+        before, after = event.before[self.table.name], event.after[self.table.name]
+        gone = {rid: before[rid] for rid in before.keys() - after.keys()}
+        come = {rid: after[rid] for rid in after.keys() - before.keys()}
+        for rid in before.keys() & after.keys():
+            if before[rid] != after[rid]:
+                self._add(rid, ours, before[rid], after[rid])
+        for rid, row in gone.items():
+            if ours:
+                self.vacated[slot_of(self.table, row)] = self.members.setdefault(rid, rid)
+        replaced = set()
+        for rid, row in come.items():
+            slot = slot_of(self.table, row)
+            heir = self.vacated.get(slot) if ours and rid not in self.members else None
+            self.members.setdefault(rid, rid if heir is None else heir)
+            old = next((r for r in gone if self.members.get(r) == self.members[rid]), None)
+            replaced |= {old} - {None}
+            self._add(rid, ours, gone[old] if old is not None else None, row)
+        for rid, row in gone.items():
+            if rid not in replaced:
+                self._add(rid, ours, row, None)
+        for row in after.values():
+            self.vacated.pop(slot_of(self.table, row), None)
+        numbers = [self.members.get(rid, rid) for rid in after]
+        if len(set(numbers)) < len(numbers):
+            raise Confused(f"two rows of {self.table.name} go on as one")
+
+    def _add(self, rid: int, ours: bool, before: Row | None, after: Row | None) -> None:
+        line = self.line(rid)
+        line.changes.append((ours, before, after))
+        if ours:
+            line.slots |= {slot_of(self.table, row) for row in (before, after) if row is not None}
+
+
+def _judge(line: Line) -> None:
+    """Column by column: as it was before us, as it is, or in conflict; then the row as a whole."""
+    values: list[Value] = []
+    verdicts: set[str] = set()
+    for number, column in enumerate(line.table.stored):
+        current = _cell(line.current, number)
+        if column.maintained:
+            values.append(current)
+            continue
+        verdict, value = _judge_cell([(o, _cell(b, number), _cell(a, number)) for o, b, a in line.changes], current)
+        verdicts.add(verdict)
+        values.append(value)
+        if verdict == "conflict":
+            line.why += f" {column.name}"
+    line.verdict = _row_verdict(line, verdicts)
+    if line.verdict in {Verdict.RESTORE, Verdict.EITHER}:
+        _set_expected(line, values)
+    else:
+        line.expected = line.current
+
+
+def _row_verdict(line: Line, verdicts: set[str]) -> Verdict:
+    if not any(ours for ours, _, _ in line.changes):
+        return Verdict.UNTOUCHED
+    if "conflict" in verdicts:
+        return Verdict.EITHER if line.table.summary is not None else Verdict.CONFLICT
+    if "settled" in verdicts:
+        return Verdict.EITHER
+    return Verdict.RESTORE
+
+
+def _set_expected(line: Line, values: list[Value]) -> None:
+    stored = [v for v, c in zip(values, line.table.stored, strict=True) if not c.maintained]
+    absent = [v == ABSENT for v in stored]
+    if all(absent):
+        line.expected = None
+    elif any(absent):
+        line.verdict, line.expected = Verdict.EITHER, line.current
+    else:
+        line.expected = tuple(None if v == ABSENT else v for v in values)
+
+
+def _judge_cell(changes: list[tuple[bool, Value, Value]], current: Value) -> tuple[str, Value]:
+    runs = _runs(changes)
+    first = next((n for n, (ours, _, _) in enumerate(runs) if ours), None)
+    if first is None:
+        return "kept", current
+    base = runs[first][1]
+    if all(ours for ours, _, _ in runs[first:]):
+        return "restored", base
+    return ("settled", current) if current == base else ("conflict", current)
+
+
+def _runs(changes: list[tuple[bool, Value, Value]]) -> list[tuple[bool, Value, Value]]:
+    """What each side did in one go counts as a whole; what comes to nothing is nothing, if it was ours."""
+    runs: list[tuple[bool, Value, Value]] = []
+    for ours, before, after in changes:
+        if before == after:
+            continue
+        if runs and ours and runs[-1][0]:
+            runs[-1] = (True, runs[-1][1], after)
+            if runs[-1][1] == runs[-1][2]:
+                runs.pop()
+        else:
+            runs.append((ours, before, after))
+    return runs
+
+
+def _cell(row: Row | None, number: int) -> Value:
+    return ABSENT if row is None else row[number]
+
+
+def _forgive_reused_slots(lines: list[Line]) -> None:
+    """A row of ours that is gone, and whose place somebody else's row has taken: by its key the two are one."""
+    taken = {(line.table.name, slot_of(line.table, line.current)): line for line in lines if line.current is not None}
+    for line in lines:
+        if line.verdict is Verdict.RESTORE and line.current is None:
+            others = [taken.get((line.table.name, slot)) for slot in line.slots]
+            if any(other is not None and any(not ours for ours, _, _ in other.changes) for other in others):
+                line.verdict = Verdict.EITHER
+
+
+def merged(schema: Schema, lines: Iterable[Line], current: State) -> State:
+    """The state with every line at its expected row."""
+    state: State = {table.name: dict(current[table.name]) for table in schema.tables}
+    for line in lines:
+        if line.verdict is not Verdict.UNTOUCHED and line.current is not None:
+            state[line.table.name].pop(rid_of(line.table, line.current), None)
+    for line in lines:
+        if line.verdict is not Verdict.UNTOUCHED and line.expected is not None:
+            state[line.table.name][rid_of(line.table, line.expected)] = line.expected
+    return state
+
+
+def follow(schema: Schema, lines: Iterable[Line], state: State) -> set[tuple[str, int]]:
+    """Lets the children of rows that get their key back follow, where the foreign key cascades. Returns who followed."""
+    moved = defaultdict(list)
+    for line in lines:
+        if line.current is not None and line.expected is not None and line.current != line.expected:
+            moved[line.table.name].append((line.current, line.expected))
+    settled = {
+        (line.table.name, rid_of(line.table, line.expected))
+        for line in lines
+        if line.verdict is not Verdict.UNTOUCHED and line.expected is not None
+    }
+    followers: set[tuple[str, int]] = set()
+    again = True
+    while again:
+        again = False
+        for table in schema.tables:
+            for key in table.foreign_keys:
+                if key.on_update == "cascade":
+                    again |= _follow_one(schema, table, key, state, moved, settled | followers, followers)
+    return followers
+
+
+def _follow_one(
+    schema: Schema,
+    table: Table,
+    key: ForeignKey,
+    state: State,
+    moved: dict[str, list[tuple[Row, Row]]],
+    settled: set[tuple[str, int]],
+    followers: set[tuple[str, int]],
+) -> bool:
+    parent = schema.table(key.parent)
+    changed = False
+    for old, new in moved[parent.name]:
+        here, there = _reference(parent, key.referenced, old), _reference(parent, key.referenced, new)
+        if here == there:
+            continue
+        for rid, row in list(state[table.name].items()):
+            if (table.name, rid) in settled or _reference(table, key.columns, row) != here:
+                continue
+            values = list(row)
+            for child, referenced in zip(key.columns, key.referenced, strict=True):
+                values[table.index(child)] = new[parent.index(referenced)]
+            state[table.name][rid] = tuple(values)
+            moved[table.name].append((row, tuple(values)))
+            followers.add((table.name, rid))
+            changed = True
+    return changed
+
+
+def _reference(table: Table, columns: Sequence[str], row: Row) -> tuple[Value, ...] | None:
+    values = tuple(table.column(c).normal(row[table.index(c)]) for c in columns)
+    return None if None in values else values
+
+
+def violations(schema: Schema, state: State) -> list[str]:
+    """The constraints that a state would violate, each named with a row."""
+    return [
+        v
+        for table in schema.tables
+        for v in (*_duplicates(table, state), *_orphans(schema, table, state), *_checks(table, state))
+    ]
+
+
+def _duplicates(table: Table, state: State) -> Iterable[str]:
+    for columns in (table.key, *(u.columns for u in table.uniques)):
+        seen: dict[tuple[Value, ...], int] = {}
+        for rid, row in state[table.name].items():
+            value = _reference(table, columns, row)
+            if value is not None and value in seen:
+                yield f"{table.name} {columns}: {value} in rows {seen[value]} and {rid}"
+            if value is not None:
+                seen[value] = rid
+
+
+def _orphans(schema: Schema, table: Table, state: State) -> Iterable[str]:
+    for key in table.foreign_keys:
+        parent = schema.table(key.parent)
+        there = {_reference(parent, key.referenced, row) for row in state[parent.name].values()}
+        for rid, row in state[table.name].items():
+            value = _reference(table, key.columns, row)
+            if value is not None and value not in there:
+                yield f"{table.name} row {rid} refers to {key.parent} {value}"
+
+
+def _checks(table: Table, state: State) -> Iterable[str]:
+    for check in table.checks:
+        for rid, row in state[table.name].items():
+            if not check.holds({c.name: v for c, v in zip(table.stored, row, strict=True)}):
+                yield f"{table.name} row {rid}: {check.sql}"

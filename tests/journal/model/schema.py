@@ -1,0 +1,237 @@
+"""Schemas as data: what a random schema consists of, and its SQL.
+
+Every table has a column `rid` that no statement of a history changes: the model's identity of a row. To the rollback it is a
+column like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+RID = "rid"
+VALUES: dict[str, tuple[str, ...]] = {
+    "int": ("0", "1", "2", "3", "4", "5"),
+    "text": ("a", "b", "c", "D", "o'k", ""),
+    "numeric": ("1", "1.0", "1.00", "2.50", "-3", "40"),
+    "jsonb": ('{"a": 1}', '{"a": 1, "b": 2}', "[]", "null"),
+    "bool": ("t", "f"),
+    "int[]": ("{}", "{1}", "{1,NULL,3}"),
+}
+KEYS: dict[str, tuple[str, ...]] = {
+    "int": ("1", "2", "3", "4", "5"),
+    "text": ("a", "b", "c", "D", "o'k"),
+    "uuid": tuple(f"00000000-0000-0000-0000-00000000000{n}" for n in range(1, 6)),
+    "numeric": ("1", "1.0", "2.50", "3", "3.00"),
+}
+NUMBERS = {"int", "numeric"}
+
+
+def quoted(name: str) -> str:
+    """An identifier as it stands in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | None) -> str:
+    """A value as it stands in SQL: untyped, so that it takes the type of its column."""
+    return "null" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `maintained` by a trigger; `generated` is the expression of a generated column, which holds no image."""
+
+    name: str
+    kind: str
+    not_null: bool = False
+    default: str | None = None
+    maintained: bool = False
+    generated: str | None = None
+    values: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        parts = [quoted(self.name), self.kind]
+        if self.generated is not None:
+            return " ".join([*parts, f"generated always as ({self.generated}) stored"])
+        if self.default is not None:
+            parts.append(f"default {self.default}")
+        return " ".join([*parts, "not null"] if self.not_null else parts)
+
+    def normal(self, value: str | None) -> str | None:
+        """What the type's equality compares, for values that print differently and are equal."""
+        return str(Decimal(value).normalize()) if value is not None and self.kind == "numeric" else value
+
+
+@dataclass(frozen=True)
+class Unique:
+    columns: tuple[str, ...]
+    timing: str = ""
+
+    @property
+    def sql(self) -> str:
+        return f"unique ({names(self.columns)}) {self.timing}".strip()
+
+
+@dataclass(frozen=True)
+class Check:
+    """`left operator right`, where right is a column or a number; null passes."""
+
+    left: str
+    operator: str
+    right: str
+
+    @property
+    def sql(self) -> str:
+        right = self.right if self.right.lstrip("-").isdigit() else quoted(self.right)
+        return f"check ({quoted(self.left)} {self.operator} {right})"
+
+    def holds(self, row: dict[str, str | None]) -> bool:
+        left = row[self.left]
+        right = self.right if self.right.lstrip("-").isdigit() else row[self.right]
+        if left is None or right is None:
+            return True
+        a, b = Decimal(left), Decimal(right)
+        return {">=": a >= b, "<>": a != b, "<": a < b}[self.operator]
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    columns: tuple[str, ...]
+    parent: str
+    referenced: tuple[str, ...]
+    on_delete: str = "no action"
+    on_update: str = "no action"
+    timing: str = ""
+
+    @property
+    def sql(self) -> str:
+        actions = f"on delete {self.on_delete} on update {self.on_update} {self.timing}".strip()
+        return (
+            f"foreign key ({names(self.columns)}) references {quoted(self.parent)} ({names(self.referenced)}) {actions}"
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table that an AFTER trigger keeps: per group the number of rows and the sum of a column."""
+
+    of: str
+    group: str
+    total: str
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    uniques: tuple[Unique, ...] = ()
+    checks: tuple[Check, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    triggers: tuple[str, ...] = ()
+    summary: Summary | None = None
+    cover: str = ""
+    _index: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns that hold a value of their own."""
+        return tuple(c for c in self.columns if c.generated is None)
+
+    def index(self, column: str) -> int:
+        """Where a stored column stands in a row of the model."""
+        if not self._index:
+            self._index.update({c.name: n for n, c in enumerate(self.stored)})
+        return self._index[column]
+
+    def column(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+    @property
+    def sql(self) -> str:
+        constraints = [
+            f"primary key ({names(self.key)})",
+            *(c.sql for c in (*self.uniques, *self.checks, *self.foreign_keys)),
+        ]
+        parts = ",\n    ".join([*(c.sql for c in self.columns), *constraints])
+        return f"create table {quoted(self.name)} (\n    {parts})"
+
+
+@dataclass(frozen=True)
+class Schema:
+    tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table:
+        return next(t for t in self.tables if t.name == name)
+
+    @property
+    def written(self) -> tuple[Table, ...]:
+        """The tables that histories write themselves."""
+        return tuple(t for t in self.tables if t.summary is None)
+
+    def ddl(self) -> Iterator[str]:
+        """Everything but coverage, in order."""
+        yield "create sequence rid_seq"
+        for table in self.tables:
+            yield table.sql
+            yield f"create table {quoted(table.name + '_seed')} as table {quoted(table.name)} with no data"
+        for table in self.tables:
+            yield from _triggers(table)
+            if table.summary is not None:
+                yield from _summary_trigger(table, table.summary)
+
+    def coverage(self) -> Iterator[str]:
+        for table in self.tables:
+            yield f"select journal.cover({literal(quoted(table.name))}{table.cover})"
+
+
+def names(columns: tuple[str, ...]) -> str:
+    return ", ".join(map(quoted, columns))
+
+
+_BODIES = {
+    "touch": ("before update", "new.touched := clock_timestamp();"),
+    "touch_always": ("before insert or update", "new.touched := clock_timestamp();"),
+    "version": ("before update", "new.version := old.version + 1;"),
+    "trim": ("before insert or update", "new.label := lower(new.label);"),
+}
+TRIGGER_COLUMNS = {
+    "touch": Column("touched", "timestamptz", default="clock_timestamp()", maintained=True),
+    "touch_always": Column("touched", "timestamptz", maintained=True),
+    "version": Column("version", "int", not_null=True, default="1", maintained=True),
+    "trim": Column("label", "text", values=("Big", "small", "MIXED")),
+}
+
+
+def _triggers(table: Table) -> Iterator[str]:
+    for kind in table.triggers:
+        event, body = _BODIES[kind]
+        function = quoted(f"{kind}_{table.name}")
+        yield f"create function {function}() returns trigger language plpgsql as $$begin {body} return new; end$$"
+        yield f"create trigger {quoted('k_' + kind)} {event} on {quoted(table.name)} for each row execute function {function}()"
+
+
+def _summary_trigger(table: Table, summary: Summary) -> Iterator[str]:
+    name, function, group, total = (
+        quoted(table.name),
+        quoted(f"keep_{table.name}"),
+        quoted(summary.group),
+        quoted(summary.total),
+    )
+    yield f"""create function {function}() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        update {name} set n = n - 1, total = total - coalesce(old.{total}, 0) where grp = coalesce(old.{group}, -1);
+    end if;
+    if tg_op <> 'DELETE' then
+        insert into {name} (grp, n, total) values (coalesce(new.{group}, -1), 1, coalesce(new.{total}, 0))
+            on conflict (grp) do update set n = {name}.n + 1, total = {name}.total + excluded.total;
+    end if;
+    return null;
+end$$"""
+    yield (
+        f"create trigger keep after insert or update or delete on {quoted(summary.of)} "
+        f"for each row execute function {function}()"
+    )

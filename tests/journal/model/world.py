@@ -1,0 +1,206 @@
+"""Runs histories on a database and looks at what the tables hold after every step, without asking the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, LiteralString, cast
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tests.journal.model.history import UNBOUND, Block, History, Statement, Step, Transaction
+from tests.journal.model.schema import RID, Schema, literal, quoted
+
+Row = tuple[str | None, ...]
+State = dict[str, dict[int, Row]]
+Report = dict[str, Any]
+
+
+def text(sql: str) -> LiteralString:
+    """SQL that the checker has put together itself."""
+    return cast("LiteralString", sql)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step that took effect: who, and the tables before and after."""
+
+    actor: str
+    before: State
+    after: State
+
+
+class Confused(Exception):
+    """The model cannot follow this history: two rows carry one identity."""
+
+
+@dataclass
+class World:
+    """A schema of a history's own in a database with a journal, and everything that happened there."""
+
+    conn: psycopg.Connection
+    schema: Schema
+    namespace: str
+    sessions: dict[str, UUID] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    state: State = field(default_factory=dict)
+
+    def build(self) -> None:
+        self.conn.execute(text(f"create schema {self.namespace}"))
+        with self.transaction():
+            for statement in self.schema.ddl():
+                self.conn.execute(text(statement))
+
+    def cover(self) -> None:
+        with self.transaction():
+            for statement in self.schema.coverage():
+                self.conn.execute(text(statement))
+
+    def drop(self) -> None:
+        with self.conn.transaction():
+            for table in self.schema.tables:
+                name = f"{self.namespace}.{quoted(table.name)}"
+                self.conn.execute(text(f"select journal.uncover({literal(name)}::regclass)"))
+            self.conn.execute("set local client_min_messages = warning")
+            self.conn.execute(text(f"drop schema {self.namespace} cascade"))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self.conn.transaction():
+            self.conn.execute(text(f"set local search_path = {self.namespace}"))
+            yield
+
+    def start(self, setup: Sequence[str]) -> None:
+        """The first rows, without those that do not fit; a copy of them in the seed tables."""
+        for line in setup:
+            with self.forgiving(), self.transaction():
+                self.conn.execute(text(line))
+        with self.transaction():
+            for table in self.schema.tables:
+                self.conn.execute(
+                    text(f"insert into {quoted(table.name + '_seed')} select * from {quoted(table.name)}")
+                )
+        self.state = self.look()
+
+    def run(self, transactions: Sequence[Transaction]) -> None:
+        for transaction in transactions:
+            with self.forgiving():
+                events, state = self._run(transaction)
+                self.events += events
+                self.state = state
+
+    def _run(self, transaction: Transaction) -> tuple[list[Event], State]:
+        events: list[Event] = []
+        actor, state = UNBOUND, self.state
+        with self.transaction():
+            for number, step in enumerate(transaction.steps):
+                if number == transaction.unbound and transaction.actor != UNBOUND:
+                    actor = transaction.actor
+                    self.conn.execute("select journal.bind(%s)", [self.sessions[actor]])
+                for statement in self._statements(step, guarded=transaction.guarded):
+                    self._execute(statement, guarded=transaction.guarded)
+                    found = self.look()
+                    events.append(Event(actor, state, found))
+                    state = found
+        return events, state
+
+    def _statements(self, step: Step, *, guarded: bool) -> Iterator[str]:
+        """What to run, in pieces after each of which the model looks: the parts of a savepoint that is released are pieces."""
+        if isinstance(step, Statement):
+            yield step.sql
+        elif step.kind == "kept" and not guarded:
+            yield from ("savepoint a", *(s.sql for s in step.statements), "release a")
+        else:
+            yield " ".join(step.lines())
+
+    def _execute(self, sql: str, *, guarded: bool) -> None:
+        if not guarded:
+            self.conn.execute(text(sql))
+            return
+        with self.forgiving(), self.conn.transaction():
+            self.conn.execute(text(sql))
+
+    @contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """What fails did not happen: a constraint said no, or a shrunk history lacks what a statement needs."""
+        try:
+            yield
+        except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.ProgrammingError):
+            return
+
+    def open_sessions(self, actors: Sequence[str]) -> None:
+        for actor in actors:
+            found = self.conn.execute("select journal.open_session(%s)", [actor]).fetchone()
+            assert found is not None
+            self.sessions[actor] = found[0]
+
+    def close_sessions(self, actors: Sequence[str]) -> None:
+        for actor in actors:
+            self.conn.execute("select journal.close_session(%s)", [self.sessions[actor]])
+
+    def look(self) -> State:
+        """What all tables hold, by the identity of rows."""
+        if not hasattr(self, "_look"):
+            self._look = self._look_query()
+        state: State = {t.name: {} for t in self.schema.tables}
+        for table, rid, row in self.conn.execute(text(self._look), prepare=True):
+            if rid in state[table]:
+                raise Confused(f"two rows of {table} with rid {rid}")
+            state[table][rid] = tuple(row)
+        return state
+
+    def _look_query(self) -> str:
+        parts = []
+        for table in self.schema.tables:
+            values = ", ".join(f"{quoted(c.name)}::text" for c in table.stored)
+            parts.append(
+                f"select {literal(table.name)}, {RID}, array[{values}] from {self.namespace}.{quoted(table.name)}"
+            )
+        return " union all ".join(parts)
+
+    def versions(self) -> list[tuple[Any, ...]]:
+        """The versions of all rows, to see that none was even touched."""
+        parts = [
+            f"select {literal(t.name)}, {RID}, ctid::text, xmin::text from {self.namespace}.{quoted(t.name)}"
+            for t in self.schema.tables
+        ]
+        return sorted(self.conn.execute(text(" union all ".join(parts))))
+
+    def roll_back(self, ids: Sequence[UUID], mode: str, on_conflict: str, digest: str | None = None) -> Report:
+        """One call of the rollback in a transaction of its own, under the application's search_path."""
+        with self.transaction():
+            found = self.conn.execute(
+                "select journal.rollback_report(%s, null, %s, %s, %s, shown => 1000)",
+                [list(ids), on_conflict, mode, digest],
+            ).fetchone()
+        assert found is not None
+        report: Report = found[0]
+        return report
+
+    def recorded(self, ids: Sequence[UUID]) -> int:
+        """How many changes the journal holds of sessions."""
+        found = self.conn.execute(
+            "select count(*) from unnest(%s::uuid[]) as s (id), journal.session_changes(s.id)", [list(ids)]
+        ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def ledger(self) -> tuple[Any, ...]:
+        """How much the journal holds: a dry run adds nothing."""
+        found = self.conn.execute(
+            "select (select count(*) from journal.sessions), (select count(*) from journal.rollbacks), (select count(*) from journal.statements)"
+        ).fetchone()
+        assert found is not None
+        return tuple(found)
+
+    def happened(self, actor: str) -> None:
+        """Notes what a rollback did, as one step of an actor of its own."""
+        found = self.look()
+        self.events.append(Event(actor, self.state, found))
+        self.state = found
+
+
+__all__ = ["Block", "Confused", "Event", "History", "Jsonb", "Report", "Row", "State", "World"]
