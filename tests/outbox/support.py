@@ -20,12 +20,13 @@ def publish(conn: Connection, topic: str = "t", key: str | None = None, data: An
     values = {"topic": topic, "key": key, "data": None if data is None else Jsonb(data)}
     values |= {name: Jsonb(value) if isinstance(value, dict) else value for name, value in named.items()}
     arguments = ", ".join(f"{name} => %({name})s" for name in values)
-    return scalar(conn, f"select outbox.publish({arguments})", values)
+    return UUID(str(scalar(conn, f"select outbox.publish({arguments})", values)))
 
 
 def seal(conn: Connection) -> int | None:
     """Seal in a transaction of its own; the seal's number, or None."""
-    return scalar(conn, "select outbox.seal()")
+    number: int | None = scalar(conn, "select outbox.seal()")
+    return number
 
 
 def scalar(conn: Connection, query: str, parameters: Any = None) -> Any:
@@ -49,7 +50,7 @@ def status(conn: Connection, message_id: UUID) -> str:
 def open_session(conn: Connection, **named: Any) -> UUID:
     """A new agent session."""
     arguments = ", ".join(["'bot'", *(f"{name} => %({name})s" for name in named)])
-    return scalar(conn, f"select journal.open_session({arguments})", named)
+    return UUID(str(scalar(conn, f"select journal.open_session({arguments})", named)))
 
 
 def publish_in(conn: Connection, session_id: UUID, topic: str = "t", key: str | None = None, **named: Any) -> UUID:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from journal.migrate import migrate
 from outbox.pg.errors import sqlstate_of
 from tests import rig
 from tests.outbox.support import Connection, column, publish, scalar, seal, sealed, status
@@ -111,7 +112,9 @@ def test_commits_in_reverse_order_of_ids_lose_nothing(dsn: str, conn: Connection
     assert sealed(conn) == ids[::-1]
 
 
-def test_finding_6_the_difference_of_two_snapshots_is_read_by_index_below_an_old_one(dsn: str, conn: Connection) -> None:
+def test_finding_6_the_difference_of_two_snapshots_is_read_by_index_below_an_old_one(
+    dsn: str, conn: Connection
+) -> None:
     """However many messages were committed above the oldest open transaction, only the new ones are read."""
     with psycopg.connect(dsn) as old:
         old.execute("select pg_current_xact_id()")
@@ -153,9 +156,9 @@ def test_a_rolled_back_savepoint_leaves_no_message_and_no_gap(dsn: str, conn: Co
     assert sealed(conn) == [first, last]
 
 
-def test_finding_8_a_prepared_transaction_is_sealed_when_it_is_committed(conn: Connection) -> None:
+def test_finding_8_a_prepared_transaction_is_sealed_when_it_is_committed() -> None:
     with rig.start_server(max_prepared_transactions=2) as server, psycopg.connect(server.dsn(), autocommit=True) as own:
-        rig.migrate(server.dsn())
+        migrate(server.dsn())
         own.execute("begin")
         prepared = publish(own)
         own.execute("prepare transaction 'later'")
@@ -197,9 +200,8 @@ def test_finding_36_transaction_ids_that_went_back_stop_sealing(conn: Connection
     publish(conn)
     seal(conn)
     conn.execute("update outbox.seal set snap = '9000000:9000000:' where no = 1")  # as after a restore elsewhere
-    publish(conn)
+    conn.execute("insert into outbox.cancellation (id, rollback_id) values (-1, gen_random_uuid())")
     with pytest.raises(psycopg.DatabaseError) as raised:
-        conn.execute("insert into outbox.cancellation (id, rollback_id) values (-1, gen_random_uuid())")
         conn.execute("select outbox.check_not_rewound(snap, pg_current_snapshot(), 0) from outbox.seal where no = 1")
     assert sqlstate_of(raised.value) == "RL004"
 

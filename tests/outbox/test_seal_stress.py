@@ -117,6 +117,9 @@ def _check(conn: Connection) -> None:
         numbers = [row[4] for row in members if row[3] == str(key)]
         assert numbers == sorted(numbers), f"order of key {key}"
     conn.execute("select outbox.verify_seals(1, (select max(no) from outbox.seal))")
-    assert scalar(conn, "select bool_and(outbox.seal_of(m.id, x.xid) = m.seal) from outbox.members(1, 1000000) as m"
-                        " join outbox.message as x using (id)")
+    assert scalar(
+        conn,
+        "select bool_and(outbox.seal_of(m.id, x.xid) = m.seal) from outbox.members(1, 1000000) as m"
+        " join outbox.message as x using (id)",
+    )
     assert scalar(conn, "select max(no) - count(*) from outbox.seal") == -1, "numbers have gaps"

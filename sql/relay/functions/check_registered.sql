@@ -1,6 +1,6 @@
 -- Refuses options that differ from those of the first run.
 create function relay.check_registered(name text, topics text[], lanes integer, started_from text) returns void
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $check_registered$
 declare

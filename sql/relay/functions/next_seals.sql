@@ -1,20 +1,19 @@
 -- How many of the next seals fit into one read. Not whole: the next seal alone is larger, and is read in parts.
 create function relay.next_seals(after_seal bigint, max_members bigint, max_bytes bigint)
-returns table (through bigint, members bigint, whole boolean)
-language sql stable security definer
+returns table (through bigint, whole boolean)
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $next_seals$
     with ahead as (
-        select s.no, s.members, sum(s.members) over upto as all_members, sum(s.bytes) over upto as all_bytes
+        select s.no, sum(s.members) over upto as members, sum(s.bytes) over upto as bytes
         from (
             select n.no, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
         ) as s
         window upto as (order by s.no)
     ), fitting as (
-        select max(a.no) as no, max(a.all_members)::bigint as members from ahead as a
-        where a.all_members <= max_members and a.all_bytes <= max_bytes
+        select max(a.no) as no from ahead as a where a.members <= max_members and a.bytes <= max_bytes
     )
-    select coalesce(f.no, after_seal + 1), coalesce(f.members, 0), f.no is not null
+    select coalesce(f.no, after_seal + 1), f.no is not null
     from fitting as f
     where exists (select from ahead)
 $next_seals$;

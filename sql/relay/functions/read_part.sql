@@ -3,10 +3,7 @@
 create function relay.read_part(
     name text, only_lanes integer[], part_of bigint, after_id bigint, max_members integer, max_bytes bigint, verify boolean
 )
-returns table (
-    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
-    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
-)
+returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -36,8 +33,8 @@ begin
         select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
         from part as p window upto as (order by p.id)
     )
-    select part_of, m.id, s.lane, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    select part_of, m.id, s.lane, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
     from summed as s
     join outbox.message as m on m.id = s.id
     join outbox.lineage as g on g.no = s.lineage

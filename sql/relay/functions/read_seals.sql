@@ -1,9 +1,6 @@
 -- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
 create function relay.read_seals(name text, only_lanes integer[], first bigint, last bigint)
-returns table (
-    seal bigint, id bigint, lane integer, message_id uuid, lineage uuid, topic text, key text, type text, data text,
-    headers text, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer
-)
+returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -12,8 +9,8 @@ as $read_seals$
 begin
     perform outbox.verify_seals(first, last);
     return query
-    select m.seal, m.id, m.slot % r.lanes, m.message_id, g.lineage_id, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates, m.caused_by, m.created_at, m.bytes
+    select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
     from outbox.members(first, last) as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (

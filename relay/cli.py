@@ -1,0 +1,234 @@
+"""The command `relay`: delivers messages, and says how that goes. Results on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from outbox.pg.dsn import DsnError, resolve_dsn
+from relay.destinations.base import MalformedUrl
+from relay.errors import RelayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class App(click.Group):
+    """The group of all commands; turns every error into one clear line and its exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:
+        """Run one command and exit. A command returns its exit code, or None for 0."""
+        words = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in words
+        options["standalone_mode"] = False
+        try:
+            code = super().main(words, *positional, **options)
+        except (click.Abort, KeyboardInterrupt):
+            say("interrupted")
+            sys.exit(EXIT_INTERRUPTED)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            sys.exit(_fail("usage", error.format_message(), None, EXIT_USAGE, as_json=as_json))
+        except (DsnError, MalformedUrl) as error:
+            sys.exit(_fail("usage", str(error), getattr(error, "hint", None), EXIT_USAGE, as_json=as_json))
+        except RelayError as error:
+            sys.exit(
+                _fail(
+                    error.sqlstate, str(error), error.hint, error.exit_code, as_json=as_json, retryable=error.retryable
+                )
+            )
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def say(text: str) -> None:
+    """Talk, to stderr."""
+    click.echo(text, err=True)
+
+
+def _fail(code: str, message: str, hint: str | None, exit_code: int, *, as_json: bool, retryable: bool = False) -> int:
+    line = message.strip().splitlines()[0] if message.strip() else code
+    if as_json:
+        error = {"code": code, "message": line, "hint": hint, "retryable": retryable}
+        click.echo(json.dumps({"schema": "error/1", "error": error}))
+        return exit_code
+    say(f"{'usage' if exit_code == EXIT_USAGE else 'error'}: {line}")
+    if hint:
+        say(f"hint: {hint}")
+    return exit_code
+
+
+def _with_dsn(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    option = click.option("--dsn", metavar="DSN", help="Database; default: DATABASE_URL, then PG*. Without a password.")
+    return option(functools.wraps(command)(command))
+
+
+@click.command(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="agent-journal")
+def main() -> None:
+    """Deliver the outbox's messages, in order, and where the destination allows it exactly once."""
+
+
+@main.command()
+@click.argument("destination")
+@click.option("--name", help="Identity of the destination; default: scheme:stream.")
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    metavar="PATTERN",
+    help="Topics to deliver, * for any text; recorded at the first run.",
+)
+@click.option(
+    "--from", "started_from", metavar="start|now|TIME", help="Where a new destination begins; default: start."
+)
+@click.option("--drain", is_flag=True, help="Deliver everything committed before the call, then exit.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up a drain that makes no progress.",
+)
+@click.option(
+    "--credentials", type=click.Path(exists=True, dir_okay=False), help="File with the destination's credentials."
+)
+@click.option("--verbose", is_flag=True, help="Log more.")
+@_with_dsn
+def run(
+    destination: str,
+    name: str | None,
+    topics: tuple[str, ...],
+    started_from: str | None,
+    dsn: str | None,
+    credentials: str | None,
+    timeout: float,
+    *,
+    drain: bool,
+    verbose: bool,
+) -> int:
+    """Deliver messages to DESTINATION: nats://host:4222/STREAM, file:///path.jsonl or stdout:."""
+    from relay.run import Options  # noqa: PLC0415  the loop is loaded by this command only
+    from relay.run import run as run_relay  # noqa: PLC0415
+    from relay.source import Registration  # noqa: PLC0415
+
+    _log_to_stderr(verbose=verbose)
+    options = Options(
+        dsn=resolve_dsn(dsn),
+        url=destination,
+        name=name,
+        registration=Registration(list(topics) or None, _lanes_of(destination), _start(started_from)),
+        credentials=credentials,
+        drain=drain,
+        timeout=timeout,
+    )
+    drained = run_relay(options, say)
+    if drained is None:
+        return EXIT_FAILED if drain else 0
+    if drained.held:
+        say(f"{drained.held} held messages were not delivered")
+    if drained.parked:
+        say(f"{drained.parked} messages are parked; see: relay parked")
+    return EXIT_FAILED if drained.parked else 0
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Exit 1 unless all is well.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_with_dsn
+def status(dsn: str | None, *, check: bool, as_json: bool) -> int:
+    """Show how each destination does, and what to do about it."""
+    from relay.status import lines, read_status  # noqa: PLC0415
+
+    with _connected(dsn) as conn:
+        found = read_status(conn)
+    found["exit_code"] = EXIT_FAILED if check and not found["healthy"] else 0
+    click.echo(json.dumps(found) if as_json else "\n".join(lines(found)))
+    return int(found["exit_code"])
+
+
+@main.command()
+@click.argument("name", required=False)
+@_with_dsn
+def pause(dsn: str | None, name: str | None) -> None:
+    """Let the relays of a destination, or of all, finish what is on its way and wait."""
+    _switch(dsn, "pause", name)
+
+
+@main.command()
+@click.argument("name", required=False)
+@_with_dsn
+def resume(dsn: str | None, name: str | None) -> None:
+    """Let a paused destination, or all, go on."""
+    _switch(dsn, "resume", name)
+
+
+def _switch(dsn: str | None, function: str, name: str | None) -> None:
+    with _connected(dsn) as conn:
+        known = conn.execute("select relay.lanes_of(%s)", [name]).fetchone()
+        if name is not None and (known is None or known[0] is None):
+            raise click.UsageError(f"there is no destination {name}; see: relay status")
+        row = conn.execute(
+            "select relay.pause(%s)" if function == "pause" else "select relay.resume(%s)", [name]
+        ).fetchone()
+    changed = row[0] if row else []
+    for one in changed:
+        click.echo(one)
+    if not changed:
+        say(f"nothing to {function}")
+
+
+@contextmanager
+def _connected(dsn: str | None) -> Iterator[psycopg.Connection[Any]]:
+    import psycopg  # noqa: PLC0415
+
+    from relay.source import translated  # noqa: PLC0415
+
+    with translated(), psycopg.connect(resolve_dsn(dsn), autocommit=True, connect_timeout=10) as conn:
+        yield conn
+
+
+def _start(text: str | None) -> str | None:
+    """`start`, `now`, or a time in ISO 8601."""
+    from datetime import datetime  # noqa: PLC0415
+
+    if text is None or text in {"start", "now"}:
+        return text
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError as error:
+        raise click.UsageError("--from takes start, now, or a time such as 2026-11-22T03:04:05Z") from error
+
+
+def _lanes_of(url: str) -> int | None:
+    """Lanes are part of the URL, since each is a stream of its own."""
+    from urllib.parse import parse_qs, urlsplit  # noqa: PLC0415
+
+    lanes = parse_qs(urlsplit(url).query).get("lanes", [""])[0]
+    return int(lanes) if lanes.isdigit() else None
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    """One line an event, with its level and place, for people and for machines."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s level=%(levelname)s at=%(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+    logging.getLogger("nats").setLevel(logging.CRITICAL)  # its reconnection talk is ours to give

@@ -1,0 +1,349 @@
+"""The outbox as a relay sees it: every statement that a relay runs on Postgres stands here.
+
+Two connections, autocommit: one reads and seals, one renews leases and stores checkpoints, so that a long read never costs a lease.
+No session state and no prepared statements, so transaction poolers work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg.rows import class_row
+
+from outbox.pg.errors import from_database
+from outbox.pg.resources import expected_revision
+from relay.errors import RelayError
+from relay.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from relay.destinations.base import Limits, Tail, Url
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+MEMBERS_PER_READ = 1000
+BYTES_PER_READ = 8 * 1024 * 1024
+_NOT_MIGRATED = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable)
+
+
+class SourceUnavailable(RelayError):
+    """Postgres cannot be reached. The relay waits for it."""
+
+    retryable = True
+
+
+class OptionsDiffer(RelayError):
+    """Topics, lanes and start are recorded at the first run, and are not what is asked for now."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How far a lane got: everything up to seal, and the message (last_seal, last_id) at position; its token at the destination."""
+
+    seal: int
+    position: int = 0
+    last_seal: int = 0
+    last_id: int = 0
+    message_id: str | None = None
+    token: str = ""
+
+    def after(self, last: Message, seal: int, token: str) -> Point:
+        """The point once the batch that ends with `last`, and everything up to `seal`, is stored."""
+        return Point(seal, last.position, last.seal, last.id, last.message_id, token)
+
+    def through(self, seal: int) -> Point:
+        """The point once everything up to `seal` is stored or is not for this lane."""
+        return replace(self, seal=max(seal, self.seal))
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lane that this process holds, where it stood when it was taken."""
+
+    lane: int
+    epoch: int
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class _LaneRow:
+    destination: str
+    lane: int
+    epoch: int
+    holder: UUID | None
+    holder_name: str | None
+    lease_until: Any
+    seal: int
+    position: int
+    last_seal: int
+    last_id: int
+    message_id: UUID | None
+    token: str | None
+    appended_at: Any
+    in_doubt: bool
+
+    def lease(self) -> Lease:
+        message_id = None if self.message_id is None else str(self.message_id)
+        point = Point(self.seal, self.position, self.last_seal, self.last_id, message_id, self.token or "")
+        return Lease(self.lane, self.epoch, point)
+
+
+_LANE_COLUMNS = ", ".join(_LaneRow.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a destination's first run records. None: as recorded, or the default."""
+
+    topics: Sequence[str] | None = None
+    lanes: int | None = None
+    started_from: str | None = None
+
+
+class Source:
+    """One relay's view of the outbox, for one destination."""
+
+    def __init__(self, dsn: str, destination: str) -> None:
+        self.destination = destination
+        self._dsn = dsn
+        self._reading: Connection | None = None
+        self._keeping: Connection | None = None
+        self._keeper = asyncio.Lock()
+        self.source_name = ""
+        self.origin = ""
+
+    async def connect(self) -> None:
+        """Connect, seal once (which also finds out whether this database may seal) and learn who it is.
+
+        Raises `SourceUnavailable`, `SourceRewound`, or `RelayError` when the database is not migrated.
+        """
+        with translated():
+            self._reading = await self._connection()
+            self._keeping = await self._connection()
+            await _require_schema(self._reading)
+        await self.seal()
+        row = await self._read_one("select current_database()::text, relay.origin()::text", [])
+        if row is None or row[1] is None:
+            raise RelayError("the first seal could not be made", hint="look for a transaction that holds outbox.sealer")
+        self.source_name, self.origin = f"/{quote(row[0], safe='')}", row[1]
+
+    async def _connection(self) -> Connection:
+        return await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, prepare_threshold=None, application_name=f"relay {self.destination}"
+        )
+
+    async def close(self) -> None:
+        for connection in (self._reading, self._keeping):
+            if connection is not None:
+                await connection.close()
+        self._reading = self._keeping = None
+
+    # -- sealing and reading
+
+    async def seal(self, *, wait: bool = False) -> None:
+        """Seal what is committed. With `wait`, what was committed before this call is sealed when it returns."""
+        await self._read_one("select outbox.seal(%s)", [wait])
+
+    async def last_seal(self) -> int:
+        row = await self._read_one("select relay.last_seal()", [])
+        return int(row[0]) if row else 0
+
+    async def poll(self, after_seal: int, *, and_seal: bool) -> tuple[int, bool] | None:
+        """Number of the last seal of the next read, and whether it is read whole; None when there is no further seal."""
+        row = await self._read_one(
+            "select * from relay.poll(%s, %s, %s, %s)", [after_seal, MEMBERS_PER_READ, BYTES_PER_READ, and_seal]
+        )
+        return None if row is None else (row[0], row[1])
+
+    async def read(self, lane: int, first: int, last: int, position: int) -> list[Message]:
+        """The lane's messages of whole seals, numbered on from `position`."""
+        rows = await self._read_all(
+            "select * from relay.read_seals(%s, %s, %s, %s)", [self.destination, [lane], first, last]
+        )
+        return self._placed(rows, position)
+
+    async def read_part(self, lane: int, seal: int, after_id: int, position: int, *, verify: bool) -> list[Message]:
+        """The lane's next messages of one large seal; none when it is read."""
+        arguments = [self.destination, [lane], seal, after_id, MEMBERS_PER_READ, BYTES_PER_READ, verify]
+        rows = await self._read_all("select * from relay.read_part(%s, %s, %s, %s, %s, %s, %s)", arguments)
+        return self._placed(rows, position)
+
+    def _placed(self, rows: Sequence[tuple[Any, ...]], position: int) -> list[Message]:
+        return [Message(number, self.source_name, *row) for number, row in enumerate(rows, position + 1)]
+
+    async def knows_lineage(self, lineage: str) -> bool:
+        row = await self._read_one("select relay.knows_lineage(%s::uuid)", [lineage])
+        return bool(row and row[0])
+
+    # -- registering
+
+    async def registered_lanes(self) -> int | None:
+        """Number of lanes, or None before the first run."""
+        row = await self._read_one("select relay.lanes_of(%s)", [self.destination])
+        return None if row is None or row[0] is None else int(row[0])
+
+    async def check_options(self, wanted: Registration) -> None:
+        """Raises `OptionsDiffer` when the destination was first run with other options."""
+        await self._read_one(
+            "select relay.check_registered(%s, %s, %s, %s)",
+            [self.destination, _listed(wanted.topics), wanted.lanes, wanted.started_from],
+        )
+
+    async def is_fresh(self) -> bool:
+        """Whether nothing was delivered to the destination yet."""
+        row = await self._read_one("select relay.is_fresh(%s)", [self.destination])
+        return bool(row and row[0])
+
+    async def register(self, url: Url, guarantee: str, limits: Limits, wanted: Registration) -> None:
+        """Record the destination at its first run. Raises `OptionsDiffer`."""
+        await self._read_one(
+            "select relay.register(%s, %s, %s, %s, %s, %s, %s)",
+            [
+                self.destination,
+                url.shown,
+                guarantee,
+                limits.message_bytes,
+                _listed(wanted.topics),
+                wanted.lanes,
+                wanted.started_from,
+            ],
+        )
+
+    # -- leases and checkpoints
+
+    async def take(self, lane: int, holder: UUID, holder_name: str, seconds: float) -> Lease | None:
+        """Take a lane, or None while another relay holds it."""
+        query = f"select {_LANE_COLUMNS} from relay.take_lane(%s, %s, %s, %s, make_interval(secs => %s))"  # noqa: S608  no input in it
+        row = await self._lane_row(query, [self.destination, lane, holder, holder_name, seconds])
+        return None if row is None else row.lease()
+
+    async def look(self, lane: int) -> Lease | None:
+        """A lane as it is stored now, whoever holds it."""
+        query = f"select {_LANE_COLUMNS} from relay.lane_state(%s, %s)"  # noqa: S608
+        row = await self._lane_row(query, [self.destination, lane])
+        return None if row is None else row.lease()
+
+    async def checkpoint(self, lease: Lease, point: Point, seconds: float, *, in_doubt: bool) -> bool | None:
+        """Store how far a lane got, and renew its lease. Whether the destination is paused; None when the lease was lost."""
+        row = await self._keep_one(
+            "select * from relay.checkpoint(%s, %s, %s, make_interval(secs => %s), %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                self.destination,
+                lease.lane,
+                lease.epoch,
+                seconds,
+                lease.point.position,
+                point.seal,
+                point.position,
+                point.last_seal,
+                point.last_id,
+                point.message_id,
+                point.token,
+                in_doubt,
+            ],
+        )
+        return None if row is None else bool(row[0])
+
+    async def is_paused(self) -> bool:
+        row = await self._keep_one("select relay.is_paused(%s)", [self.destination])
+        return bool(row and row[0])
+
+    async def leave(self, lease: Lease) -> None:
+        await self._keep_one("select relay.leave_lane(%s, %s, %s)", [self.destination, lease.lane, lease.epoch])
+
+    async def left_over(self) -> tuple[int, int]:
+        """Held messages of all topics, and messages parked at this destination."""
+        row = await self._read_one("select * from relay.left_over(%s)", [self.destination])
+        return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+    async def report_error(self, error: str, *, stopped: bool) -> None:
+        await self._keep_one("select relay.report_error(%s, %s, %s)", [self.destination, error, stopped])
+
+    async def report_recovery(self) -> None:
+        await self._keep_one("select relay.report_recovery(%s)", [self.destination])
+
+    # -- how statements run
+
+    async def _read_one(self, query: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+        with translated():
+            return await (await _live(self._reading).execute(query, arguments)).fetchone()
+
+    async def _read_all(self, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with translated():
+            return await (await _live(self._reading).execute(query, arguments)).fetchall()
+
+    async def _keep_one(self, query: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+        with translated():
+            async with self._keeper:
+                return await (await _live(self._keeping).execute(query, arguments)).fetchone()
+
+    async def _lane_row(self, query: str, arguments: Sequence[Any]) -> _LaneRow | None:
+        with translated():
+            async with self._keeper, _live(self._keeping).cursor(row_factory=class_row(_LaneRow)) as cursor:
+                await cursor.execute(query, arguments)
+                return await cursor.fetchone()
+
+
+async def _require_schema(connection: Connection) -> None:
+    """Code and database must fit together."""
+    row = await (await connection.execute("select version_num from journal.schema_version")).fetchone()
+    found, expected = row[0] if row else None, expected_revision()
+    if found != expected:
+        hint = "run: journal migrate" if found is None or found < expected else "upgrade agent-journal"
+        raise RelayError(f"the database is at schema revision {found}, this relay expects {expected}", hint=hint)
+
+
+def tail_of(point: Point) -> Tail | None:
+    """What a destination should hold when a checkpoint is exact; None before the first message."""
+    from relay.destinations.base import Tail  # noqa: PLC0415  a type elsewhere in this module
+
+    return None if point.position == 0 else Tail(point.position, point.message_id, None, point.token)
+
+
+def _listed(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
+
+
+def _live(connection: Connection | None) -> Connection:
+    if connection is None:
+        raise SourceUnavailable("not connected to the database")
+    return connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What the driver raises, as an error of ours with something to do about it."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _fault(error) from error
+
+
+def _fault(error: psycopg.Error) -> RelayError:
+    ours = from_database(error)
+    if isinstance(ours, RelayError):
+        return ours
+    if isinstance(error, _NOT_MIGRATED):
+        return RelayError("the database is not migrated, or not to this version", hint="run: journal migrate")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return RelayError("this role may not run a relay", hint="grant journal_operator to it")
+    if isinstance(error, psycopg.errors.InvalidParameterValue):
+        return OptionsDiffer(str(error.diag.message_primary), hint=error.diag.message_hint)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return SourceUnavailable(
+            f"the database cannot be reached: {_first_line(error)}", hint="check --dsn, DATABASE_URL and PG*"
+        )
+    return RelayError(f"the database refused: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
