@@ -83,7 +83,7 @@ def check_coverage(conn: Connection) -> Iterator[Finding]:
         yield Finding("error", f"{row['table_name']}: {row['reason']}", row["fix"], cover=row["table_name"])
     uncovered = _one(conn, _UNCOVERED)
     if uncovered["tables"]:
-        what = f"{uncovered['tables']} tables are not covered, {uncovered['never']} of them cannot be"
+        what = f"tables that are not covered: {uncovered['tables']}, of which {uncovered['never']} cannot be"
         yield Finding("note", what, "journal coverage")
 
 
@@ -127,12 +127,10 @@ def check_sessions(conn: Connection) -> Iterator[Finding]:
     """Sessions that nobody closed."""
     abandoned = _one(conn, "select count(*) as n from journal.sessions where status = 'abandoned'")["n"]
     if abandoned:
-        yield Finding(
-            "note", f"{abandoned} sessions were never closed and are counted as abandoned", "journal sessions"
-        )
+        yield Finding("note", f"sessions that nobody closed, counted as abandoned: {abandoned}", "journal sessions")
     residue = _one(conn, "select count(*) as n from journal.residue where resolved_at is null")["n"]
     if residue:
-        yield Finding("note", f"rollbacks left {residue} things that nobody has resolved", "journal residue --open")
+        yield Finding("note", f"residue of rollbacks that nobody has resolved: {residue}", "journal residue --open")
 
 
 CHECKS: tuple[Callable[[Connection], Iterator[Finding]], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from journal.cli.paper import Paper, cell, printable
+from journal.cli.paper import Paper, cell, plural, printable
 from journal.cli.queries import Row
 
 _KINDS = {"insert": "added", "update": "changed", "delete": "deleted", "truncate": "truncated"}
@@ -39,8 +39,9 @@ def _write_head(page: Paper, document: dict[str, Any]) -> None:
         page.line(f"  opened by session {document['parent']['session_id']} of {printable(document['parent']['agent'])}")
     for child in document["children"]:
         page.line(f"  opened session {child['session_id']} of {printable(child['agent'])}: {child['status']}")
-    words = ("steps", "replays", "failed", "changes", "messages")
-    page.line("  " + ", ".join(f"{totals[word]:,} {word}" for word in words))
+    words = ("step", "replay", "change", "message")
+    failed = f", {totals['failed']:,} failed" if totals["failed"] else ""
+    page.line("  " + ", ".join(plural(totals[f"{word}s"], word) for word in words) + failed)
 
 
 def _write_step(page: Paper, step: Row) -> None:
@@ -60,7 +61,7 @@ def _write_work(page: Paper, work: Row) -> None:
     for (topic, where), number in Counter(
         (message["topic"], _whereabouts(message)) for message in work["messages"]
     ).items():
-        page.line(f"        {number:,} {'message' if number == 1 else 'messages'} to {printable(topic)}: {where}")
+        page.line(f"        {plural(number, 'message')} to {printable(topic)}: {where}")
 
 
 def _whereabouts(message: Row) -> str:

@@ -42,6 +42,16 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def moment(text: str) -> str:
+    """A time of a JSON report, to the second."""
+    return utc(datetime.fromisoformat(text).replace(microsecond=0))
+
+
+def plural(number: int, word: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Text from a database, safe for a terminal: control characters are spelled out."""
     return "".join(_escape(char) if unicodedata.category(char) in {"Cc", "Cf"} else char for char in text)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from journal.cli.paper import Paper, cell, printable
+from journal.cli.paper import Paper, cell, moment, plural, printable
 
 Report = Mapping[str, Any]
 
-# A row or change has exactly one of these statuses; in reading order, with what it means to the rows.
+# A row has exactly one of these statuses; in reading order, with what happened to such rows, and what would happen.
 STATUSES = {
-    "restore": "restored to what they were before",
-    "remove": "removed: the session had added them",
-    "reinsert": "added again: the session had deleted them",
-    "adjust": "adjusted by the difference: counters",
-    "force": "overwritten although others came after: --on-conflict force",
-    "noop": "nothing to do: they are as before already",
-    "conflict": "left as they are: conflict",
-    "refuse": "cannot be undone",
+    "restore": ("restored to what they were before", "would be restored to what they were before"),
+    "remove": ("removed: the session had added them", "would be removed: the session added them"),
+    "reinsert": ("added again: the session had deleted them", "would be added again: the session deleted them"),
+    "adjust": ("adjusted by the difference: counters", "would be adjusted by the difference: counters"),
+    "force": ("overwritten although others came after", "would be overwritten although others came after"),
+    "noop": ("nothing to do: they are as before already",) * 2,
+    "conflict": ("left as they are: conflict", "in conflict"),
+    "refuse": ("cannot be undone",) * 2,
 }
 REASONS = {
     "changed_since": "somebody changed it after the session",
@@ -50,6 +50,11 @@ _HEADINGS = {
 }
 _TRIED = {"dry_run": "Dry run, nothing was changed", "rehearse": "Rehearsal, nothing was changed"}
 _STYLES = {"done": "good", "partly": "warn", "planned": None}
+_MESSAGES = {
+    "cancel": ("not sent yet: cancelled", "not sent yet: would be cancelled"),
+    "compensate": ("sent: a compensation goes after", "sent: a compensation would go after"),
+    "sent": ("sent, and cannot be called back",) * 2,
+}
 _SHOWN = 20
 
 
@@ -117,7 +122,7 @@ def _write_conflicts(page: Paper, report: Report, limit: int | None) -> None:
     conflicts = report.get("conflicts") or []
     if not conflicts:
         return
-    page.heading(f"Conflicts: {_how_many(len(conflicts), (report.get('rows') or {}).get('conflict'))}")
+    page.heading(f"Conflicts: {plural((report.get('rows') or {}).get('conflict') or len(conflicts), 'row')}")
     for conflict in conflicts[:limit]:
         _write_conflict(page, conflict)
     _write_more(page, len(conflicts), limit)
@@ -144,7 +149,7 @@ def _by(conflict: Report) -> str:
     if not name:
         return ""
     where = f" ({printable(their['application_name'])})" if their.get("application_name") else ""
-    at = f" at {their['at']}" if their.get("at") else ""
+    at = f" at {moment(their['at'])}" if their.get("at") else ""
     return f": {printable(name)}{where}{at}"
 
 
@@ -155,19 +160,17 @@ def _constraint(conflict: Report) -> str:
 def _write_messages(page: Paper, report: Report) -> None:
     counts = dict(report.get("messages") or {})
     counts["sent"] = (counts.get("sent") or 0) - (counts.get("compensate") or 0)
-    words = (
-        ("cancel", "not sent yet: cancelled"),
-        ("compensate", "sent: a compensation goes after"),
-        ("sent", "sent, and cannot be called back"),
-    )
-    if any(counts.get(name) for name, _ in words):
+    if any(counts.get(name) for name in _MESSAGES):
         page.heading("Messages")
-        for name, meaning in words:
+        for name, meanings in _MESSAGES.items():
             if counts.get(name):
-                page.line(f"  {counts[name]:>9,}  {meaning}", style="warn" if name == "sent" else None)
+                page.line(
+                    f"  {counts[name]:>9,}  {meanings[not report.get('committed')]}",
+                    style="warn" if name == "sent" else None,
+                )
     keys, receipts = report.get("keys_reversed"), report.get("receipts_reversed")
     if keys or receipts:
-        page.line(f"  {keys or 0:,} keys and {receipts or 0:,} receipts become reversed")
+        page.line(f"  {plural(keys or 0, 'key')} and {plural(receipts or 0, 'receipt')} marked as reversed")
 
 
 def _write_residue(page: Paper, report: Report, limit: int | None) -> None:
@@ -192,10 +195,6 @@ def _residue_words(item: Report) -> str:
 def _write_more(page: Paper, total: int, limit: int | None) -> None:
     if limit is not None and total > limit:
         page.line(f"  … and {total - limit:,} more: --detail", style="dim")
-
-
-def _how_many(listed: int, rows: int | None) -> str:
-    return f"{rows:,} rows" if rows and rows != 1 else f"{rows or listed:,} row"
 
 
 def _write_end(page: Paper, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 
 import click
 from psycopg.types.json import Jsonb
@@ -33,7 +34,8 @@ def changes(shell: Shell, *, session: str, table: str | None, step: int | None, 
         raise UsageError("--key needs --table")
     with shell.connect() as conn:
         wanted = _wanted(conn, session, table, step, key)
-        _print(shell, changes_of(conn, wanted), "no change matches")
+        with closing(changes_of(conn, wanted)) as found:  # a reader that goes away must not leave the query running
+            _print(shell, found, "no change matches")
 
 
 @click.command()

@@ -9,7 +9,7 @@ import click
 
 from journal.cli.covering import Covered, CoverOptions, cover_all, uncover_one
 from journal.cli.failures import EXIT_NOTHING, EXIT_PARTLY, EXIT_REFUSED, UsageError
-from journal.cli.paper import paper, print_json, say
+from journal.cli.paper import paper, plural, print_json, say
 from journal.cli.queries.coverage import tables_of_schema
 from journal.cli.shell import Connection, Shell, with_shell
 
@@ -81,7 +81,7 @@ def _print(shell: Shell, done: list[Covered]) -> int:
         print_json(_as_json(done, code))
     elif refused:
         page = paper()
-        page.heading(f"{len(refused)} of {len(done)} tables were refused")
+        page.heading(f"refused: {len(refused)} of {plural(len(done), 'table')}")
         page.table(("table", "reason"), ([table.table, table.reason] for table in refused))
     return code
 

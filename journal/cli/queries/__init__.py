@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -28,7 +28,7 @@ def rows(conn: Connection, query: sql.Composed | str, values: Values | None = No
         return list(cursor.execute(query, values))
 
 
-def stream(conn: Connection, query: sql.Composed | str, values: Values | None = None) -> Iterator[Row]:
-    """The rows one by one, for results that may not fit into memory."""
+def stream(conn: Connection, query: sql.Composed | str, values: Values | None = None) -> Generator[Row, None, None]:
+    """The rows one by one, for results that may not fit into memory. Close it before the connection."""
     with conn.cursor(row_factory=dict_row) as cursor:
         yield from cursor.stream(query, values)

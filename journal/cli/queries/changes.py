@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -53,7 +53,7 @@ class ChangeFilter:
     key: Jsonb | None = None
 
 
-def changes_of(conn: Connection, wanted: ChangeFilter) -> Iterator[Row]:
+def changes_of(conn: Connection, wanted: ChangeFilter) -> Generator[Row, None, None]:
     """The changes that match, in the order of their statements."""
     values = {name: getattr(wanted, name) for name in asdict(ChangeFilter(wanted.session_id))}
     yield from stream(conn, select(VIEW, COLUMNS, _MATCHES, "statement_id"), values)

@@ -9,7 +9,18 @@ from journal.cli.shell import Connection
 
 VIEW = "journal.receipts"
 COLUMNS = (
-    *("receipt_id", "session_id", "step_id", "tool", "tenant", "key", "attempt", "status", "committed_at", "reversed_at"),
+    *(
+        "receipt_id",
+        "session_id",
+        "step_id",
+        "tool",
+        "tenant",
+        "key",
+        "attempt",
+        "status",
+        "committed_at",
+        "reversed_at",
+    ),
     *("reversed_by", "changes", "message_ids", "result", "digest", "document"),
 )
 
