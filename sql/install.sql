@@ -249,6 +249,8 @@
 \ir journal/rollback/undo_check_columns.sql
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_summarize.sql
+\ir journal/rollback/undo_gaps.sql
+\ir journal/rollback/undo_check_coverage.sql
 \ir journal/rollback/undo_check_privileges.sql
 \ir journal/rollback/operator_name.sql
 \ir journal/rollback/key_text.sql

@@ -1469,7 +1469,6 @@ comment on column journal.receipt.digest is '''sha256:'' and the hex digest of t
 -- In plpgsql, because that keeps its plan: capture asks for every statement.
 create function journal.binding_digest(session_id text, step_id text, transaction_id xid8) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $binding_digest$
 declare
     key bytea;
@@ -1507,12 +1506,11 @@ comment on function journal.bound_session() is 'Session and step that the transa
 -- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
 create function journal.set_binding(session_id uuid, step_id uuid) returns void
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $set_binding$
 declare
     bound constant text := nullif(current_setting('journal.session', true), '');
 begin
-    if bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
+    if bound is not null and bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
         raise exception using
             errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
             hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
@@ -1522,11 +1520,11 @@ begin
             clock_timestamp());
     if set_binding.session_id is null then
         perform set_config('journal.binding', '', true);
-        return;
+    else
+        perform set_config('journal.session', set_binding.session_id::text, true),
+                set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
+                    journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
     end if;
-    perform set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
-                           journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
-    perform set_config('journal.session', set_binding.session_id::text, true);
 end
 $set_binding$;
 
@@ -1587,34 +1585,51 @@ end;
 
 comment on function journal.is_related(uuid, uuid) is 'Whether one session is the other, or its parent, child or farther descendant.';
 
+-- sql/journal/functions/refuse_session.sql
+-- Why a session may not be used: it is not there, not open, or another user's.
+create function journal.refuse_session(session_id uuid, there journal.session) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $refuse_session$
+begin
+    if there.session_id is null then
+        perform journal.raise_unknown_session(refuse_session.session_id);
+    elsif there.status <> 'open' then
+        raise exception using
+            errcode = case there.status when 'stopped' then 'JR011' else 'JR010' end,
+            message = format('session %s is %s%s', there.session_id, there.status, coalesce(': ' || nullif(there.status_reason, ''), '')),
+            hint = 'open a new session';
+    else
+        raise exception using
+            errcode = 'JR012', message = format('session %s was opened by another database user', there.session_id),
+            hint = 'a session is used by the database user that opened it; open one of your own';
+    end if;
+end
+$refuse_session$;
+
+comment on function journal.refuse_session(uuid, journal.session) is 'Raises UnknownSession, SessionClosed, SessionStopped or NotSessionOwner. Private.';
+
 -- sql/journal/functions/enter_session.sql
 -- Whether a session may be bound now. A mark in journal.stop is looked for before the row lock is asked for, so overlapping
 -- steps cannot starve a rollback; the lock waits for a rollback, and fails where a snapshot is too old to see its outcome.
 create function journal.enter_session(session_id uuid) returns journal.session
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $enter_session$
 declare
     entered journal.session;
 begin
-    select s.* into entered from journal.session s where s.session_id = enter_session.session_id;
-    if not found then
-        perform journal.raise_unknown_session(enter_session.session_id);
+    if exists (select from journal.session s
+                where s.session_id = enter_session.session_id
+                  and (exists (select from journal.stop p where p.session_id = s.session_id and p.lifted_at is null)
+                       or exists (select from journal.stop p where p.agent = s.agent and p.lifted_at is null))) then
+        perform journal.refuse_stopped(s.session_id, s.agent) from journal.session s where s.session_id = enter_session.session_id;
     end if;
-    perform journal.refuse_stopped(entered.session_id, entered.agent);
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id for share;
-    if entered.status <> 'open' then
-        raise exception using
-            errcode = case entered.status when 'stopped' then 'JR011' else 'JR010' end,
-            message = format('session %s is %s%s', entered.session_id, entered.status, coalesce(': ' || nullif(entered.status_reason, ''), '')),
-            hint = 'open a new session';
+    if entered.status = 'open' and entered.db_user = session_user then
+        return entered;
     end if;
-    if entered.db_user <> session_user then
-        raise exception using
-            errcode = 'JR012', message = format('session %s was opened by another database user', entered.session_id),
-            hint = 'a session is used by the database user that opened it; open one of your own';
-    end if;
-    return entered;
+    perform journal.refuse_session(enter_session.session_id, entered);
+    return null;
 end
 $enter_session$;
 
@@ -1954,16 +1969,14 @@ comment on function journal.arguments_digest(jsonb) is 'Digest of arguments that
 
 -- sql/journal/functions/arguments_differ.sql
 -- Arguments are compared as jsonb, or by digest where they were not stored.
-create function journal.arguments_differ(one journal.step, other journal.step) returns boolean
-language sql immutable
+create function journal.arguments_differ(step journal.step, arguments jsonb) returns boolean
+language sql stable
 begin atomic
-    select case when (one).arguments_digest is null and (other).arguments_digest is null
-                then (one).arguments is distinct from (other).arguments
-                else coalesce((one).arguments_digest, journal.arguments_digest((one).arguments))
-                     is distinct from coalesce((other).arguments_digest, journal.arguments_digest((other).arguments)) end;
+    select case when (step).arguments_digest is null then (step).arguments is distinct from arguments
+                else (step).arguments_digest is distinct from journal.arguments_digest(arguments) end;
 end;
 
-comment on function journal.arguments_differ(journal.step, journal.step) is 'Whether two tries were called with other arguments.';
+comment on function journal.arguments_differ(journal.step, jsonb) is 'Whether a try was called with other arguments than these.';
 
 -- sql/journal/functions/differing_arguments.sql
 -- Names only: what an error says may be shown to a model.
@@ -1981,64 +1994,9 @@ end;
 
 comment on function journal.differing_arguments(jsonb, jsonb) is 'Names of the arguments whose values differ.';
 
--- sql/journal/functions/new_step.sql
--- A try of a step that begins now, not written yet.
-create function journal.new_step(
-    home journal.session, tool text, key text, arguments jsonb, attempt integer, details jsonb, kind text, store_arguments boolean
-) returns journal.step
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $new_step$
-declare
-    try journal.step;
-begin
-    try.step_id := outbox.uuid7();
-    try.session_id := home.session_id;
-    try.tool := new_step.tool;
-    try.kind := new_step.kind;
-    try.tenant := home.tenant;
-    try.key := new_step.key;
-    try.attempt := new_step.attempt;
-    try.status := 'begun';
-    try.holds_key := new_step.key is not null;
-    if new_step.store_arguments then
-        try.arguments := new_step.arguments;
-    else
-        try.arguments_digest := journal.arguments_digest(new_step.arguments);
-    end if;
-    try.details := new_step.details;
-    try.transaction_id := pg_current_xact_id();
-    try.cluster := journal.cluster_id();
-    try.started_at := clock_timestamp();
-    if try.holds_key then
-        try.key_expires_at := try.started_at + journal.key_retention();
-    end if;
-    select b.session_id, b.step_id into try.outer_session_id, try.outer_step_id from journal.bound_session() b;
-    try.db_user := session_user;
-    try.db_role := home.db_role;
-    return try;
-end
-$new_step$;
-
-comment on function journal.new_step(journal.session, text, text, jsonb, integer, jsonb, text, boolean) is 'A try of a step that begins now. Private.';
-
--- sql/journal/functions/insert_step.sql
--- Writes a try. False: another try holds its key. Waits for one that is running, at most as long as lock_timeout says.
-create function journal.insert_step(try journal.step) returns boolean
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $insert_step$
-begin
-    insert into journal.step select try.* on conflict (tenant, tool, key, attempt) where holds_key do nothing;
-    return found;
-end
-$insert_step$;
-
-comment on function journal.insert_step(journal.step) is 'Writes a try of a step; false where its key is held. Private.';
-
 -- sql/journal/functions/raise_in_progress.sql
 -- One wording for a key whose step is running elsewhere.
-create function journal.raise_in_progress(try journal.step) returns void
+create function journal.raise_in_progress(tool text, key text) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $raise_in_progress$
@@ -2046,11 +2004,11 @@ begin
     raise exception using
         errcode = 'JR016', message = 'another caller is running the step of this key',
         hint = 'call again with the same key: that returns its result, or runs the step if the other call failed',
-        detail = jsonb_build_object('tool', try.tool, 'key', try.key, 'retry_after', 1);
+        detail = jsonb_build_object('tool', tool, 'key', key, 'retry_after', 1);
 end
 $raise_in_progress$;
 
-comment on function journal.raise_in_progress(journal.step) is 'Raises StepInProgress. Private.';
+comment on function journal.raise_in_progress(text, text) is 'Raises StepInProgress. Private.';
 
 -- sql/journal/functions/next_attempt.sql
 -- The attempt that a caller goes on with: the last one while it is in effect, else the one after it.
@@ -2076,91 +2034,62 @@ comment on function journal.next_attempt(journal.step) is 'The attempt of a key 
 
 -- sql/journal/functions/check_attempt.sql
 -- A later attempt is made only after the one before it was taken back or failed for good: counting up must not run an effect twice.
-create function journal.check_attempt(try journal.step) returns void
+create function journal.check_attempt(tenant text, tool text, key text, attempt integer) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $check_attempt$
 declare
     previous journal.step;
 begin
-    if try.attempt = 1 then
-        return;
-    end if;
     select s.* into previous from journal.step s
-     where s.tenant = try.tenant and s.tool = try.tool and s.key = try.key and s.attempt = try.attempt - 1 and s.holds_key;
+     where s.tenant = check_attempt.tenant and s.tool = check_attempt.tool and s.key = check_attempt.key
+       and s.attempt = check_attempt.attempt - 1 and s.holds_key;
     if previous.status = 'failed' or journal.effective_rollback(previous.session_id, previous.step_id) is not null then
         return;
     end if;
     raise exception using
-        errcode = 'JR014', message = format('attempt %s of this key is not due', try.attempt),
-        hint = case when previous.step_id is null then format('attempt %s was never made', try.attempt - 1)
-                    else format('attempt %s is in effect; call with that to get its result', try.attempt - 1) end,
-        detail = jsonb_build_object('tool', try.tool, 'key', try.key);
+        errcode = 'JR014', message = format('attempt %s of this key is not due', check_attempt.attempt),
+        hint = case when previous.step_id is null then format('attempt %s was never made', check_attempt.attempt - 1)
+                    else format('attempt %s is in effect; call with that to get its result', check_attempt.attempt - 1) end,
+        detail = jsonb_build_object('tool', tool, 'key', key);
 end
 $check_attempt$;
 
-comment on function journal.check_attempt(journal.step) is 'Raises InvalidKey where an attempt is not due. Private.';
+comment on function journal.check_attempt(text, text, text, integer) is 'Raises InvalidKey where an attempt is not due. Private.';
 
--- sql/journal/functions/reserve_key.sql
--- Reserves the key of a try by writing the try. Returns nulls, or the try that holds the key. A concurrent holder is waited for
--- through the unique index; the lock timeout is set for that and put back.
-create function journal.reserve_key(try journal.step, wait interval) returns journal.step
+-- sql/journal/functions/step_to_replay.sql
+-- What a retry finds under its key: the completed step that it replays. Null where the key has expired and is free now, or was
+-- freed meanwhile. Everything else is an error that says how the step of this key ended.
+create function journal.step_to_replay(tenant text, tool text, key text, attempt integer, arguments jsonb) returns uuid
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-as $reserve_key$
+as $step_to_replay$
 declare
-    holder  journal.step;
-    patient constant text := current_setting('lock_timeout');
-    done    boolean;
-begin
-    loop
-        begin
-            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from reserve_key.wait) * 1000))::text, true);
-            done := journal.insert_step(try);
-        exception
-            when lock_not_available then
-                perform journal.raise_in_progress(try);
-        end;
-        perform set_config('lock_timeout', patient, true);
-        if done then
-            return null;
-        end if;
-        select s.* into holder from journal.step s
-         where s.tenant = try.tenant and s.tool = try.tool and s.key = try.key and s.attempt = try.attempt and s.holds_key;
-        if holder.key_expires_at > clock_timestamp() then
-            return holder;
-        end if;
-        update journal.step s set holds_key = false where s.step_id = holder.step_id and s.holds_key;
-    end loop;
-end
-$reserve_key$;
-
-comment on function journal.reserve_key(journal.step, interval) is 'Reserves the key of a try, or returns the try that holds it. Raises StepInProgress. Private.';
-
--- sql/journal/functions/outcome_of_key.sql
--- What a retry is told about the try that holds its key: nothing where it is to be replayed, else an error.
-create function journal.outcome_of_key(holder journal.step, try journal.step) returns void
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $outcome_of_key$
-declare
-    names constant jsonb := jsonb_build_object('tool', try.tool, 'key', try.key);
-    completed constant boolean := exists (select from journal.receipt r where r.step_id = holder.step_id);
+    holder      journal.step;
     rollback_id uuid;
+    names       constant jsonb := jsonb_build_object('tool', tool, 'key', key);
 begin
-    if journal.arguments_differ(holder, try) then
+    select s.* into holder from journal.step s
+     where s.tenant = step_to_replay.tenant and s.tool = step_to_replay.tool and s.key = step_to_replay.key
+       and s.attempt = step_to_replay.attempt and s.holds_key;
+    if holder.step_id is null then
+        return null;
+    elsif holder.key_expires_at <= clock_timestamp() then
+        update journal.step s set holds_key = false where s.step_id = holder.step_id;
+        return null;
+    elsif journal.arguments_differ(holder, step_to_replay.arguments) then
         raise exception using
             errcode = 'JR015', message = 'this key was used with other arguments',
             hint = 'a key stands for one effect: use another key for another effect',
-            detail = names || jsonb_build_object('differences', journal.differing_arguments(holder.arguments, try.arguments));
+            detail = names || jsonb_build_object('differences', journal.differing_arguments(holder.arguments, step_to_replay.arguments));
     elsif holder.status = 'failed' then
         raise exception using
-            errcode = 'JR018', message = 'the step of this key failed, and said so',
-            hint = format('attempt %s runs it anew', holder.attempt + 1),
+            errcode = 'JR018', message = 'the step of this key failed, and said so', hint = format('attempt %s runs it anew', holder.attempt + 1),
             detail = names || jsonb_build_object('result', holder.result);
-    elsif not completed and holder.transaction_id = pg_current_xact_id_if_assigned() then
-        perform journal.raise_in_progress(try);
-    elsif not completed then
+    elsif not exists (select from journal.receipt r where r.step_id = holder.step_id) then
+        if holder.transaction_id = pg_current_xact_id() and holder.cluster = journal.cluster_id() then
+            perform journal.raise_in_progress(tool, key);
+        end if;
         raise exception using
             errcode = 'JR013', message = 'the outcome of this key is unknown: its step was committed before it was completed',
             hint = format('see what step %s changed: journal.changes', holder.step_id), detail = names;
@@ -2172,15 +2101,17 @@ begin
             hint = format('attempt %s runs it anew', journal.next_attempt(holder)),
             detail = names || jsonb_build_object('rollback_id', rollback_id, 'next_attempt', journal.next_attempt(holder));
     end if;
+    return holder.step_id;
 end
-$outcome_of_key$;
+$step_to_replay$;
 
-comment on function journal.outcome_of_key(journal.step, journal.step) is
-    'Raises ArgumentsDiffer, StepFailed, StepReversed or StepInProgress where a key is held by a step that cannot be replayed. Private.';
+comment on function journal.step_to_replay(text, text, text, integer, jsonb) is
+    'The completed step that a key stands for. Raises ArgumentsDiffer, StepFailed, StepReversed or StepInProgress where it cannot be replayed. Private.';
 
 -- sql/journal/functions/begin_step.sql
 -- Begins a step in the open transaction and binds it. A key that was completed before is replayed: its result is returned, and
 -- the caller runs nothing. Complete the step in the same transaction, with journal.complete_step.
+-- The row of the try is the reservation of its key: a concurrent holder is waited for through the unique index.
 create function journal.begin_step(
     session_id      uuid,
     tool            text,
@@ -2199,35 +2130,49 @@ create function journal.begin_step(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $begin_step$
+#variable_conflict use_column
 declare
-    home   journal.session;
-    try    journal.step;
-    holder journal.step;
+    home     journal.session;
+    around   record;
+    replay   uuid;
+    reserved boolean;
+    patience constant text := current_setting('lock_timeout');
 begin
     perform journal.check_step(begin_step.tool, begin_step.key, begin_step.attempt, begin_step.kind);
     home := journal.enter_session(begin_step.session_id);
-    try := journal.new_step(home, begin_step.tool, begin_step.key, begin_step.arguments, begin_step.attempt,
-                            begin_step.details, begin_step.kind, begin_step.store_arguments);
-    replayed := false;
-    step_id := try.step_id;
-    if not try.holds_key then
-        perform journal.insert_step(try);
-    else
-        perform journal.check_attempt(try);
-        holder := journal.reserve_key(try, begin_step.wait);
-        if holder.step_id is not null then
-            perform journal.outcome_of_key(holder, try);
-            try.status := 'replayed';
-            try.holds_key := false;
-            try.key_expires_at := null;
-            try.replay_of := holder.step_id;
-            try.ended_at := clock_timestamp();
-            perform journal.insert_step(try);
-            replayed := true;
-            select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = holder.step_id;
-        end if;
+    if begin_step.attempt > 1 and begin_step.key is not null then
+        perform journal.check_attempt(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt);
     end if;
-    perform journal.set_binding(begin_step.session_id, try.step_id);
+    select b.session_id, b.step_id into around from journal.bound_session() b;
+    step_id := outbox.uuid7();
+    loop
+        begin
+            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from begin_step.wait) * 1000))::text, true);
+            insert into journal.step
+                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, replay_of, arguments, arguments_digest, details,
+                    transaction_id, cluster, started_at, key_expires_at, outer_session_id, outer_step_id, db_user, db_role)
+            values (begin_step.step_id, begin_step.session_id, begin_step.tool, begin_step.kind, home.tenant, begin_step.key, begin_step.attempt,
+                    case when replay is null then 'begun' else 'replayed' end, begin_step.key is not null and replay is null, replay,
+                    case when begin_step.store_arguments then begin_step.arguments end,
+                    case when not begin_step.store_arguments then journal.arguments_digest(begin_step.arguments) end,
+                    begin_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
+                    case when begin_step.key is not null and replay is null then clock_timestamp() + journal.key_retention() end,
+                    around.session_id, around.step_id, session_user, home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing;
+            reserved := found;
+        exception
+            when lock_not_available then
+                perform journal.raise_in_progress(begin_step.tool, begin_step.key);
+        end;
+        perform set_config('lock_timeout', patience, true);
+        exit when reserved;
+        replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+    end loop;
+    replayed := replay is not null;
+    if replayed then
+        select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = replay;
+    end if;
+    perform journal.set_binding(begin_step.session_id, begin_step.step_id);
 end
 $begin_step$;
 
@@ -2248,7 +2193,6 @@ comment on function journal.utc(timestamptz) is 'A time in UTC, ISO 8601, with m
 -- What a step of the running transaction changed so far, counted in the ledger; no image is read.
 create function journal.step_changes(step_id uuid) returns jsonb
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_changes$
 declare
     counts jsonb;
@@ -2281,7 +2225,6 @@ comment on function journal.step_changes(uuid) is 'Row counts of a step of the r
 -- The messages that a step of the running transaction published, in order.
 create function journal.step_messages(step_id uuid) returns uuid[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_messages$
 begin
     return array(
@@ -2297,7 +2240,6 @@ comment on function journal.step_messages(uuid) is 'Ids of the messages of a ste
 -- A step is completed by the transaction that began it; anything else means that the body committed or rolled back by itself.
 create function journal.step_in_progress(step_id uuid) returns journal.step
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_in_progress$
 declare
     step journal.step;
@@ -2321,13 +2263,11 @@ comment on function journal.step_in_progress(uuid) is 'The step, if this transac
 -- The receipt of a completed step: what it did, in the commit that does it.
 create function journal.write_receipt(step journal.step, result jsonb) returns journal.receipt
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $write_receipt$
 declare
     written journal.receipt;
 begin
     written.receipt_id := outbox.uuid7();
-    written.step_id := step.step_id;
     written.document := jsonb_build_object(
         'schema', 'journal.receipt/1', 'receipt_id', written.receipt_id, 'session_id', step.session_id, 'step_id', step.step_id,
         'tool', step.tool, 'kind', step.kind, 'tenant', step.tenant, 'key', step.key, 'attempt', step.attempt,
@@ -2335,8 +2275,14 @@ begin
         'changes', journal.step_changes(step.step_id), 'message_ids', to_jsonb(journal.step_messages(step.step_id)),
         'transaction_id', step.transaction_id::text, 'cluster', step.cluster::text, 'db_user', step.db_user,
         'started_at', journal.utc(step.started_at), 'committed_at', journal.utc(clock_timestamp()));
-    written.digest := 'sha256:' || encode(sha256(convert_to(written.document::text, 'UTF8')), 'hex');
-    insert into journal.receipt select written.*;
+    insert into journal.receipt (receipt_id, step_id, document, digest)
+    values (written.receipt_id, step.step_id, written.document,
+            'sha256:' || encode(sha256(convert_to(written.document::text, 'UTF8')), 'hex'))
+        on conflict (step_id) do nothing
+    returning * into written;
+    if not found then
+        raise exception using errcode = 'JR013', message = 'the step was completed already';
+    end if;
     return written;
 end
 $write_receipt$;
@@ -2354,11 +2300,10 @@ declare
     step    journal.step := journal.step_in_progress(end_step.step_id);
     receipt journal.receipt;
 begin
-    select r.* into receipt from journal.receipt r where r.step_id = coalesce(step.replay_of, step.step_id);
-    if receipt.receipt_id is null then
+    if step.replay_of is null then
         receipt := journal.write_receipt(step, end_step.result);
-    elsif step.replay_of is null then
-        raise exception using errcode = 'JR013', message = 'the step was completed already';
+    else
+        select r.* into receipt from journal.receipt r where r.step_id = step.replay_of;
     end if;
     if step.outer_session_id is not null or not end_step.last then
         perform journal.set_binding(step.outer_session_id, step.outer_step_id);
@@ -2382,8 +2327,8 @@ comment on function journal.complete_step(uuid, jsonb) is
     'Completes a step of the running transaction and returns the id of its receipt; of a replayed step, the receipt of the first time. Raises ConnectionUseError where another transaction began the step.';
 
 -- sql/journal/functions/fail_step.sql
--- Records a try that failed, after its transaction (or savepoint) was rolled back. With a result the failure is final: it is kept
--- under the key, unless another caller has taken the key meanwhile.
+-- Records a try that failed, after its transaction (or savepoint) was rolled back. With final the failure is kept under the key,
+-- unless another caller has the key by now.
 create function journal.fail_step(
     step_id         uuid,
     session_id      uuid,
@@ -2402,30 +2347,39 @@ create function journal.fail_step(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $fail_step$
+#variable_conflict use_column
 declare
-    home journal.session;
-    try  journal.step;
+    home     journal.session;
+    holds    boolean := coalesce(fail_step.final, false) and fail_step.key is not null;
+    recorded boolean := false;
+    patience constant text := current_setting('lock_timeout');
 begin
     perform journal.check_step(fail_step.tool, fail_step.key, fail_step.attempt, fail_step.kind);
     select s.* into home from journal.session s where s.session_id = fail_step.session_id and s.db_user = session_user;
     if not found then
         perform journal.raise_unknown_session(fail_step.session_id);
     end if;
-    try := journal.new_step(home, fail_step.tool, fail_step.key, fail_step.arguments, fail_step.attempt, fail_step.details,
-                            fail_step.kind, fail_step.store_arguments);
-    try.step_id := coalesce(fail_step.step_id, try.step_id);
-    try.status := 'failed';
-    try.started_at := coalesce(fail_step.started_at, try.started_at);
-    try.ended_at := clock_timestamp();
-    try.result := fail_step.result;
-    try.error := fail_step.error;
-    if fail_step.final and try.holds_key and (journal.reserve_key(try, interval '1 s')).step_id is null then
-        return true;
-    end if;
-    try.holds_key := false;
-    try.key_expires_at := null;
-    perform journal.insert_step(try);
-    return false;
+    while not recorded loop
+        begin
+            perform set_config('lock_timeout', '1s', true);
+            insert into journal.step
+                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, arguments, arguments_digest, details, result, error,
+                    transaction_id, cluster, started_at, ended_at, key_expires_at, db_user, db_role)
+            values (coalesce(fail_step.step_id, outbox.uuid7()), fail_step.session_id, fail_step.tool, fail_step.kind, home.tenant, fail_step.key,
+                    fail_step.attempt, 'failed', holds, case when fail_step.store_arguments then fail_step.arguments end,
+                    case when not fail_step.store_arguments then journal.arguments_digest(fail_step.arguments) end,
+                    fail_step.details, fail_step.result, fail_step.error, pg_current_xact_id(), journal.cluster_id(),
+                    coalesce(fail_step.started_at, clock_timestamp()), clock_timestamp(),
+                    case when holds then clock_timestamp() + journal.key_retention() end, session_user, home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing;
+            recorded := found;
+        exception
+            when lock_not_available then null;
+        end;
+        holds := holds and recorded;
+    end loop;
+    perform set_config('lock_timeout', patience, true);
+    return holds;
 end
 $fail_step$;
 

@@ -7,23 +7,23 @@ as $undo_judge$
 #variable_conflict use_variable
 begin
     return format($judge$
-        select x.*, x.live and x.live_xmin = any (x.xmins) and x.same_cluster as traced,
+        select x.*, x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
                case when x.kind = 'N' then 'noop'
-                    when x.broken <> '{}' then 'conflict'
+                    when x.broken is not null then 'conflict'
                     when x.kind = 'U' then case when x.live and x.culprit is null then 'restore' else 'conflict' end
                     when x.kind = 'I' then case when not x.live then 'noop' when x.culprit is null then 'remove' else 'conflict' end
                     when not x.live then 'reinsert'
                     when x.culprit is null then 'noop'
                     else 'conflict' end as status,
                case when x.kind = 'N' then null
-                    when x.broken <> '{}' then 'changed_since'
+                    when x.broken is not null then 'changed_since'
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
                null::oid as their_relation, null::text as their_key, false as forced
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
-                       case when u.broken <> '{}' then u.broken[1] when t.ctid is not null then %2$s end as culprit
+                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
                   left join only %4$s t on %5$s
                 offset 0) x$judge$,

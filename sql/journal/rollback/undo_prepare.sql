@@ -14,7 +14,7 @@ begin
         if forcing then
             perform journal.undo_force(item.relation);
         end if;
-        perform journal.undo_check_privileges(item.relation);
+        perform journal.undo_check_coverage(item.relation, session_ids, step_ids), journal.undo_check_privileges(item.relation);
         stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
     update pg_temp.journal_undo_args set thorough = stirring;
