@@ -133,6 +133,7 @@ class LaneWorker:
         stored = await self._source.look(self.lease.lane)
         if stored is None or stored.epoch != self.lease.epoch:
             raise LeaseLost(f"another relay has taken lane {self.lease.lane}")
+        self._pause(paused=await self._source.is_paused())
         place = await self._unless_ended(find_place(self._source, self._destination, self.lease.lane, self.point))
         if place != self.point:
             _log.info("lane %s goes on after position %s", self.lease.lane, place.position)

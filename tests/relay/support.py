@@ -1,0 +1,266 @@
+"""What the relay's tests share: producers, relay processes, and destinations to look into."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import psycopg
+
+from tests.relay.oracle import Arrived
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Connection = psycopg.Connection[Any]
+ROOT = Path(__file__).parents[2]
+KEYS = 8
+
+
+# -- producing
+
+
+def make_counters(conn: Connection, keys: int = KEYS) -> None:
+    """The rows that say what was committed."""
+    conn.execute("create table counter (key text primary key, n int not null default 0)")
+    conn.execute("insert into counter select k::text, 0 from generate_series(1, %s) as k", [keys])
+
+
+def produce(conn: Connection, messages: int, *, keys: int = KEYS, size: int = 10) -> None:
+    """That many messages in one transaction, spread over the keys."""
+    conn.execute(
+        "with raised as (update counter set n = n + %(each)s where key::int <= %(keys)s returning key, n)"
+        " select outbox.publish('orders.made', r.key, jsonb_build_object('n', i, 'pad', repeat('x', %(size)s)))"
+        " from (select r.key, i from raised as r, generate_series(r.n - %(each)s + 1, r.n) as i order by i, r.key) as r(key, i)",
+        {"each": messages // keys, "keys": keys, "size": size},
+    )
+
+
+def committed(conn: Connection) -> dict[str, int]:
+    return {key: n for key, n in conn.execute("select key, n from counter where n > 0")}
+
+
+class Producers:
+    """Threads that publish in small transactions, some of which abort, until the block ends."""
+
+    def __init__(self, dsn: str, *, threads: int = 2, seed: int = 1, pause: float = 0.0) -> None:
+        self._dsn = dsn
+        self._pause = pause
+        self._stop = threading.Event()
+        self._errors: list[BaseException] = []
+        self._threads = [threading.Thread(target=self._work, args=(seed * 100 + n,)) for n in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _work(self, seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            with psycopg.connect(self._dsn, autocommit=True) as conn:
+                while not self._stop.wait(self._pause):
+                    self._transaction(conn, chance)
+        except BaseException as error:  # noqa: BLE001  a thread's error must reach the test
+            self._errors.append(error)
+
+    @staticmethod
+    def _transaction(conn: Connection, chance: random.Random) -> None:
+        with conn.transaction(force_rollback=chance.random() < 0.1):
+            for key in sorted(chance.sample(range(1, KEYS + 1), chance.randint(1, 3))):
+                conn.execute(
+                    "update counter set n = n + 1 where key = %s"
+                    " returning outbox.publish('orders.made', key, jsonb_build_object('n', n))",
+                    [str(key)],
+                )
+
+
+# -- relaying
+
+
+class RelayProcess:
+    """`relay …` as a process of its own. Its talk goes to a file, so that it never blocks."""
+
+    def __init__(self, dsn: str, *arguments: str, stdout: IO[bytes] | int | None = subprocess.PIPE) -> None:
+        self.output: bytes | None = None
+        self.talk = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from relay.cli import main; main()", *arguments],
+            env={**os.environ, "DATABASE_URL": dsn, "PYTHONPATH": str(ROOT)},
+            stdout=stdout,
+            stderr=self.talk,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.communicate()
+        self.talk.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Exit code."""
+        self.output, _ = self.process.communicate(timeout=timeout)
+        return self.process.returncode
+
+    def said(self) -> str:
+        """What it said on stderr so far."""
+        return os.pread(self.talk.fileno(), 1 << 20, 0).decode()
+
+    def wait_until_said(self, text: str, timeout: float = 30.0) -> None:
+        wait_until(lambda: text in self.said(), timeout, lambda: f"{text!r} was never said: {self.said()}")
+
+
+def relay(dsn: str, *arguments: str, timeout: float = 60.0) -> tuple[int, str, str]:
+    """Run a command to its end: exit code, stdout, stderr."""
+    with RelayProcess(dsn, *arguments) as process:
+        code = process.wait(timeout)
+        return code, (process.output or b"").decode(), process.said()
+
+
+def drain(dsn: str, url: str, *arguments: str, timeout: float = 60.0) -> str:
+    """Deliver what is committed; what was said."""
+    code, _, said = relay(dsn, "run", url, "--drain", *arguments, timeout=timeout)
+    assert code == 0, said
+    return said
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 30.0, why: Callable[[], str] | None = None) -> None:
+    """Look again and again: for what other processes do, there is no event to wait for."""
+    until = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < until, why() if why else "timed out"
+        time.sleep(0.01)
+
+
+def position(conn: Connection, destination: str) -> int:
+    row = conn.execute("select max(position) from relay.lag where destination = %s", [destination]).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+@contextmanager
+def stolen_leases(dsn: str, every: float = 0.05) -> Iterator[None]:
+    """Leases that protect nothing: everybody is given every lane at every moment, and no epoch fences."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        owner = conn.execute("select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'relay'").fetchone()
+        assert owner is not None
+        conn.execute(f'set role "{owner[0]}"')
+        conn.execute(_TAKE_ALWAYS)
+        conn.execute(_NEVER_FENCE)
+    yield
+
+
+_TAKE_ALWAYS = """
+create or replace function relay.take_lane(name text, lane integer, holder uuid, holder_name text, lease interval)
+returns setof relay.lane language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$ select l.* from relay.lane as l where l.destination = name and l.lane = take_lane.lane $$
+"""
+_NEVER_FENCE = """
+create or replace function relay.checkpoint(
+    name text, lane integer, epoch bigint, lease interval, position_before bigint, seal bigint, "position" bigint,
+    last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
+) returns table (paused boolean) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    update relay.lane as l set seal = checkpoint.seal, position = checkpoint."position", last_seal = checkpoint.last_seal,
+        last_id = checkpoint.last_id, message_id = checkpoint.message_id, token = checkpoint.token
+    where l.destination = name and l.lane = checkpoint.lane and checkpoint."position" >= l.position;
+    return query select false;
+end $$
+"""
+
+
+# -- looking into destinations
+
+
+def in_file(path: Path) -> list[Arrived]:
+    """What a JSONL destination holds, in order."""
+    events = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [Arrived(event["position"], event["id"], event["subject"], event["data"]["n"]) for event in events]
+
+
+def in_stream(url: str, stream: str) -> list[Arrived]:
+    """What a stream holds, in order, read by a consumer as any other client would."""
+    return [
+        Arrived(int(headers["ce-position"]), headers["ce-id"], headers["ce-subject"], json.loads(data)["n"])
+        for headers, data in raw_stream(url, stream)
+    ]
+
+
+def raw_stream(url: str, stream: str) -> list[tuple[dict[str, str], bytes]]:
+    """Headers and data of all messages of a stream."""
+    return asyncio.run(_read_stream(url, stream))
+
+
+async def _read_stream(url: str, stream: str) -> list[tuple[dict[str, str], bytes]]:
+    import nats  # noqa: PLC0415
+
+    client = await nats.connect(url, allow_reconnect=False)
+    try:
+        context = client.jetstream()
+        total = (await context.stream_info(stream)).state.messages
+        subscription = await context.subscribe(f"{stream}.>", stream=stream, ordered_consumer=True)
+        found = [await subscription.next_msg(timeout=10) for _ in range(total)]
+        await subscription.unsubscribe()
+        return [(dict(message.headers or {}), message.data) for message in found]
+    finally:
+        await client.close()
+
+
+def write_to_stream(url: str, subject: str, *payloads: bytes, headers: dict[str, str] | None = None) -> None:
+    """Somebody else's messages."""
+
+    async def write() -> None:
+        import nats  # noqa: PLC0415
+
+        client = await nats.connect(url, allow_reconnect=False)
+        for payload in payloads:
+            await client.jetstream().publish(subject, payload, headers=headers)
+        await client.close()
+
+    asyncio.run(write())
+
+
+def jetstream(url: str, call: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A call of JetStream's API."""
+
+    async def ask() -> dict[str, Any]:
+        import nats  # noqa: PLC0415
+
+        client = await nats.connect(url, allow_reconnect=False)
+        payload = json.dumps(request).encode() if request is not None else b""
+        reply = await client.request(f"$JS.API.{call}", payload, timeout=10)
+        await client.close()
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
+
+    answer = asyncio.run(ask())
+    assert "error" not in answer, answer["error"]
+    return answer
+
+
+def events(lines: bytes) -> Sequence[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
