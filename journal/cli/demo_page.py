@@ -40,12 +40,13 @@ class Watching:
         self.page.line()
 
     def plan(self, report: dict[str, Any]) -> None:
-        self._command(report, "--on-conflict skip --dry-run")
+        session_id = report["sessions"][0]["session_id"]
+        self.page.heading(f"And undone?    journal rollback --session {session_id} --on-conflict skip")
         write_report(self.page, report)
         self.page.line()
 
     def rollback(self, report: dict[str, Any]) -> None:
-        self._command(report, "--on-conflict skip --yes")
+        self.page.heading("Yes.    y")
         write_report(self.page, report)
         self.page.line()
 
@@ -63,10 +64,6 @@ class Watching:
             self.page.line(f"{len(failed)} of {len(ending.proofs)} proofs failed: {', '.join(failed)}", style="bad")
         else:
             self.page.line(f"All {len(ending.proofs)} proofs hold. It took {ending.seconds:.0f} seconds.", style="good")
-
-    def _command(self, report: dict[str, Any], options: str) -> None:
-        session_id = report["sessions"][0]["session_id"]
-        self.page.heading(f"journal rollback --session {session_id} {options}")
 
 
 class Quiet(Watching):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import groupby
 from typing import Any
 
 from journal.cli.paper import Paper, cell, plural, printable
 from journal.cli.queries import Row
 
 _KINDS = {"insert": "added", "update": "changed", "delete": "deleted", "truncate": "truncated"}
+_MANY = 4
 _STEP_STYLES = {"failed": "bad", "replayed": "dim", "reversed": "dim", "unknown": "warn"}
 
 
 def write_session(page: Paper, document: dict[str, Any]) -> None:
     """The document for a person."""
     _write_head(page, document)
-    for step in document["steps"]:
-        _write_step(page, step)
+    for _, alike in groupby(document["steps"], key=lambda step: step["tool"]):
+        _write_steps(page, list(alike))
     outside = document["outside_steps"]
     if outside["tables"] or outside["messages"]:
         page.heading("outside steps")
@@ -42,6 +44,34 @@ def _write_head(page: Paper, document: dict[str, Any]) -> None:
     words = ("step", "replay", "change", "message")
     failed = f", {totals['failed']:,} failed" if totals["failed"] else ""
     page.line("  " + ", ".join(plural(totals[f"{word}s"], word) for word in words) + failed)
+
+
+def _write_steps(page: Paper, steps: list[Row]) -> None:
+    """Many calls of one tool after the other are summed up; `--json` has each of them."""
+    if len(steps) <= _MANY:
+        for step in steps:
+            _write_step(page, step)
+        return
+    statuses = Counter(step["status"] for step in steps)
+    words = ", ".join(f"{number:,} {status}" for status, number in statuses.items())
+    first, last = steps[0], steps[-1]
+    page.line(
+        f"{first['ordinal']:>4} to {last['ordinal']}  {printable(first['tool'])}: {words}  {cell(first['started_at'])}"
+    )
+    _write_work(
+        page, {"tables": _summed(steps), "messages": [message for step in steps for message in step["messages"]]}
+    )
+    receipts = Counter(step["receipt"]["status"] for step in steps if step["receipt"])
+    for status, number in receipts.items():
+        page.line(f"        {plural(number, 'receipt')} {status}", style="dim")
+
+
+def _summed(steps: list[Row]) -> list[Row]:
+    tables: dict[str, Counter[str]] = defaultdict(Counter)
+    for step in steps:
+        for table in step["tables"]:
+            tables[table["table"]].update({kind: table[kind] for kind in _KINDS})
+    return [{"table": name, **{kind: counts[kind] for kind in _KINDS}} for name, counts in tables.items()]
 
 
 def _write_step(page: Paper, step: Row) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from journal.cli.paper import Paper, cell, moment, plural, printable
+from journal.cli.paper import Paper, moment, plural, printable
 
 Report = Mapping[str, Any]
 
@@ -94,12 +95,10 @@ def _write_rows(page: Paper, report: Report) -> None:
         return
     page.line()
     page.line(f"  {counts['total']:>9,}  rows were changed by it; of these")
-    for status, meaning in STATUSES.items():
+    for status, meanings in STATUSES.items():
         if counts.get(status):
-            page.line(
-                f"  {counts[status]:>9,}  {meaning}",
-                style="warn" if status in {"conflict", "refuse", "force"} else None,
-            )
+            style = "warn" if status in {"conflict", "refuse", "force"} else None
+            page.line(f"  {counts[status]:>9,}  {meanings[not report.get('committed')]}", style=style)
 
 
 def _write_tables(page: Paper, tables: Sequence[Report]) -> None:
@@ -107,10 +106,16 @@ def _write_tables(page: Paper, tables: Sequence[Report]) -> None:
         return
     used = [status for status in STATUSES if any((table.get("rows") or {}).get(status) for table in tables)]
     page.line()
-    lines = (
-        [table["table"], *_counts(table, used), ", ".join(map(str, table.get("columns") or []))] for table in tables
-    )
+    lines = ([table["table"], *_counts(table, used), ", ".join(_restored_columns(table))] for table in tables)
     page.table(("table", "rows", *used, "columns"), lines, right=("rows", *used))
+    kept = [f"{table['table']} {', '.join(table['maintained'])}" for table in tables if table.get("maintained")]
+    if kept:
+        page.line(f"  kept by triggers, as after any update: {'; '.join(kept)}", style="dim")
+
+
+def _restored_columns(table: Report) -> list[str]:
+    maintained = table.get("maintained") or []
+    return [printable(name) for name in table.get("columns") or [] if name not in maintained]
 
 
 def _counts(table: Report, used: Sequence[str]) -> list[object]:
@@ -179,17 +184,21 @@ def _write_residue(page: Paper, report: Report, limit: int | None) -> None:
     if not residue:
         return
     page.heading("Left over: what a rollback cannot undo")
-    for item in residue[:limit]:
-        page.line(f"  {item['kind']} {_residue_words(item)}", style="warn")
-    _write_more(page, len(residue), limit)
+    kinds = Counter(_residue_words(item) for item in residue)
+    for words, number in list(kinds.items())[:limit]:
+        page.line(f"  {number:>9,}  {words if number == 1 else words.replace(' ', 's ', 1)}", style="warn")
+    _write_more(page, len(kinds), limit)
 
 
 def _residue_words(item: Report) -> str:
-    hidden = {"kind", "reason", "residue_id"}
-    facts = " ".join(
-        f"{name}={cell(value)}" for name, value in item.items() if name not in hidden and value not in (None, [], "")
+    """What is alike is counted: which one is which stands in `journal residue`."""
+    where = (
+        f" to {printable(item['topic'])}"
+        if item.get("topic")
+        else f" {printable(str(item.get('table') or ''))}".rstrip()
     )
-    return f"{facts}: {printable(str(item.get('reason') or ''))}"
+    destinations = f", at {', '.join(item['destinations'])}" if item.get("destinations") else ""
+    return f"{item['kind']}{where}{destinations}: {printable(str(item.get('reason') or ''))}"
 
 
 def _write_more(page: Paper, total: int, limit: int | None) -> None:

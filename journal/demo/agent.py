@@ -57,21 +57,20 @@ def refund_orders(session_id: UUID, dsn: str, proxy: LossyProxy) -> Calls:
     """Refund order after order through a line that loses every other reply; the framework calls again with the same key."""
     calls = replayed = 0
     for number, order in enumerate(REFUNDED_ORDERS):
-        if number % 2 == 0:
-            proxy.lose_next()
+        unlucky = number % 2 == 0
         answered = False
         while not answered:
             calls += 1
             try:
-                replayed += _refund(session_id, dsn, order)
+                replayed += _refund(session_id, dsn, order, proxy if unlucky else None)
                 answered = True
             except journal.OutcomeUnknown:
-                continue  # what a framework does when no reply came
+                unlucky = False  # no reply came: the framework calls again, and this time the line holds
     return Calls(len(REFUNDED_ORDERS), calls, proxy.lost, replayed)
 
 
-def _refund(session_id: UUID, dsn: str, order: int) -> bool:
-    """One tool call on a connection of its own; true when it had been done before."""
+def _refund(session_id: UUID, dsn: str, order: int, line: LossyProxy | None) -> bool:
+    """One tool call on a connection of its own; true when it had been done before. `line` loses the reply to its COMMIT."""
     with psycopg.connect(dsn, autocommit=True, application_name="agent") as conn:
         session = journal.resume_session(conn, session_id)
         with session.step("refund", key=f"order-{order}", arguments={"order": order}) as step:
@@ -80,4 +79,6 @@ def _refund(session_id: UUID, dsn: str, order: int) -> bool:
                 conn.execute("insert into refunds (order_id, amount, reason) values (%s, 9.99, 'asked for')", [order])
                 outbox.publish(conn, topic="refunds", key=f"order-{order}", data={"order": order})
                 step.complete({"refunded": order})
+            if line is not None:
+                line.lose_next()
         return bool(step.replayed)

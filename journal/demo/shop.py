@@ -25,7 +25,7 @@ DELETED_CUSTOMERS = range(CUSTOMERS - 199, CUSTOMERS + 1)
 REPRICED_PRODUCTS = range(1, 5_001)
 REFUNDED_ORDERS = range(1, 21)
 TRAFFIC_CUSTOMERS = range(1, CUSTOMERS - 500)
-TRAFFIC_ORDERS = range(1_000, ORDERS + 1)
+TRAFFIC_ORDERS = tuple(order for order in range(1_000, ORDERS + 1) if 1 + order % CUSTOMERS in TRAFFIC_CUSTOMERS)
 
 _SCHEMA = """
 create table customers (

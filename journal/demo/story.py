@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -10,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 import journal
 from journal.demo import agent
@@ -18,7 +20,7 @@ from journal.demo.broker import read_stream, stored
 from journal.demo.lost_reply import LossyProxy
 from journal.demo.proofs import Evidence, Proof, prove
 from journal.demo.relay_process import STREAM, DemoError, RelayProcess
-from journal.demo.shop import Connection, copy_shop, one, open_shop
+from journal.demo.shop import REFUNDED_ORDERS, Connection, copy_shop, one, open_shop
 from journal.demo.traffic import Traffic, people_edit, stock_taking
 from journal.embedded import NatsServer, PostgresServer, start_nats, start_postgres
 from journal.migrate import migrate
@@ -27,6 +29,10 @@ T = TypeVar("T")
 
 _BURST = 5_000
 _PATIENCE_SECONDS = 30
+_DELIVERED_REFUNDS = """
+    select count(*)
+      from relay.deliveries join outbox.messages using (message_id)
+     where topic = 'refunds' and delivered_at is not null"""
 
 
 class Audience(Protocol):
@@ -72,11 +78,13 @@ class Stage:
     dsn: str
     conn: Connection
     relay: RelayProcess
+    started: float
 
 
 @contextmanager
 def raise_curtain(audience: Audience) -> Iterator[Stage]:
     """Servers of our own, a shop in them; all of it is gone afterwards."""
+    started = time.monotonic()
     with ExitStack() as stack:
         with audience.stage("Starting PostgreSQL and NATS of our own") as tell:
             postgres = stack.enter_context(start_postgres(version=18))
@@ -90,17 +98,16 @@ def raise_curtain(audience: Audience) -> Iterator[Stage]:
                 tell(fact)
             copy_shop(conn)
             tell("a copy of every row is kept aside")
-        yield Stage(postgres, nats, dsn, conn, RelayProcess(dsn, nats.url, postgres.folder / "relay.log"))
+        yield Stage(postgres, nats, dsn, conn, RelayProcess(dsn, nats.url, postgres.folder / "relay.log"), started)
 
 
 def play(audience: Audience, stage: Stage) -> Ending:
     """From the first customer to the last proof."""
-    started = time.monotonic()
     with Traffic(stage.dsn) as traffic, stage.relay:
         session_id, calls, killed_with = _act_one(audience, stage, traffic)
         refunds = one(stage.conn, "select count(*) from refunds")
         audience.show(stage.conn, session_id)
-        report = _act_two(audience, stage, session_id)
+        report = _act_two(audience, stage, session_id, traffic)
         with audience.stage("Closing the shop, letting the relay finish") as tell:
             traffic.stop()
             _raise_failures(traffic)
@@ -114,7 +121,7 @@ def play(audience: Audience, stage: Stage) -> Ending:
     for proof in prove(evidence):
         audience.proof(proof)
         proofs.append(proof)
-    return Ending(time.monotonic() - started, session_id, report, tuple(proofs), traffic.committed)
+    return Ending(time.monotonic() - stage.started, session_id, report, tuple(proofs), traffic.committed)
 
 
 def _act_one(audience: Audience, stage: Stage, traffic: Traffic) -> tuple[UUID, Calls, int]:
@@ -122,7 +129,9 @@ def _act_one(audience: Audience, stage: Stage, traffic: Traffic) -> tuple[UUID, 
     session_id = agent.open_session(stage.conn)
     with audience.stage("An agent reprices 5,000 products, by the wrong factor") as tell:
         agent.reprice(stage.conn, session_id)
-        tell("prices are ten times what they were; people already order, support already edits the same rows")
+        tell(
+            "prices are ten times what they were, and the shop is open: customers order, stock goes down in the same rows"
+        )
     with audience.stage("The relay is killed with -9 in the middle of its work") as tell:
         killed_with, before, after = _kill_relay(stage)
         tell(f"exit status {killed_with}, when the broker held {before:,} messages and {after:,} were committed")
@@ -135,19 +144,21 @@ def _act_one(audience: Audience, stage: Stage, traffic: Traffic) -> tuple[UUID, 
     with audience.stage("The relay starts again; people edit the same rows") as tell:
         stage.relay.start()
         people_edit(stage.dsn)
+        _wait_for_refunds(stage)
         tell("notes on 300 repriced products and 20 refunded orders; one person sets the price of product 7 to 25.00")
     _raise_failures(traffic)
     return session_id, calls, killed_with
 
 
-def _act_two(audience: Audience, stage: Stage, session_id: UUID) -> dict[str, Any]:
+def _act_two(audience: Audience, stage: Stage, session_id: UUID, traffic: Traffic) -> dict[str, Any]:
     """The plan, and the rollback."""
-    _wait_for_refunds(stage)
     with audience.stage("Planning the rollback: reads only"):
         plan = journal.plan_rollback(stage.conn, session_id, on_conflict="skip")
     audience.plan(plan.as_json())
-    with audience.stage("Rolling back, while the shop is open"):
-        report = journal.rollback(stage.conn, session_id, on_conflict="skip", reason="wrong factor")
+    with audience.stage("Rolling back, while the shop is open") as tell:
+        before = traffic.committed
+        report = journal.rollback(stage.conn, plan, reason="wrong factor")
+        tell(f"{traffic.committed - before:,} transactions of others were committed meanwhile")
     audience.rollback(report.as_json())
     return dict(report.as_json())
 
@@ -163,8 +174,7 @@ def _kill_relay(stage: Stage) -> tuple[int, int, int]:
 
 def _wait_for_refunds(stage: Stage) -> None:
     """The refund messages are out: what has left the house is what a rollback cannot undo."""
-    query = "select count(*) = 0 from outbox.messages where topic = 'refunds' and status = 'pending'"
-    _wait(lambda: one(stage.conn, query), "the relay sealed no refunds", stage)
+    _wait(lambda: one(stage.conn, _DELIVERED_REFUNDS) == len(REFUNDED_ORDERS), "the relay delivered no refunds", stage)
 
 
 def _wait(condition: Callable[[], T], otherwise: str, stage: Stage) -> T:
@@ -178,9 +188,12 @@ def _wait(condition: Callable[[], T], otherwise: str, stage: Stage) -> T:
 
 
 def _make_database(postgres: PostgresServer) -> str:
+    """It belongs to a role that is no superuser: nothing in the shop needs one."""
+    password = secrets.token_hex(16)
     with psycopg.connect(postgres.dsn(), autocommit=True) as conn:
-        conn.execute("create database shop")
-    return postgres.dsn("shop")
+        conn.execute(sql.SQL("create role shop login password {}").format(sql.Literal(password)))
+        conn.execute("create database shop owner shop")
+    return postgres.dsn("shop", user="shop", password=password)
 
 
 def _through(dsn: str, port: int) -> str:
