@@ -7,19 +7,16 @@ language plpgsql volatile
 as $undo_apply$
 declare
     item     record;
-    planned  bigint := 0;
-    part     bigint;
+    planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
+                                  where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_apply_keys(item.relation);
-        execute format('select count(*) from pg_temp.journal_undo_%s where status in (''remove'', ''reinsert'') or status = ''restore'' and cardinality(restored) > 0',
-                       item.relation) into part;
-        planned := planned + part;
     end loop;
     written := journal.undo_apply_rows(false);
-    if not thorough and written <> planned then
+    if not thorough and written is distinct from coalesce(planned, 0) then
         return false;
     end if;
     perform journal.undo_apply_rows(true);

@@ -6,7 +6,8 @@ as $undo_begin$
 declare
     item record;
 begin
-    perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args');
+    perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
+            journal.undo_drop('journal_undo_group');
     create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
@@ -16,10 +17,14 @@ begin
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
       from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+    create temporary table journal_undo_group (
+        relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
+    ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation);
+        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
+                journal.undo_drop('journal_image_' || item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
-        perform journal.undo_load(item.relation, session_ids, step_ids);
+        perform journal.undo_load(item.relation);
     end loop;
 end
 $undo_begin$;

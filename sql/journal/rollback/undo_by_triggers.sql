@@ -1,12 +1,9 @@
 -- Whether triggers did part of what a session did to a table.
 create function journal.undo_by_triggers(relation oid) returns boolean
-language plpgsql volatile
+language plpgsql stable
 as $undo_by_triggers$
-declare
-    answer boolean;
 begin
-    execute format('select exists (select from pg_temp.journal_undo_%s where depth > 1)', relation) into answer;
-    return answer;
+    return exists (select from pg_temp.journal_undo_group g where g.relation = undo_by_triggers.relation and g.by_triggers);
 end
 $undo_by_triggers$;
 

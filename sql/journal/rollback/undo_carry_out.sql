@@ -23,6 +23,7 @@ begin
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
               using mark.culprit, mark.row_no;
         end loop;
+        perform journal.undo_group(m.relation) from (select distinct m.relation from jsonb_to_recordset(attempt.marks) as m (relation oid)) m;
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;

@@ -14,16 +14,13 @@ begin
         if item.target is null then
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
-            execute format($counts$
-                with line as (select case when u.forced then 'force' else u.status end as status, u.changed, count(*) as rows, sum(u.images) as changes
-                                from pg_temp.journal_undo_%1$s u group by 1, 2),
-                     sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
-                select jsonb_build_object(
+            select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
-                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from line l, unnest(l.changed) a
-                                     join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
-                  from sums s$counts$, item.relation)
-               into counts;
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_group g, unnest(g.changed) a
+                                     join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = a where g.relation = item.relation))
+              into counts
+              from (select case when g.forced then 'force' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
+                      from pg_temp.journal_undo_group g where g.relation = item.relation group by 1) s;
         end if;
         rows := journal.undo_add(rows, counts -> 'rows');
         changes := journal.undo_add(changes, counts -> 'changes');

@@ -4,17 +4,21 @@ create function journal.undo_depend() returns void
 language plpgsql volatile
 as $undo_depend$
 declare
-    found_more bigint;
-    item       record;
+    turned_away bigint;
+    found_more  boolean;
+    item        record;
 begin
     loop
-        found_more := 0;
+        found_more := false;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-            perform journal.undo_summarize(item.relation);
-            found_more := found_more + journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                        + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
+            turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
+                         + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
+            if turned_away > 0 then
+                found_more := true;
+                perform journal.undo_group(item.relation);
+            end if;
         end loop;
-        exit when found_more = 0;
+        exit when not found_more;
     end loop;
 end
 $undo_depend$;

@@ -6,16 +6,20 @@ as $undo_digest$
 declare
     item  record;
     part  text;
+    exceptions numeric;
     whole text := (select format('%s|%s', a.session_ids, a.step_ids) from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation, u.table_name, u.target, u.maintained from pg_temp.journal_undo u order by u.relation loop
-        if item.target is not null then
+        part := (select string_agg(format('%s:%s:%s', g.kind, g.status, g.rows), ',' order by g.kind, g.status)
+                   from (select g.kind, g.status, sum(g.rows) as rows from pg_temp.journal_undo_group g where g.relation = item.relation group by 1, 2) g);
+        if exists (select from pg_temp.journal_undo_group g where g.relation = item.relation and (g.kind, g.status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))) then
             execute format($digest$
-                select concat_ws('|', count(*), count(*) filter (where kind = 'U'), count(*) filter (where kind = 'I'), count(*) filter (where kind = 'D'),
-                                 sum(hashtextextended(format('%%s', row(u.kind, u.status, u.reason, u.culprit, u.constraint_name, %1$s)), 0))
-                                     filter (where (kind, status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))))
-                  from pg_temp.journal_undo_%2$s u$digest$, journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'), item.relation)
-               into part;
+                select sum(hashtextextended(format('%%s', row(u.kind, u.status, u.reason, u.culprit, u.constraint_name, %1$s)), 0))
+                  from pg_temp.journal_undo_%2$s u
+                 where (kind, status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))$digest$,
+                journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'), item.relation)
+               into exceptions;
+            part := part || ':' || exceptions;
         end if;
         whole := format(E'%s\n%s|%s|%s', whole, item.table_name, item.maintained, part);
     end loop;

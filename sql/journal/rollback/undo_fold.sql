@@ -8,17 +8,15 @@ language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
-    work text := 'journal_undo_' || relation;
+    work constant text := 'journal_undo_' || relation;
+    same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
 begin
-    if not journal.undo_identify(relation) then
-        return;
-    end if;
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
-            select * from pg_temp.%1$I where images > 1
+            select *, array[ledger_xmin] as xmins from pg_temp.%1$I where images > 1
         ), cell as (
-            select i.identity, i.transaction_id, i.row_no, i.first_statement as statement_id, c.attnum, c.side, c.there, c.value
+            select i.identity, i.transaction_id, i.row_no, i.statement_id, c.attnum, c.side, c.there, c.value
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
@@ -55,27 +53,28 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(first_statement) as first_statement, max(last_statement) as last_statement,
-                   (array_agg(transaction_id order by last_statement desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
+                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
               from image
              group by identity
         ), last_write as (
             select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
         )
-        select w.row_no, w.identity, w.images,
+        select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
-               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, null::int2[] as elided,
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, coalesce(f.broken, '{}') as broken, %5$s
+               w.first_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, f.broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
-        work,
+        'journal_image_' || relation,
         journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
         journal.undo_folded(relation), 'journal_fold_' || relation);
-    execute format('delete from pg_temp.%I where images > 1', work);
+    execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
+                   work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
 end
 $undo_fold$;

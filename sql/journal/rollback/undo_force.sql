@@ -5,10 +5,14 @@ create function journal.undo_force(relation oid) returns void
 language plpgsql volatile
 as $undo_force$
 begin
+    if not exists (select from pg_temp.journal_undo_group g where g.relation = undo_force.relation and g.status = 'conflict') then
+        return;
+    end if;
     execute format($force$
         update pg_temp.journal_undo_%s
            set status = case kind when 'U' then 'restore' else 'remove' end, forced = true
          where status = 'conflict' and kind in ('U', 'I') and live and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
+    perform journal.undo_group(relation);
 end
 $undo_force$;
 

@@ -11,9 +11,12 @@ begin
     loop
         begin
             perform set_config('lock_timeout', journal.undo_patience(deadline), true);
-            for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-                if not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and %L and not u.changed && %L', thorough, journal.undo_key_attnums(item.relation)))
-                   or not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.changed && %L', journal.undo_key_attnums(item.relation))) then
+            for item in select u.relation, u.removes, u.restored && journal.undo_key_attnums(u.relation) as moves
+                          from pg_temp.journal_undo u where u.target is not null order by u.relation
+            loop
+                if thorough and not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and not u.restored && %L', journal.undo_key_attnums(item.relation)))
+                   or (item.removes or item.moves)
+                      and not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.restored && %L', journal.undo_key_attnums(item.relation))) then
                     return false;
                 end if;
             end loop;

@@ -9,11 +9,10 @@ declare
     target text := journal.qualified_name(relation);
     work   text := 'pg_temp.journal_undo_' || relation;
     mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
-    exists_any boolean;
     columns int2[];
 begin
-    execute format('select exists (select from %s u where %s)', work, mine) into exists_any;
-    if not exists_any then
+    if not exists (select from pg_temp.journal_undo_group g
+                    where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers) then
         return;
     end if;
     if phase = 'remove' then
@@ -23,7 +22,8 @@ begin
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
     else
-        for columns in execute format('select distinct u.restored from %s u where %s', work, mine)
+        for columns in select distinct g.restored from pg_temp.journal_undo_group g
+                        where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers
         loop
             continue when columns = '{}';
             return next journal.undo_update(relation, columns, mine);

@@ -29,7 +29,7 @@ begin
            set identity = c.identity, images = c.images
           from (select row_no, identity, count(*) over (partition by identity) as images from chain) c
          where c.row_no = u.row_no$trace$,
-        'journal_undo_' || relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'));
+        'journal_image_' || relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'));
 end
 $undo_trace$;
 

@@ -1,0 +1,22 @@
+-- Counts the rows of a work table by what is done with them: one pass, from which everything is read that concerns many rows.
+-- To be called whenever statuses may have changed.
+create function journal.undo_group(relation oid) returns void
+language plpgsql volatile
+as $undo_group$
+#variable_conflict use_variable
+begin
+    delete from pg_temp.journal_undo_group g where g.relation = undo_group.relation;
+    execute format($group$
+        insert into pg_temp.journal_undo_group
+        select %1$s, u.status, u.kind, u.depth > 1, u.forced, u.live and not u.traced, u.changed, case when u.status = 'restore' then u.restored end, count(*), sum(u.images)
+          from pg_temp.journal_undo_%1$s u
+         group by 2, 3, 4, 5, 6, 7, 8$group$, relation);
+    update pg_temp.journal_undo u
+       set restored = array(select distinct c from pg_temp.journal_undo_group g, unnest(g.restored) c where g.relation = undo_group.relation order by c),
+           removes = exists (select from pg_temp.journal_undo_group g where g.relation = undo_group.relation and g.status = 'remove'),
+           reinserts = exists (select from pg_temp.journal_undo_group g where g.relation = undo_group.relation and g.status = 'reinsert')
+     where u.relation = undo_group.relation;
+end
+$undo_group$;
+
+comment on function journal.undo_group(oid) is 'Counts the rows of a work table by what is done with them. Private.';
