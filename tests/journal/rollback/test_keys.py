@@ -1,0 +1,394 @@
+"""Cases 1 to 14: keys and constraints. S is the session that is rolled back, T is anyone else."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.journal.rollback.history import History, report
+
+
+def test_case_01_deferrable_unique_swap(history: History) -> None:
+    """`pos int unique deferrable`; S runs `update t set pos = 3 - pos where id in (1,2)` → RESTORE both, no transient unique
+    error."""
+    history.given(
+        "create table t (id int primary key, pos int unique deferrable)", "insert into t values (1, 1), (2, 2), (3, 3)"
+    )
+    history.agent("update t set pos = 3 - pos where id in (1, 2)")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
+
+
+@pytest.mark.parametrize("ids", [2, 3, 7])
+def test_case_01_rotation_under_a_deferrable_unique(history: History, ids: int) -> None:
+    """The same, in a longer circle."""
+    history.given(
+        "create table t (id int primary key, pos int unique deferrable)",
+        f"insert into t select g, g from generate_series(1, {ids}) g",
+    )
+    history.agent(f"update t set pos = pos % {ids} + 1")
+    assert history.roll_back().rows == {"restore": ids}
+    history.expect_start()
+
+
+@pytest.mark.xfail(strict=True, reason="unique swaps are not parked yet")
+def test_case_02_swap_through_a_parking_value(history: History) -> None:
+    """NOT DEFERRABLE unique; S swaps through a parking value in three statements → RESTORE."""
+    history.given(
+        "create table t (id int primary key, pos int not null unique)", "insert into t values (1, 1), (2, 2), (3, 3)"
+    )
+    history.agent(
+        "update t set pos = -1 where id = 1", "update t set pos = 1 where id = 2", "update t set pos = 2 where id = 1"
+    )
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"restore": 2}, {"restore": 3})
+    history.expect_start()
+
+
+@pytest.mark.xfail(strict=True, reason="unique shifts are not parked yet")
+def test_case_02_shift_by_one(history: History) -> None:
+    """A NOT DEFERRABLE unique whose values were all moved up by one, from the top."""
+    history.given(
+        "create table t (id int primary key, pos int not null unique)",
+        "insert into t select g, g from generate_series(1, 5) g",
+    )
+    history.agent(*(f"update t set pos = pos + 1 where pos = {pos}" for pos in range(5, 0, -1)))
+    assert history.roll_back().rows == {"restore": 5}
+    history.expect_start()
+
+
+def test_case_03_changed_key_takes_its_children_back(history: History) -> None:
+    """S runs `update t set id = 70 where id = 7`, then edits id 70 → one row, id 7, original content; T's children that
+    followed the key follow it back."""
+    history.given(
+        "create table t (id int primary key, note text)",
+        "create table child (id int primary key, t int references t on update cascade on delete cascade)",
+        "insert into t values (7, 'seven'), (8, 'eight')",
+        "insert into child values (1, 7), (3, 8)",
+    )
+    history.agent("update t set id = 70 where id = 7")
+    history.agent("update t set note = 'edited' where id = 70")
+    history.others("insert into child values (2, 70)")
+    done = history.roll_back(followers=["child"])
+    assert done.outcome == "done"
+    assert done.table("public.t")["rows"] == {"total": 1, "restore": 1}
+    assert history.rows("table t") == {(7, "seven"), (8, "eight")}
+    assert history.rows("table child") == {(1, 7), (2, 7), (3, 8)}
+
+
+@pytest.mark.parametrize("content", ["reused", "seven"])
+def test_case_04_reused_key(history: History, content: str) -> None:
+    """S deletes id 7; T inserts a new id 7 → CONFLICT (key reuse), never overwrite. Where T's row is the old one again, there
+    is nothing to do."""
+    history.given("create table t (id int primary key, note text)", "insert into t values (7, 'seven'), (8, 'eight')")
+    history.agent("delete from t where id in (7, 8)")
+    history.others(f"insert into t values (7, '{content}')")
+    done = history.roll_back("skip")
+    if content == "seven":  # the row is as it was before the session: nothing to do
+        assert done.rows == {"reinsert": 1, "noop": 1}
+    else:
+        assert done.rows == {"reinsert": 1, "conflict": 1}
+        assert (done.conflict["reason"], done.conflict["key"]) == ("key_reused", {"id": "7"})
+        assert done.conflict["their"]["application_name"] == "shop-web"
+    assert history.rows("table t") == {(7, content), (8, "eight")}
+
+
+def test_case_04_reused_key_is_refused_by_default(history: History) -> None:
+    """The same: nothing is applied by default."""
+    history.given("create table t (id int primary key, note text)", "insert into t values (7, 'seven'), (8, 'eight')")
+    history.agent("delete from t where id in (7, 8)")
+    history.others("insert into t values (7, 'reused')")
+    done = history.roll_back()
+    assert (done.outcome, done.exit_code) == ("refused", 3)
+    assert history.rows("table t") == {(7, "reused")}
+
+
+def test_case_05_unique_value_taken(history: History) -> None:
+    """S deletes user a@x; T registers a@x under another id → CONFLICT naming the unique index and T's row."""
+    history.given(
+        "create table users (id int primary key, email text unique)", "insert into users values (1, 'a@x'), (2, 'b@x')"
+    )
+    history.agent("delete from users where id = 1")
+    history.others("insert into users values (9, 'a@x')")
+    done = history.roll_back("skip")
+    assert done.rows == {"conflict": 1}
+    conflict = done.conflict
+    assert (conflict["reason"], conflict["constraint"], conflict["key"]) == (
+        "unique_taken",
+        "users_email_key",
+        {"id": "1"},
+    )
+    assert "id=9" in conflict["theirs"]
+
+
+def test_case_06_inserted_parent_and_child(history: History) -> None:
+    """S inserts parent and child → undone, child before parent."""
+    history.given(
+        "create table child (id int primary key, p int)",
+        "create table parent (id int primary key)",
+        "alter table child add foreign key (p) references parent",
+    )
+    history.agent("insert into parent values (1), (2)", "insert into child values (1, 1), (2, 2)")
+    assert history.roll_back().rows == {"remove": 4}
+    history.expect_start()
+
+
+ACTIONS = ["no action", "restrict", "cascade", "set null", "set default"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_case_07_others_hung_a_row_below_ours(history: History, action: str) -> None:
+    """S inserts customer 9; T inserts an order for 9, committed → CONFLICT listing T's order, nothing of T's is touched."""
+    _customer_nine(history, action)
+    history.others("insert into orders values (1, 9)")
+    done = history.roll_back("skip")
+    assert done.rows == {"conflict": 1}
+    assert (done.conflict["reason"], done.conflict["constraint"]) == ("referenced_since", "orders_customer_fkey")
+    assert "public.orders" in done.conflict["theirs"]
+    assert "id=1" in done.conflict["theirs"]
+    assert history.rows("table orders") == {(1, 9)}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_case_07_others_are_about_to_hang_a_row_below_ours(history: History, action: str) -> None:
+    """The same, T's insert in flight (evidence 40): the rollback waits for it, looks again, and leaves T's row alone."""
+    _customer_nine(history, action)
+    history.stop()
+    assert history.session is not None
+    session = history.session
+    with history.others_conn.transaction():
+        history.others_conn.execute("insert into orders values (1, 9)")
+        rolling = history.meanwhile(lambda: report(history.operator, "apply", [session], on_conflict="skip"))
+        history.until_waiting(history.operator)
+    done = rolling.result()
+    assert done.rows == {"conflict": 1}
+    assert done.reasons == {"referenced_since"}
+    assert history.rows("table orders") == {(1, 9)}
+
+
+def _customer_nine(history: History, action: str) -> None:
+    history.given(
+        "create table customers (id int primary key)",
+        f"create table orders (id int primary key, customer int default 1 references customers on delete {action})",
+        "insert into customers values (1)",
+    )
+    history.agent("insert into customers values (9)")
+
+
+def test_case_08_cascade_over_three_levels(history: History) -> None:
+    """S deletes a parent, the FK cascade removes three levels, all NOT DEFERRABLE → RESTORE all, no ALTER TABLE."""
+    history.given(
+        "create table a (id int primary key)",
+        "create table b (id int primary key, a int not null references a on delete cascade)",
+        "create table c (id int primary key, b int not null references b on delete cascade)",
+        "create table d (id int primary key, c int not null references c on delete cascade)",
+        "insert into a values (1), (2)",
+        "insert into b select g, g % 2 + 1 from generate_series(1, 4) g",
+        "insert into c select g, g % 4 + 1 from generate_series(1, 8) g",
+        "insert into d select g, g % 8 + 1 from generate_series(1, 16) g",
+    )
+    marks = history.rows("select oid, xmin::text from pg_class where relnamespace = 'public'::regnamespace")
+    history.agent("delete from a where id = 1")
+    assert history.roll_back().rows == {"reinsert": 15}
+    history.expect_start()
+    assert history.rows("select oid, xmin::text from pg_class where relnamespace = 'public'::regnamespace") == marks
+
+
+@pytest.mark.parametrize("action", ["cascade", "set null", "set default"])
+def test_case_09_cascade_into_an_uncovered_table(history: History, action: str) -> None:
+    """A cascade reaches a child table that is not covered → covering never refuses because of a neighbour; a rollback that may have
+    cascaded into an uncovered table is REFUSED (coverage_gap); never partial success."""
+    history.given(
+        "create table parent (id int primary key)",
+        f"create table child (id int primary key, p int default 1 references parent on delete {action})",
+        "insert into parent values (1), (2), (3)",
+        "insert into child values (1, 2)",
+        uncovered=["child"],
+    )
+    history.agent("delete from parent where id in (2, 3)")
+    for mode in ("refuse", "skip"):
+        done = history.roll_back(mode)
+        assert (done.outcome, done.exit_code) == ("refused", 3)
+        assert "coverage_gap" in done.reasons
+    assert history.rows("table parent") == {(1,)}
+
+
+def test_case_09_uncovered_child_without_an_action(history: History) -> None:
+    """An uncovered child whose foreign key does nothing by itself is no reason to refuse."""
+    history.given(
+        "create table parent (id int primary key)",
+        "create table child (id int primary key, p int references parent)",
+        "insert into parent values (1), (2)",
+        "insert into child values (1, 1)",
+        uncovered=["child"],
+    )
+    history.agent("delete from parent where id = 2")
+    assert history.roll_back().rows == {"reinsert": 1}
+    history.expect_start()
+
+
+def test_case_09_updates_reach_no_child(history: History) -> None:
+    """Nor is one whose parent was only updated, in columns that the foreign key does not refer to."""
+    history.given(
+        "create table parent (id int primary key, note text)",
+        "create table child (id int primary key, p int references parent on delete cascade on update cascade)",
+        "insert into parent values (1, 'a')",
+        "insert into child values (1, 1)",
+        uncovered=["child"],
+    )
+    history.agent("update parent set note = 'b'")
+    assert history.roll_back().rows == {"restore": 1}
+    history.expect_start()
+
+
+@pytest.mark.parametrize("action", ["set null", "set default"])
+def test_case_10_references_come_back_with_the_parent(history: History, action: str) -> None:
+    """`on delete set null` / `set default` → references RESTORED with the parent."""
+    history.given(
+        "create table parent (id int primary key)",
+        f"create table child (id int primary key, p int default 1 references parent on delete {action}, note text)",
+        "insert into parent values (1), (2)",
+        "insert into child values (1, 2, 'x'), (2, 1, 'y'), (3, null, 'z')",
+    )
+    history.agent("delete from parent where id = 2")
+    assert history.roll_back().rows == {"reinsert": 1, "restore": 1}
+    history.expect_start()
+
+
+def test_case_11_self_referencing_tree(history: History) -> None:
+    """Self-referencing tree, root deleted → RESTORE."""
+    history.given(
+        "create table tree (id int primary key, parent int references tree on delete cascade, name text)",
+        "insert into tree values (1, null, 'root'), (2, 1, 'a'), (3, 1, 'b'), (4, 2, 'aa'), (5, 4, 'aaa'), (6, null, 'other')",
+    )
+    history.agent("delete from tree where id = 1")
+    assert history.roll_back().rows == {"reinsert": 5}
+    history.expect_start()
+
+
+def test_case_12_deferred_key_that_an_undo_would_break(history: History) -> None:
+    """FK `initially deferred` and an undo that would orphan a row → found inside dry run and apply, not at COMMIT."""
+    history.given(
+        "create table parent (id int primary key)",
+        "create table child (id int primary key, p int references parent deferrable initially deferred)",
+    )
+    history.agent("insert into parent values (9)")
+    history.others("insert into child values (1, 9)")
+    done = history.roll_back()
+    assert done.outcome == "refused"
+    assert done.reasons == {"referenced_since"}
+
+
+def test_case_12_deferred_trigger_that_has_other_ideas(history: History) -> None:
+    """[43] A deferred constraint trigger changes the row at the end of the transaction: found inside, not after COMMIT."""
+    history.given(
+        "create table t (id int primary key, w int)",
+        "insert into t values (1, 1)",
+        """create function clamp() returns trigger language plpgsql as $$
+           begin if new.w = 1 then update public.t set w = 77 where id = new.id; end if; return null; end $$""",
+        "create constraint trigger clamp after update on t deferrable initially deferred for each row execute function clamp()",
+    )
+    history.agent("update t set w = 5")
+    for mode in ("refuse", "skip"):
+        done = history.roll_back(mode, predicted=False)
+        assert done.rows == {"conflict": 1}
+        assert done.reasons == {"trigger_rewrote"}
+    assert history.rows("table t") == {(1, 5)}
+
+
+def test_case_12_callers_own_deferred_work_is_not_disturbed(history: History) -> None:
+    """A caller may roll back in the middle of work of its own that is not in order yet."""
+    history.given(
+        "create table parent (id int primary key, note text)",
+        "create table child (id int primary key, p int references parent deferrable initially deferred)",
+        "create table mine (id int primary key, other int references mine deferrable initially deferred)",
+        "insert into parent values (1, 'a')",
+        "insert into child values (1, 1)",
+    )
+    history.agent("delete from child", "update parent set note = 'b'")
+    history.stop()
+    with history.operator.transaction():
+        history.operator.execute("insert into mine values (1, 2)")
+        assert history.report("apply").outcome == "done"
+        history.operator.execute("insert into child values (2, 7)")  # deferred as before
+        history.operator.execute("insert into mine values (2, null)")
+        history.operator.execute("insert into parent values (7, 'c')")
+    assert history.rows("table child") == {(1, 1), (2, 7)}
+
+
+def test_case_13_slot_taken(history: History) -> None:
+    """`exclude using gist`: S moves a booking, T takes the slot → CONFLICT with T's row."""
+    history.given(
+        "create table booking (id int primary key, during int4range, exclude using gist (during with &&))",
+        "insert into booking values (1, '[1,5)'), (2, '[5,9)')",
+    )
+    history.agent(
+        "update booking set during = '[20,25)' where id = 1", "update booking set during = '[30,35)' where id = 2"
+    )
+    history.others("insert into booking values (3, '[2,3)')")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["constraint"]) == ("exclusion_taken", "booking_during_excl")
+    assert "id=3" in done.conflict["theirs"]
+
+
+def test_case_14_check_added_since(history: History) -> None:
+    """CHECK added since, the old image violates it → CONFLICT naming the constraint."""
+    history.given("create table t (id int primary key, price int)", "insert into t values (1, 3), (2, 10), (3, 2)")
+    history.agent("update t set price = price + 20 where id < 3", "delete from t where id = 3")
+    history.others("alter table t add constraint dear check (price > 5)")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 2}
+    assert done.reasons == {"constraint_added"}
+    assert {c["constraint"] for c in done.conflicts} == {"dear"}
+    assert done.keys == {"id=1", "id=3"}
+
+
+def test_case_14_not_null_added_since(history: History) -> None:
+    """NOT NULL added since, the old image violates it → CONFLICT naming the column, and the constraint where it has a name."""
+    history.given("create table t (id int primary key, note text)", "insert into t values (1, null), (2, 'x')")
+    history.agent("update t set note = 'set by the agent'")
+    history.others("alter table t alter note set not null")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["column"]) == ("constraint_added", "note")
+    if history.operator.info.server_version >= 180000:
+        assert done.conflict["constraint"] == "t_note_not_null"
+
+
+def test_case_14_unique_added_since(history: History) -> None:
+    """UNIQUE added since, the old image violates it → CONFLICT naming the constraint."""
+    history.given("create table t (id int primary key, code int)", "insert into t values (1, 5), (2, 5), (3, 6)")
+    history.agent("update t set code = code + 10 where id in (1, 3)")
+    history.others("alter table t add constraint one_code unique (code)")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["constraint"], done.keys) == ("unique_taken", "one_code", {"id=1"})
+
+
+@pytest.mark.parametrize("on", ["(code) where note is null", "(lower(code))"])
+def test_case_14_partial_and_expression_indexes(history: History, on: str) -> None:
+    """A partial or expression index that the old image violates: found when the rollback runs, and named; nothing is applied."""
+    history.given(
+        "create table t (id int primary key, code text, note text)", "insert into t values (1, 'a'), (2, 'b')"
+    )
+    history.agent("update t set code = 'z' where id = 1")
+    history.others(f"create unique index one_code on t {on}", "insert into t values (3, 'a')")
+    done = history.roll_back(predicted=False)
+    assert (done.outcome, done.exit_code) == ("refused", 3)
+    assert (done.conflict["reason"], done.conflict["constraint"]) == ("unique_taken", "one_code")
+
+
+def test_case_14_errors_of_the_call_that_raises(history: History) -> None:
+    """`journal.rollback` raises what `rollback_report` reports, and the error holds no row value."""
+    history.given(
+        "create table users (id int primary key, email text unique)", "insert into users values (1, 'secret@x')"
+    )
+    history.agent("delete from users")
+    history.others("insert into users values (9, 'secret@x')")
+    history.stop()
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        history.one("select journal.rollback(%s)", history.session)
+    assert caught.value.sqlstate == "JR034"
+    assert "secret" not in (caught.value.diag.message_primary or "")
+    assert history.rows("select id from users") == {(9,)}

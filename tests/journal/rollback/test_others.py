@@ -1,0 +1,588 @@
+"""Cases 15 to 30: others have been here. S is the session that is rolled back, T is anyone else."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.journal.rollback.history import History, report
+
+PRODUCTS = (
+    "create table products (id int primary key, price int, note text)",
+    "insert into products values (1, 10, 'a'), (2, 10, 'b')",
+)
+
+
+def test_case_15_other_columns_are_theirs(history: History) -> None:
+    """S sets price; T later sets note on the same row → RESTORE price, KEEP note."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = price * 10")
+    history.others("update products set note = 'theirs' where id = 1")
+    assert history.roll_back().rows == {"restore": 2}
+    assert history.rows("table products") == {(1, 10, "theirs"), (2, 10, "b")}
+
+
+def test_case_15_in_the_middle_of_the_session(history: History) -> None:
+    """The same, T between two transactions of S."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20 where id = 1")
+    history.others("update products set note = 'theirs' where id = 1")
+    history.agent("update products set price = 30 where id = 1")
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"restore": 1}, {"restore": 2})
+    assert history.rows("table products") == {(1, 10, "theirs"), (2, 10, "b")}
+
+
+def test_case_16_same_column(history: History) -> None:
+    """S sets price 10→20; T 20→25 → CONFLICT with base 10, ours 20, theirs 25."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("update products set price = 25 where id = 1")
+    refused = history.roll_back()
+    assert (refused.outcome, refused.rows) == ("refused", {"restore": 1, "conflict": 1})
+    done = history.roll_back("skip")
+    assert (done.outcome, done.exit_code, done.rows) == ("partly", 5, {"restore": 1, "conflict": 1})
+    conflict = done.conflict
+    assert (conflict["base"], conflict["ours"], conflict["theirs"]) == ("10", "20", "25")
+    assert (conflict["table"], conflict["key"], conflict["column"]) == ("public.products", {"id": "1"}, "price")
+    assert conflict["reason"] == "changed_since"
+    assert conflict["their"]["application_name"] == "shop-web"
+    assert conflict["their"]["db_user"] == history.one("select session_user")
+    assert history.rows("table products") == {(1, 25, "a"), (2, 10, "b")}
+
+
+def test_case_16_in_the_middle_of_the_session(history: History) -> None:
+    """S 10→20, T 20→25, S 25→30: taking S away would need T's value, or lose it → CONFLICT."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20 where id = 1")
+    history.others("update products set price = 25 where id = 1")
+    history.agent("update products set price = 30 where id = 1")
+    done = history.roll_back("skip")
+    assert (done.rows, done.changes) == ({"conflict": 1}, {"conflict": 2})
+    assert done.reasons == {"changed_since"}
+    assert history.rows("table products") == {(1, 30, "a"), (2, 10, "b")}
+
+
+def test_case_16_another_session_is_named(history: History) -> None:
+    """A conflict with another agent names its session and agent."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20 where id = 1")
+    other = history.open("rival-bot")
+    history.agent("update products set price = 25 where id = 1")
+    done = history.roll_back("refuse", session)
+    assert done.conflict["their"]["session_id"] == str(other)
+    assert done.conflict["their"]["agent"] == "rival-bot"
+
+
+def test_case_17_changed_and_back(history: History) -> None:
+    """S 10→20; T 20→30; T 30→20 (ABA) → CONFLICT by dependency, though the value matches."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("update products set price = 30 where id = 1", "update products set price = 20 where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["key"]) == ("changed_and_back", {"id": "1"})
+    assert done.conflict["their"]["application_name"] == "shop-web"
+
+
+def test_case_17_changed_and_back_unseen(history: History) -> None:
+    """[45] The same where T is not journaled (`agents_only`): the row's xmin tells, and who it was is not known."""
+    history.given(*PRODUCTS, products={"writers": "agents"})
+    history.agent("update products set price = 20")
+    history.others("update products set price = 30 where id = 1", "update products set price = 20 where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["their"]) == ("unjournaled_writer", None)
+
+
+def test_case_17_deleted_and_inserted_again(history: History) -> None:
+    """T deletes the row and inserts one that looks the same: it is not the session's row any more."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20 where id = 1")
+    history.others("delete from products where id = 1", "insert into products values (1, 20, 'a')")
+    done = history.roll_back("skip")
+    assert done.rows == {"conflict": 1}
+    assert done.reasons == {"changed_and_back"}
+
+
+def test_case_17_own_changes_and_back_are_no_dependency(history: History) -> None:
+    """What S itself changed and changed back is a NOOP."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20 where id = 1", "update products set price = 10 where id = 1")
+    history.agent("update products set price = 30 where id = 2")
+    history.agent("update products set price = 10 where id = 2")
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"noop": 2}, {"noop": 4})
+    assert (done.outcome, done.exit_code) == ("nothing", 4)
+    history.expect_start()
+
+
+def test_case_18_balance_is_a_conflict(history: History) -> None:
+    """S `bal = bal - 100`; T `bal = bal + 50` → CONFLICT."""
+    history.given(
+        "create table account (id int primary key, bal numeric)", "insert into account values (1, 1000), (2, 1000)"
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal + 50 where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert history.rows("table account") == {(1, 950), (2, 1000)}
+
+
+@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
+def test_case_18_declared_counter(history: History) -> None:
+    """S `bal = bal - 100`; T `bal = bal + 50`; a column declared as a counter → +100 and KEEP T's 50."""
+    history.given(
+        "create table account (id int primary key, bal numeric, note text)",
+        "insert into account values (1, 1000, 'a'), (2, 1000, 'b'), (3, 1000, 'c')",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100", "update account set note = 'agent' where id = 3")
+    history.others("update account set bal = bal + 50 where id in (1, 3)")
+    done = history.roll_back()
+    assert done.rows == {"adjust": 3}
+    assert history.rows("table account") == {(1, 1050, "a"), (2, 1000, "b"), (3, 1050, "c")}
+
+
+@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
+def test_case_18_counter_in_the_middle_of_the_session(history: History) -> None:
+    """T between two of S's changes to a counter: S's differences are summed, T's stays."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal + 50")
+    history.agent("update account set bal = bal - 10")
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"adjust": 1}, {"adjust": 2})
+    assert history.rows("table account") == {(1, 1050)}
+
+
+def test_case_18_counter_that_became_null(history: History) -> None:
+    """A counter without a value has no difference → CONFLICT."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = null")
+    assert history.roll_back("skip").reasons == {"changed_since"}
+
+
+@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
+def test_case_18_redo_of_a_counter(history: History) -> None:
+    """The rollback of a counter is undone by its difference as well."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal + 50")
+    done = history.roll_back()
+    history.others("update account set bal = bal + 7")
+    assert history.redo(done).rows == {"adjust": 1}
+    assert history.rows("table account") == {(1, 957)}
+
+
+def test_case_19_insert_and_edit(history: History) -> None:
+    """S inserts a row; T edits it → CONFLICT. Also in a column that S left null."""
+    history.given(*PRODUCTS)
+    history.agent("insert into products values (3, 30, null), (4, 40, null)")
+    history.others("update products set note = 'theirs' where id = 3")
+    done = history.roll_back("skip")
+    assert done.rows == {"remove": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["key"]) == ("changed_since", {"id": "3"})
+    assert done.conflict["their"]["application_name"] == "shop-web"
+
+
+def test_case_19_insert_and_delete(history: History) -> None:
+    """S inserts; T deletes → NOOP."""
+    history.given(*PRODUCTS)
+    history.agent("insert into products values (3, 30, null)")
+    history.others("delete from products where id = 3")
+    assert history.roll_back().rows == {"noop": 1}
+    history.expect_start()
+
+
+def test_case_19_update_and_delete(history: History) -> None:
+    """S updates; T deletes → CONFLICT, never resurrect."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("delete from products where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["key"], done.conflict["theirs"]) == (
+        "deleted_since",
+        {"id": "1"},
+        None,
+    )
+    assert done.conflict["their"]["application_name"] == "shop-web"
+    assert history.rows("table products") == {(2, 10, "b")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "ours", "theirs"),
+    [
+        ("jsonb", '{"a": 0}', '{"a": 1}', '{"a": 1, "b": 2}'),
+        ("jsonb", "[1]", "[1, 2]", "[1, 2, 3]"),
+        ("json", '{"a":1}', '{"a":2}', '{"a": 2}'),
+        ("int[]", "{1}", "{1,2}", "{1,2,3}"),
+        ("int[]", "{1}", "{1,2}", "[0:1]={1,2}"),
+        ("numeric", "1", "1.5", "1.50"),
+        ("float8", "1", "0", "-0"),
+        ("text", "a", "b", "b "),
+        ("char(3)", "a", "b", "c"),
+    ],
+)
+def test_case_20_equality_not_containment(history: History, kind: str, base: str, ours: str, theirs: str) -> None:
+    """S sets jsonb `{"a":1}`; T sets `{"a":1,"b":2}` → CONFLICT (equality, not containment); same for arrays, and for other
+    values that merely compare as equal."""
+    history.given(f"create table t (id int primary key, v {kind})", f"insert into t values (1, '{base}')")
+    history.agent(f"update t set v = '{ours}'")
+    history.others(f"update t set v = '{theirs}'")
+    done = history.roll_back("skip")
+    assert done.rows == {"conflict": 1}
+    assert (done.conflict["theirs"] or "").rstrip() == theirs.rstrip()
+
+
+def test_case_21_insert_update_delete(history: History) -> None:
+    """S inserts, updates and deletes the same row → net NOOP, all three accounted; in one transaction, and in three."""
+    history.given(*PRODUCTS)
+    history.agent(
+        "insert into products values (3, 3, '')",
+        "update products set price = 4 where id = 3",
+        "delete from products where id = 3",
+    )
+    history.agent("insert into products values (4, 3, '')")
+    history.agent("update products set price = 4 where id = 4")
+    history.agent("delete from products where id = 4")
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"noop": 2}, {"noop": 6})
+    history.expect_start()
+
+
+def test_case_21_delete_and_insert_again(history: History) -> None:
+    """S deletes a row and inserts it anew with other values: one row, restored in place."""
+    history.given(*PRODUCTS)
+    history.agent("delete from products where id = 1", "insert into products values (1, 99, null)")
+    history.agent("delete from products where id = 2")
+    history.agent("insert into products values (2, 98, null)")
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"restore": 2}, {"restore": 4})
+    history.expect_start()
+
+
+def test_case_22_two_rollbacks_of_shared_rows(history: History) -> None:
+    """Two rollbacks start together on shared rows → serialised, no deadlock, the second re-plans."""
+    history.given(
+        "create table t (id int primary key, a int, b int)",
+        "insert into t select g, 0, 0 from generate_series(1, 50) g",
+    )
+    first = history.agent("update t set a = 1")
+    second = history.open("other-bot")
+    history.agent("update t set b = 1")
+    history.stop(first, second)
+    holder = history.connect()
+    left, right = history.connect(), history.connect()
+    with holder.transaction():
+        holder.execute("select from t where id = 25 for update")
+        one = history.meanwhile(lambda: report(left, "apply", [first], wait="20 s"))
+        two = history.meanwhile(lambda: report(right, "apply", [second], wait="20 s"))
+        history.until_waiting(left)
+        history.until_waiting(right)
+    assert {one.result().outcome, two.result().outcome} == {"done"}
+    history.expect_start()
+
+
+def test_case_22_two_rollbacks_of_one_session(history: History) -> None:
+    """The same session, twice at once: one does it, the other finds nothing left to do."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20")
+    history.stop()
+    left, right = history.connect(), history.connect()
+    holder = history.connect()
+    with holder.transaction():
+        holder.execute("select from products for update")
+        one = history.meanwhile(lambda: report(left, "apply", [session], wait="20 s"))
+        two = history.meanwhile(lambda: report(right, "apply", [session], wait="20 s"))
+        history.until_waiting(left)
+        history.until_waiting(right)
+    assert {one.result().outcome, two.result().outcome} == {"done", "nothing"}
+    history.expect_start()
+
+
+def test_case_22_later_session_first_then_the_earlier(history: History) -> None:
+    """Two sessions on one value: the later one is rolled back, then nobody stands in the way of the earlier one."""
+    history.given(*PRODUCTS)
+    first = history.agent("update products set price = 20")
+    second = history.open("other-bot")
+    history.agent("update products set price = 30")
+    assert history.roll_back("refuse", first).outcome == "refused"
+    assert history.roll_back("refuse", second).rows == {"restore": 2}
+    assert history.roll_back("refuse", first).rows == {"restore": 2}
+    history.expect_start()
+
+
+def test_case_22_both_sessions_in_one_plan(history: History) -> None:
+    """Both in one plan: one row each, both changes accounted."""
+    history.given(*PRODUCTS)
+    first = history.agent("update products set price = 20")
+    second = history.open("other-bot")
+    history.agent("update products set price = 30")
+    done = history.roll_back("refuse", first, second)
+    assert (done.rows, done.changes) == ({"restore": 2}, {"restore": 4})
+    assert [s["why"] for s in done.raw["sessions"]] == ["named", "named"]
+    history.expect_start()
+
+
+def test_case_23_the_same_session_twice(history: History) -> None:
+    """The same session rolled back twice → the second is a NOOP and says so."""
+    history.given(*PRODUCTS)
+    history.agent(
+        "update products set price = 20", "delete from products where id = 2", "insert into products values (3, 3, '')"
+    )
+    assert history.roll_back().outcome == "done"
+    again = history.roll_back()
+    assert (again.outcome, again.exit_code, again.committed) == ("nothing", 4, False)
+    assert set(again.rows) == {"noop"}
+    assert history.one("select journal.rollback(%s)", history.session) is None
+    history.expect_start()
+
+
+def test_case_23_twice_after_others_went_on(history: History) -> None:
+    """A second rollback takes nothing from those who went on after the first."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.roll_back()
+    history.others("update products set price = 33 where id = 1")
+    assert history.roll_back("skip").outcome in {"nothing", "partly"}
+    assert history.rows("table products") == {(1, 33, "a"), (2, 10, "b")}
+
+
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+def test_case_24_uncommitted_update(history: History, ends: str) -> None:
+    """T holds an uncommitted UPDATE on the row → waits, then re-checks; never a lost update."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20 where id = 1")
+    history.stop()
+    history.others_conn.execute("begin")
+    history.others_conn.execute("update products set price = 25 where id = 1")
+    rolling = history.meanwhile(lambda: report(history.operator, "apply", [session]))
+    history.until_waiting(history.operator)
+    history.others_conn.execute(ends.encode())
+    done = rolling.result()
+    if ends == "commit":
+        assert (done.outcome, done.reasons) == ("refused", {"changed_since"})
+        assert history.rows("table products") == {(1, 25, "a"), (2, 10, "b")}
+    else:
+        assert done.rows == {"restore": 1}
+        history.expect_start()
+
+
+def test_case_24_uncommitted_update_in_another_column(history: History) -> None:
+    """T's uncommitted UPDATE is of another column → both."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20 where id = 1")
+    history.stop()
+    with history.others_conn.transaction():
+        history.others_conn.execute("update products set note = 'theirs' where id = 1")
+        rolling = history.meanwhile(lambda: report(history.operator, "apply", [session]))
+        history.until_waiting(history.operator)
+    assert rolling.result().rows == {"restore": 1}
+    assert history.rows("table products") == {(1, 10, "theirs"), (2, 10, "b")}
+
+
+def test_case_24_the_wait_is_bounded(history: History) -> None:
+    """T does not end: RollbackBusy names who is in the way, nothing changed, the writer was not disturbed."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20 where id = 1")
+    history.stop()
+    with history.others_conn.transaction():
+        history.others_conn.execute("update products set price = 25 where id = 1")
+        with pytest.raises(psycopg.DatabaseError) as caught:
+            report(history.operator, "apply", [session], wait="200 ms")
+        assert caught.value.sqlstate == "JR037"
+        assert str(history.others_conn.info.backend_pid) in (caught.value.diag.message_detail or "")
+    assert history.rows("table products") == {(1, 25, "a"), (2, 10, "b")}
+
+
+def test_case_24_live_writer_is_never_the_victim(history: History) -> None:
+    """[46] A writer locks a row, then one that the rollback holds: the rollback yields, the writer finishes."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20")
+    history.stop()
+    with history.others_conn.transaction():
+        history.others_conn.execute("update products set note = 'theirs' where id = 2")
+        rolling = history.meanwhile(lambda: report(history.operator, "apply", [session], wait="20 s"))
+        history.until_waiting(history.operator)
+        history.others_conn.execute("update products set note = 'theirs' where id = 1")
+    assert rolling.result().rows == {"restore": 2}
+    assert history.rows("table products") == {(1, 10, "theirs"), (2, 10, "theirs")}
+
+
+def test_case_25_session_that_is_still_writing(history: History) -> None:
+    """Rollback while S is still writing → S is fenced first, then planned."""
+    history.given(*PRODUCTS)
+    with history.acting() as (agent, session):
+        agent.execute("update products set price = 20 where id = 1")
+        history.stop()
+        rolling = history.meanwhile(lambda: report(history.operator, "apply", [session], wait="20 s"))
+        history.until_waiting(history.operator)
+        agent.execute("update products set price = 20 where id = 2")
+    assert rolling.result().rows == {"restore": 2}
+    history.expect_start()
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        history.agent("update products set price = 99")
+    assert caught.value.sqlstate == "JR011"
+    history.expect_start()
+
+
+def test_case_25_open_session_is_refused(history: History) -> None:
+    """An open session could go on: it has to be stopped first; plan and dry run do not stop it."""
+    history.given(*PRODUCTS)
+    session = history.agent("update products set price = 20")
+    for mode in ("plan", "dry_run"):
+        assert history.report(mode).rows == {"restore": 2}
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        history.report("apply")
+    assert caught.value.sqlstate == "JR037"
+    assert history.one("select status from journal.sessions where session_id = %s", session) == "open"
+    history.agent("update products set price = 21")
+
+
+@pytest.mark.parametrize("ends", ["commit prepared 'agent'", "rollback prepared 'agent'"])
+def test_case_26_prepared_transaction(history: History, ends: str) -> None:
+    """S has a PREPARED transaction → wait up to a limit, else REFUSE; its changes are never skipped."""
+    history.given(*PRODUCTS)
+    history.open()
+    history.agent_conn.execute("begin")
+    history.agent_conn.execute("select journal.bind(%s)", (history.session,))
+    history.agent_conn.execute("update products set price = 20 where id = 1")
+    history.agent_conn.execute("prepare transaction 'agent'")
+    history.stop()
+    assert history.session is not None
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        history.report("apply", wait="200 ms")
+    assert caught.value.sqlstate == "JR037"
+    assert '"agent"' in (caught.value.diag.message_detail or "")
+    session = history.session
+    rolling = history.meanwhile(lambda: report(history.operator, "apply", [session], wait="20 s"))
+    history.until_waiting(history.operator)
+    history.others(ends)
+    assert rolling.result().rows == ({"restore": 1} if ends.startswith("commit") else {})
+    history.expect_start()
+
+
+def test_case_27_what_was_rolled_back_is_not_in_the_journal(history: History) -> None:
+    """`savepoint; update; rollback to` and plpgsql exception blocks → not in the journal."""
+    history.given(*PRODUCTS)
+    history.agent(
+        "savepoint s",
+        "update products set price = 99 where id = 1",
+        "rollback to s",
+        "update products set price = 20 where id = 2",
+        """do $$ begin update public.products set price = 98 where id = 1; raise division_by_zero;
+           exception when division_by_zero then null; end $$""",
+        "savepoint s; update products set note = 'kept' where id = 2; release s",
+    )
+    done = history.roll_back()
+    assert (done.rows, done.changes) == ({"restore": 1}, {"restore": 2})
+    history.expect_start()
+
+
+def test_case_28_several_transactions_and_connections(history: History) -> None:
+    """S spans several transactions and connections through a transaction pooler → one session, nothing leaks to others."""
+    history.given(
+        "create table t (id int primary key, a int)", "insert into t select g, 0 from generate_series(1, 6) g"
+    )
+    session = history.open()
+    pool = [history.connect() for _ in range(3)]
+    for number, connection in enumerate(pool, 1):
+        with connection.transaction():
+            connection.execute("select journal.bind(%s)", (session,))
+            connection.execute("update t set a = 1 where id = %s", (number,))
+        connection.execute(
+            "update t set a = 2 where id = %s", (number + 3,)
+        )  # the next client of the same server connection
+    assert history.roll_back().rows == {"restore": 3}
+    assert history.rows("table t") == {(1, 0), (2, 0), (3, 0), (4, 2), (5, 2), (6, 2)}
+
+
+def test_case_28_rows_written_before_the_bind_are_not_the_sessions(history: History) -> None:
+    """A transaction binds in the middle: what it wrote before is not the session's, what it wrote after is."""
+    history.given("create table t (id int primary key, a int)", "insert into t values (1, 0), (2, 0)")
+    session = history.open()
+    with history.agent_conn.transaction():
+        history.agent_conn.execute("update t set a = 1 where id = 1")
+        history.agent_conn.execute("select journal.bind(%s)", (session,))
+        history.agent_conn.execute("update t set a = 1 where id = 2")
+    assert history.roll_back().rows == {"restore": 1}
+    assert history.rows("table t") == {(1, 1), (2, 0)}
+
+
+def test_case_29_redo(history: History) -> None:
+    """Redo of a rollback → exact; and a redo of the redo."""
+    history.given(*PRODUCTS)
+    history.agent(
+        "update products set price = 20, note = null where id = 1",
+        "delete from products where id = 2",
+        "insert into products values (3, 3, '')",
+    )
+    after = history.snapshot()
+    undone = history.roll_back()
+    redone = history.redo(undone)
+    assert redone.rows == {"restore": 1, "remove": 1, "reinsert": 1}
+    assert history.snapshot() == after
+    assert (
+        history.one("select reversed_by from journal.rollbacks where rollback_id = %s", undone.rollback_id)
+        == redone.rollback_id
+    )
+    assert history.redo(redone).rows == {"restore": 1, "remove": 1, "reinsert": 1}
+    history.expect_start()
+
+
+def test_case_29_redo_after_others_edited(history: History) -> None:
+    """Redo after T edited → CONFLICT."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    undone = history.roll_back()
+    history.others("update products set price = 33 where id = 1")
+    redone = history.redo(undone, "skip")
+    assert redone.rows == {"restore": 1, "conflict": 1}
+    assert redone.conflict["reason"] == "changed_since"
+    assert history.rows("table products") == {(1, 33, "a"), (2, 20, "b")}
+
+
+def test_case_29_session_rolled_back_again_after_its_redo(history: History) -> None:
+    """Rolled back, redone, rolled back by its own id: as if it were the first time."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20", "delete from products where id = 2")
+    history.redo(history.roll_back())
+    done = history.roll_back()
+    assert done.rows == {"restore": 1, "reinsert": 1}
+    history.expect_start()
+
+
+def test_case_30_written_outside_the_journal(history: History) -> None:
+    """The row's live value matches no journaled after-image → CONFLICT "written outside the journal"."""
+    history.given(*PRODUCTS, products={"writers": "agents"})
+    history.agent("update products set price = 20")
+    history.others("update products set price = 44 where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    conflict = done.conflict
+    assert (conflict["reason"], conflict["theirs"], conflict["their"]) == ("unjournaled_writer", "44", None)
+
+
+def test_case_30_other_column_written_outside_the_journal(history: History) -> None:
+    """Where others are not journaled, a row that one of them wrote cannot be told from an ABA → CONFLICT, and said so."""
+    history.given(*PRODUCTS, products={"writers": "agents"})
+    history.agent("update products set price = 20")
+    history.others("update products set note = 'theirs' where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert done.reasons == {"unjournaled_writer"}
