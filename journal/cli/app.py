@@ -46,15 +46,19 @@ class App(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _ignore_closed_stdout()
+            return 0
+
     def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:
         """Run one command and exit. A command returns its exit code, or None for 0."""
         words = list(sys.argv[1:] if args is None else args)
         options["standalone_mode"] = False
         try:
             code = super().main(words, *positional, **options)
-        except BrokenPipeError:
-            _ignore_closed_stdout()
-            sys.exit(0)
         except (click.Abort, KeyboardInterrupt):
             say("interrupted")
             sys.exit(EXIT_INTERRUPTED)

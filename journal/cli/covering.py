@@ -25,6 +25,7 @@ class CoverOptions:
     """What is asked for; what is not asked for keeps the default, which stands in SQL."""
 
     agents_only: bool = False
+    audit_only: bool = False
     exclude: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     maintained: tuple[str, ...] = ()

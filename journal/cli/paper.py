@@ -134,7 +134,7 @@ def paper(*, err: bool = False) -> Paper:
 
 
 def _escape(char: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char, f"\\x{ord(char):02x}")
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def _plain(value: object) -> object:

@@ -29,10 +29,7 @@ T = TypeVar("T")
 
 _BURST = 5_000
 _PATIENCE_SECONDS = 30
-_DELIVERED_REFUNDS = """
-    select count(*)
-      from relay.deliveries join outbox.messages using (message_id)
-     where topic = 'refunds' and delivered_at is not null"""
+_SEALED_REFUNDS = "select count(*) from outbox.messages where topic = 'refunds' and status = 'sealed'"
 
 
 class Audience(Protocol):
@@ -173,8 +170,8 @@ def _kill_relay(stage: Stage) -> tuple[int, int, int]:
 
 
 def _wait_for_refunds(stage: Stage) -> None:
-    """The refund messages are out: what has left the house is what a rollback cannot undo."""
-    _wait(lambda: one(stage.conn, _DELIVERED_REFUNDS) == len(REFUNDED_ORDERS), "the relay delivered no refunds", stage)
+    """The refund messages have their place in the order: what is about to leave the house, a rollback cannot undo."""
+    _wait(lambda: one(stage.conn, _SEALED_REFUNDS) == len(REFUNDED_ORDERS), "the relay sealed no refunds", stage)
 
 
 def _wait(condition: Callable[[], T], otherwise: str, stage: Stage) -> T:

@@ -13,14 +13,14 @@ from journal.cli.paper import paper, plural, print_json, say
 from journal.cli.queries.coverage import tables_of_schema
 from journal.cli.shell import Connection, Shell, with_shell
 
-# Capturing TRUNCATE is not built yet; the choice comes with it.
-_TRUNCATE = ("refuse",)
+_TRUNCATE = ("capture", "refuse")
 
 
 @click.command()
 @click.argument("tables", nargs=-1, metavar="TABLE…")
 @click.option("--schema", metavar="NAME", help="All tables of this schema.")
 @click.option("--agents-only", is_flag=True, help="Record only what agent sessions change.")
+@click.option("--audit-only", is_flag=True, help="Record only: never undone. For tables without a primary key.")
 @click.option("--exclude", multiple=True, metavar="COLUMN", help="Never record this column.")
 @click.option("--counter", multiple=True, metavar="COLUMN", help="Undo this column by its difference.")
 @click.option("--maintained", multiple=True, metavar="COLUMN", help="Kept by triggers or a library: no conflict.")
@@ -32,6 +32,7 @@ def cover(
     tables: tuple[str, ...],
     schema: str | None,
     agents_only: bool,
+    audit_only: bool,
     exclude: tuple[str, ...],
     counter: tuple[str, ...],
     maintained: tuple[str, ...],
@@ -40,7 +41,7 @@ def cover(
     """Journal the changes of tables, or bring their coverage up to date. One transaction a table; safe to repeat."""
     if bool(tables) == bool(schema):
         raise UsageError("name tables, or a schema with --schema")
-    options = CoverOptions(agents_only, exclude, counter, maintained, truncate)
+    options = CoverOptions(agents_only, audit_only, exclude, counter, maintained, truncate)
     with shell.connect() as conn:
         names = tables if schema is None else _tables_of(conn, schema)
         done = _with_progress(cover_all(conn, names, options), len(names))

@@ -26,6 +26,7 @@ _TABLES_OF_SCHEMA = """
     select c.oid::regclass::text as table_name
       from pg_catalog.pg_class as c
      where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'p', 'f') and c.relpersistence <> 't'
+       and not c.relispartition -- a partition is covered with its root
      order by c.relname"""
 _KNOWN_SCHEMA = "select to_regnamespace(%(schema)s) is not null as known"
 _KEY_COLUMNS = """

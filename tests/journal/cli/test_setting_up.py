@@ -1,0 +1,135 @@
+"""`migrate`, `cover`, `doctor`, `stop`: what a database needs, and what is wrong with it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+import journal
+from tests.journal.cli.conftest import Shell, Shop, run
+
+
+def test_migrate_brings_a_database_to_the_present_and_repeats_harmlessly(empty_dsn: str) -> None:
+    assert run(empty_dsn, "migrate", "--check").code == 1
+    assert run(empty_dsn, "migrate", "--json").json["outcome"] == "done"
+    assert run(empty_dsn, "migrate", "--check").code == 0
+    assert run(empty_dsn, "migrate", "--json").json["outcome"] == "nothing"
+
+
+def test_migrate_prints_its_sql_and_the_part_for_a_dba() -> None:
+    nowhere = "postgresql://someone@127.0.0.1:1/db"
+    assert "create schema if not exists journal" in run(nowhere, "migrate", "--sql").out
+    assert 'grant journal_owner to "someone"' in run(nowhere, "migrate", "--roles-sql").out
+
+
+def test_migrate_knows_its_revisions(dsn: str) -> None:
+    done = run(dsn, "migrate", "--to", "4711")
+    assert done.code == 1
+    assert "there is no schema revision 4711" in done.err
+
+
+def test_a_schema_is_covered_table_by_table(shell: Shell, conn: psycopg.Connection) -> None:
+    conn.execute(
+        "create table a (id int primary key); create table b (id int primary key); create table keyless (n int)"
+    )
+    done = shell("cover", "--schema", "public", "--json")
+    assert (done.code, done.json["outcome"]) == (5, "partly")
+    assert {table["table"]: table["status"] for table in done.json["tables"]} == {
+        "a": "covered",
+        "b": "covered",
+        "keyless": "refused",
+    }
+    assert "[3/3] keyless: refused: it has no primary key" in done.err
+    statuses = {row["table_name"]: row["status"] for row in shell("coverage", "--json").lines}
+    assert statuses == {"public.a": "covered", "public.b": "covered", "public.keyless": "uncovered"}
+    assert shell("cover", "keyless", "--audit-only").code == 0
+
+
+def test_options_of_cover_arrive(shell: Shell, conn: psycopg.Connection) -> None:
+    conn.execute("create table t (id int primary key, secret text, hits int, touched timestamptz)")
+    words = ("--agents-only", "--exclude", "secret", "--maintained", "touched", "--truncate", "refuse")
+    assert shell("cover", "t", *words).code == 0
+    row = shell("coverage", "--json").lines[0]
+    assert (row["writers"], row["excluded_columns"], row["maintained_columns"], row["truncate"]) == (
+        *("agents", ["secret"], ["touched"]),
+        "refuse",
+    )
+
+
+def test_an_empty_schema_is_nothing_to_do(shell: Shell, conn: psycopg.Connection) -> None:
+    conn.execute("create schema empty")
+    assert shell("cover", "--schema", "empty").code == 4
+    assert shell("cover", "--schema", "nonsense").code == 2
+
+
+def test_a_table_in_use_is_tried_again_until_it_is_free(shell: Shell, dsn: str, conn: psycopg.Connection) -> None:
+    conn.execute("create table t (id int primary key)")
+    with psycopg.connect(dsn) as writer:
+        writer.execute("insert into t values (1)")
+        done = shell("cover", "t", "--json")
+    assert done.code == 3
+    assert done.json["tables"][0]["retryable"]
+    assert shell("cover", "t").code == 0
+
+
+@pytest.mark.usefixtures("orders")
+def test_uncover_keeps_what_was_recorded(shell: Shell) -> None:
+    assert shell("uncover", "orders").code == 0
+    assert shell("coverage", "--json").lines[0]["status"] == "uncovered"
+    assert shell("uncover", "nonsense").code == 3
+
+
+@pytest.mark.usefixtures("orders")
+def test_doctor_finds_and_mends_a_gap(shell: Shell, conn: psycopg.Connection) -> None:
+    assert shell("doctor", "--check").code == 0
+    conn.execute("alter table orders disable trigger all")
+    conn.execute("alter table orders enable trigger all")
+    done = shell("doctor", "--check", "--json")
+    assert (done.code, done.json["healthy"]) == (1, False)
+    assert [finding["fix"] for finding in done.json["findings"] if finding["level"] == "error"] == [
+        "journal cover public.orders"
+    ]
+    assert shell("doctor", "--fix").code == 0
+    assert shell("doctor", "--check").code == 0
+
+
+@pytest.mark.usefixtures("orders")
+def test_doctor_finds_cascades_that_leave_the_covered_tables(shell: Shell, conn: psycopg.Connection) -> None:
+    conn.execute("create table lines (id int primary key, order_id int references orders on delete cascade)")
+    findings = shell("doctor", "--json").json["findings"]
+    assert any("reaches lines, which is not covered" in finding["what"] for finding in findings)
+
+
+def test_doctor_finds_publications_of_the_journal(shell: Shell, superuser_dsn: str) -> None:
+    with psycopg.connect(superuser_dsn, autocommit=True) as conn:
+        conn.execute("create publication everything for all tables")
+    assert any("publication everything" in finding["what"] for finding in shell("doctor", "--json").json["findings"])
+
+
+def test_doctor_is_a_readiness_probe(shell: Shell, empty_dsn: str) -> None:
+    assert shell("doctor", "--ready").code == 0
+    assert run(empty_dsn, "doctor", "--ready").code == 1
+    assert run(empty_dsn, "doctor", "--check", "--json").json["findings"][0]["fix"] == "journal migrate"
+
+
+def test_a_stopped_agent_opens_no_session_until_it_is_resumed(shell: Shell, conn: psycopg.Connection) -> None:
+    assert shell("stop", "--agent", "bot", "--reason", "runs wild").code == 0
+    with pytest.raises(journal.SessionStopped):
+        journal.open_session(conn, agent="bot")
+    assert shell("resume", "--agent", "bot").code == 0
+    assert shell("resume", "--agent", "bot").code == 4
+    journal.open_session(conn, agent="bot")
+
+
+def test_a_stopped_session_steps_no_more(shell: Shell, conn: psycopg.Connection) -> None:
+    session = journal.open_session(conn, agent="bot")
+    done = shell("stop", "--session", str(session.id)[-8:], "--reason", "runs wild", "--json")
+    assert done.json["session_id"] == str(session.id)
+    with pytest.raises(journal.SessionStopped), session.step("again"):
+        pass
+    assert shell("sessions", "--json").lines[0]["status"] == "stopped"
+
+
+def test_stopping_twice_is_no_failure(shell: Shell, shop: Shop) -> None:
+    for _ in range(2):
+        assert shell("stop", "--session", shop.session_id, "--reason", "x").code == 0
