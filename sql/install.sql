@@ -63,6 +63,7 @@
 \ir journal/functions/make_capture.sql
 \ir journal/functions/make_segment.sql
 \ir journal/functions/set_triggers.sql
+\ir journal/functions/let_capture_read.sql
 \ir journal/functions/drop_captures.sql
 \ir journal/functions/seal_coverage.sql
 \ir journal/functions/refuse_uncoverable.sql
@@ -261,7 +262,9 @@
 \ir journal/rollback/undo_load.sql
 \ir journal/rollback/undo_drop.sql
 \ir journal/rollback/undo_begin.sql
-\ir journal/rollback/undo_search_path.sql
+\ir journal/rollback/undo_pin.sql
+\ir journal/rollback/undo_unpin.sql
+\ir journal/rollback/undo_as_caller.sql
 \ir journal/rollback/undo_execute.sql
 \ir journal/rollback/undo_probe.sql
 \ir journal/rollback/undo_patience.sql

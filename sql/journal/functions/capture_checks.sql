@@ -1,15 +1,23 @@
--- What every branch of a capture function does once it knows that rows were touched: refuse what may not be written, and
--- refuse a shape that it does not know, or another table's trigger.
-create function journal.capture_checks(relation regclass) returns text
+-- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
+-- refuse what may not be written, and take a shape that it does not know as whole rows, or refuse that too (strict).
+create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select pg_catalog.format($checks$
-        if agent then
-            perform journal.admit(%1$s);
-        end if;
-        if not intact or tg_relid <> %1$s then
+    select $checks$
+        if tg_relid <> journal.captured_relation({capture}) then
             perform journal.raise_stale(tg_relid);
-        end if;$checks$, relation::oid);
+        elsif agent then
+            perform journal.admit(tg_relid);
+        end if;
+        if not intact then
+            $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
+            this_statement := nextval('journal.statement_id');
+            settings := journal.pin_settings();
+            execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            {ledger_of_records}
+            perform journal.unpin_settings(settings);
+            return null;$heal$ end || $checks$
+        end if;$checks$;
 end;
 
-comment on function journal.capture_checks(regclass) is 'SQL text shared by the branches of a capture function.';
+comment on function journal.capture_checks(journal.covered_table) is 'SQL text shared by the branches of a capture function.';

@@ -1,5 +1,5 @@
 -- The TRUNCATE branch of a capture function: reads the rows that are about to go, from the table itself. The table is named
--- when it runs, so a rename does no harm.
+-- when it runs, so a rename does no harm. A shape that cover has not seen refuses.
 create function journal.capture_truncate(options journal.covered_table) returns text
 language sql immutable
 begin atomic
@@ -11,10 +11,15 @@ begin atomic
                         '<table>', tg_relid::regclass::text) into intact, agent;
         if intact is null then
             return null;
-        end if;{checks}
+        elsif agent then
+            perform journal.admit(tg_relid);
+        elsif not intact or tg_relid <> journal.captured_relation({capture}) then
+            perform journal.raise_stale(tg_relid);
+        end if;
         this_statement := nextval('journal.statement_id');
         execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
-                        select $1, {old_values} from only <table> as o ({o})$query$, '<table>', tg_relid::regclass::text) using this_statement;
+                        select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
+                        '<table>', tg_relid::regclass::text) using this_statement;
         {ledger}$capture$ end;
 end;
 

@@ -1,4 +1,4 @@
--- The definer half of uncover: closes the segment and forgets the options.
+-- The definer half of uncover: closes the segments, forgets the options, drops the capture functions.
 create function journal.forget_coverage(relation regclass) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -8,6 +8,7 @@ begin
         raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
     end if;
     delete from journal.covered_table c where c.relation = forget_coverage.relation;
+    perform journal.drop_captures(relation);
     update journal.segment s set until_at = clock_timestamp() where s.relation = forget_coverage.relation and s.until_at is null;
 end
 $forget_coverage$;

@@ -23,10 +23,11 @@ begin
     visible := journal.visible_columns(shape, journal.caller());
     return query execute
         'select key, before, after, changed_columns, elided_columns from ('
-        || journal.image_query(shape, visible, 'statement_id = $3') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
+        || journal.image_query(shape, visible, 'statement_id = $4') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
         using journal.column_names(shape, visible),
-              journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))),
-              images.statement_id;
+              case shape.kind when 'record' then journal.key_names(shape)
+                              else journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))) end,
+              visible, images.statement_id;
 end
 $images$;
 

@@ -19,12 +19,12 @@ declare
     shape   journal.segment;
     visible int2[];
 begin
-    for shape in select s.* from journal.segment s where s.relation = row_images.relation order by s.shape loop
+    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' order by s.shape loop
         visible := journal.visible_columns(shape, journal.caller());
         if shape.key <@ visible and key ?& journal.column_names(shape, shape.key) then
             return query execute
                 journal.image_query(shape, visible, format('(%s or %s)', journal.key_condition(shape, 'o', key), journal.key_condition(shape, 'n', key)))
-                using journal.column_names(shape, visible), journal.column_names(shape, shape.key);
+                using journal.column_names(shape, visible), journal.column_names(shape, shape.key), visible;
         end if;
     end loop;
 end

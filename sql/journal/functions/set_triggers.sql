@@ -1,6 +1,7 @@
--- Creates the capture triggers, as the caller, who must own the table. One that is there already and calls the same
--- function is left alone, so that its xmin keeps telling whether it was ever disabled.
-create function journal.set_triggers(relation regclass, capture text) returns void
+-- Creates the capture triggers of one relation, as the caller, who must own it. One that is there already and calls the same
+-- function is left alone, so that its xmin keeps telling whether it was ever disabled. A partitioned table needs none for
+-- TRUNCATE: those of its partitions fire too.
+create function journal.set_triggers(relation regclass, kind "char", capture text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_triggers$
@@ -13,6 +14,7 @@ begin
             ('journal_update', 'after update', 'referencing old table as old_rows new table as new_rows'),
             ('journal_delete', 'after delete', 'referencing old table as old_rows'),
             ('journal_truncate', 'before truncate', '')) as w (name, event, tables)
+         where not (kind = 'p' and w.name = 'journal_truncate')
     loop
         continue when exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = wanted.name
                                  and t.tgfoid = to_regproc(capture) and t.tgenabled = 'O');
@@ -25,4 +27,4 @@ begin
 end
 $set_triggers$;
 
-comment on function journal.set_triggers(regclass, text) is 'Creates the capture triggers of a table, as the caller.';
+comment on function journal.set_triggers(regclass, "char", text) is 'Creates the capture triggers of a relation, as the caller.';

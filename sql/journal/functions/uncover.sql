@@ -4,14 +4,17 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $uncover$
 declare
-    trigger_name name;
+    found record;
 begin
-    for trigger_name in
-        select t.tgname from pg_trigger t
-         where t.tgrelid = relation and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+    for found in
+        select t.tgname, t.tgrelid
+          from journal.relations_of(uncover.relation) r
+          join pg_trigger t on t.tgrelid = r.member
+         where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
     loop
-        execute format('drop trigger %I on %s', trigger_name, journal.qualified_name(relation));
+        execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;
+    perform journal.let_capture_read(r.member, false) from journal.relations_of(uncover.relation) r;
     perform journal.forget_coverage(relation);
 end
 $uncover$;

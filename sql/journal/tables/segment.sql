@@ -5,6 +5,7 @@ create table journal.segment (
     relation    regclass not null,
     table_name  text not null,
     shape       integer not null,
+    kind        text not null default 'typed' check (kind in ('typed', 'record')),
     attnums     int2[] not null,
     names       name[] not null,
     types       regtype[] not null,
@@ -16,7 +17,9 @@ create table journal.segment (
 );
 
 comment on table journal.segment is 'Segments and the shapes they were made for. Private; read journal.segments.';
+comment on column journal.segment.kind is
+    'typed: one pair of columns for each image column; record: whole rows as text, from writes that met a shape which cover had not seen.';
 comment on column journal.segment.attnums is 'All live columns of that shape, in order; names, types and image_types run parallel.';
 comment on column journal.segment.image_types is
     'Type of the image columns; ''text'' marked by a leading * holds what the type''s output function gives; null: no image (generated, excluded).';
-comment on column journal.segment.key is 'Columns of the primary key, in the order of the key.';
+comment on column journal.segment.key is 'Columns of the primary key, in the order of the key; empty where there is none.';

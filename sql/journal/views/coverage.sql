@@ -8,16 +8,16 @@ select c.oid::regclass as relation,
        o.writers,
        o.undo,
        o.on_truncate as truncate,
-       journal.attribute_names(c.oid, g.key) as key_columns,
-       journal.attribute_names(c.oid, o.excluded) as excluded_columns,
-       journal.attribute_names(c.oid, o.counters) as counter_columns,
-       journal.attribute_names(c.oid, o.maintained) as maintained_columns,
+       journal.attribute_names(o.relation, g.key) as key_columns,
+       journal.attribute_names(o.relation, o.excluded) as excluded_columns,
+       journal.attribute_names(o.relation, o.counters) as counter_columns,
+       journal.attribute_names(o.relation, o.maintained) as maintained_columns,
        o.covered_at,
        (state ->> 'gap_since')::timestamptz as gap_since,
-       (select min(s.from_at) from journal.segment s where s.relation = c.oid) as oldest_image_at
+       (select min(s.from_at) from journal.segment s where s.relation = coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)) as oldest_image_at
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  left join journal.covered_table o on o.relation = c.oid
+  left join journal.covered_table o on o.relation = coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)
   left join journal.segment g on g.segment_id = o.segment_id
  cross join lateral (select journal.coverage_state(c.oid::regclass) as state offset 0) s
  where c.relkind in ('r', 'p', 'f')

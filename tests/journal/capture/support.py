@@ -45,10 +45,11 @@ def bind(conn: psycopg.Connection, session_id: UUID) -> None:
     conn.execute("select journal.bind(%s)", (session_id,))
 
 
-def changes(conn: psycopg.Connection, table: str) -> list[tuple[str, Image | None, Image | None]]:
+def changes(conn: psycopg.Connection, table: str, since: int = 0) -> list[tuple[str, Image | None, Image | None]]:
     """(operation, before, after) of every recorded change of a table, in the order of the statements."""
-    query = "select operation, before, after from journal.changes where relation = %s::regclass order by statement_id"
-    return [(r["operation"], r["before"], r["after"]) for r in rows(conn, query, table)]
+    query = """select operation, before, after from journal.changes
+                where relation = %s::regclass and statement_id >= %s order by statement_id"""
+    return [(r["operation"], r["before"], r["after"]) for r in rows(conn, query, table, since)]
 
 
 def status(conn: psycopg.Connection, table: str) -> str:
@@ -57,10 +58,10 @@ def status(conn: psycopg.Connection, table: str) -> str:
     return found
 
 
-def folded(conn: psycopg.Connection, table: str) -> Counter[frozenset[tuple[str, str | None]]]:
-    """What the table must hold if it was empty when covered: all after-images less all before-images."""
+def folded(conn: psycopg.Connection, table: str, since: int = 0) -> Counter[frozenset[tuple[str, str | None]]]:
+    """What the table must hold, if it was empty (or all its rows changed) then: all after-images less all before-images."""
     held: Counter[frozenset[tuple[str, str | None]]] = Counter()
-    for _, before, after in changes(conn, table):
+    for _, before, after in changes(conn, table, since):
         held.update([frozenset(after.items())] if after is not None else [])
         held.subtract([frozenset(before.items())] if before is not None else [])
     return +held

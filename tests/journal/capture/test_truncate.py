@@ -15,7 +15,6 @@ def t(conn: psycopg.Connection) -> str:
     conn.execute("create table t (id int primary key, v text)")
     conn.execute("insert into t values (1, 'a'), (2, null)")
     cover(conn, "t")
-    conn.execute("grant select on t to journal_owner")
     return "t"
 
 
@@ -47,7 +46,6 @@ def test_truncate_of_an_empty_table_leaves_nothing(conn: psycopg.Connection, t: 
 def test_truncate_cascade_records_every_covered_table(conn: psycopg.Connection, t: str) -> None:
     conn.execute("create table child (id int primary key, t int references t); insert into child values (7, 1)")
     cover(conn, "child")
-    conn.execute("grant select on child to journal_owner")
     conn.execute("truncate t cascade")
     assert changes(conn, "child") == [("TRUNCATE", {"id": "7", "t": "1"}, None)]
     assert len(changes(conn, t)) == 2
@@ -78,7 +76,9 @@ def test_row_security_refuses(conn: psycopg.Connection, t: str) -> None:
 
 def test_too_many_rows_refuse(conn: psycopg.Connection, superuser_dsn: str, t: str) -> None:
     with psycopg.connect(superuser_dsn) as admin:
-        admin.execute("create or replace function journal.truncate_limit() returns bigint language sql immutable return 1")
+        admin.execute(
+            "create or replace function journal.truncate_limit() returns bigint language sql immutable return 1"
+        )
     refuses(conn, "truncate t", "more than 1 rows")
     assert t
 
@@ -95,3 +95,18 @@ def test_truncate_can_be_refused_by_choice(conn: psycopg.Connection, t: str) -> 
     cover(conn, t, truncate="refuse")
     assert one(conn, "select truncate from journal.coverage") == "refuse"
     refuses(conn, "truncate t", "coverage says so")
+
+
+def test_cover_lets_capture_read_and_uncover_takes_it_back(conn: psycopg.Connection, t: str) -> None:
+    may_read = "select has_table_privilege('journal_owner', 't', 'select')"
+    owned = one(conn, "select pg_has_role('journal_owner', relowner, 'usage') from pg_class where oid = 't'::regclass")
+    assert one(conn, may_read)
+    conn.execute("select journal.uncover('t')")
+    assert one(conn, may_read) is owned
+    cover(conn, t, exclude=["v"])
+    assert one(conn, may_read) is owned
+
+
+def test_what_must_not_be_read_refuses(conn: psycopg.Connection, t: str) -> None:
+    cover(conn, t, exclude=["v"])
+    refuses(conn, "truncate t", "may not read")
