@@ -5,7 +5,6 @@ What a step decides stands in the flows of `_StepFlows`; `Step` and `AsyncStep` 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -38,6 +37,7 @@ from outbox.pg.flow import (
     Flush,
     GiveBack,
     InTransaction,
+    Lend,
     Link,
     ReleaseSavepoint,
     Rollback,
@@ -46,6 +46,7 @@ from outbox.pg.flow import (
     adrive,
     drive,
 )
+from outbox.pg.owner import Owner, owner
 
 if TYPE_CHECKING:
     from typing import Self
@@ -150,15 +151,6 @@ class _OpenSteps:
 _open_steps = _OpenSteps()
 
 
-def _owner() -> tuple[int, int | None]:
-    """The task, or the thread where there is none."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return threading.get_ident(), id(task) if task else None
-
-
 class _StepFlows:
     """The decisions of a step: how it begins, and how it ends."""
 
@@ -180,7 +172,7 @@ class _StepFlows:
         self._inner: list[_StepFlows] = []
         self._unawaited: list[Publishing] = []
         self._unawaited_before: list[Publishing] | None = None
-        self.owner: tuple[int, int | None] = (0, None)
+        self.owner: Owner = (0, None)
 
     # -- what a body and its caller see
 
@@ -249,7 +241,7 @@ class _StepFlows:
     # -- how it begins
 
     def _begun(self) -> Flow[None]:
-        self.owner = _owner()
+        self.owner = owner()
         conn = yield Acquire()
         try:
             outer = _open_steps.enter(conn, self)
@@ -264,6 +256,7 @@ class _StepFlows:
         self._conn = conn
         if outer is not None:
             outer._inner.append(self)  # noqa: SLF001  the same class
+        yield Lend()
         self._unawaited_before = unawaited.get()
         unawaited.set(self._unawaited)
 

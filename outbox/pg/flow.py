@@ -31,6 +31,7 @@ class Link(Protocol):
     is_async: bool
 
     def acquire(self) -> Any: ...
+    def lend(self) -> Any: ...
     def give_back(self) -> Any: ...
     def in_transaction(self) -> Any: ...
     def begin(self, read_committed: bool) -> Any: ...
@@ -55,6 +56,13 @@ class Acquire(Effect):
 
     def on(self, link: Link) -> Any:
         return link.acquire()
+
+
+class Lend(Effect):
+    """Until it is given back, the pool that it came from means the acquired connection, in this task: a body works on it."""
+
+    def on(self, link: Link) -> Any:
+        return link.lend()
 
 
 class GiveBack(Effect):

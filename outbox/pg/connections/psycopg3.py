@@ -91,6 +91,9 @@ class PsycopgLink:
     def acquire(self) -> psycopg.Connection[Any]:
         return self._conn
 
+    def lend(self) -> None:
+        pass
+
     def give_back(self) -> None:
         pass
 
@@ -147,6 +150,9 @@ class AsyncPsycopgLink:
 
     async def acquire(self) -> psycopg.AsyncConnection[Any]:
         return self._conn
+
+    async def lend(self) -> None:
+        pass
 
     async def give_back(self) -> None:
         pass

@@ -22,6 +22,7 @@ def link(conn: Any) -> Link | None:
 
 class _Pool:
     def __init__(self, pool: Any, kind: type[PsycopgLink] | type[AsyncPsycopgLink]) -> None:
+        self.origin = pool
         self.take = pool.getconn
         self.give_back = pool.putconn
         self.link: Any = kind

@@ -99,6 +99,9 @@ class ConnectionLink:
             raise UnknownConnectionKind(f"the SQLAlchemy dialect is {self._dialect_name()}, not postgresql")
         return self._target
 
+    def lend(self) -> None:
+        pass
+
     def give_back(self) -> None:
         self._unguard()
 
@@ -232,6 +235,7 @@ class AsyncLink:
 
 class _Engine:
     def __init__(self, engine: sa.Engine) -> None:
+        self.origin = engine
         self.take = engine.connect
         self.link: Any = ConnectionLink
 
@@ -241,6 +245,7 @@ class _Engine:
 
 class _Sessionmaker:
     def __init__(self, maker: orm.sessionmaker[Any]) -> None:
+        self.origin = maker
         self.take = maker
         self.link: Any = SessionLink
 
@@ -250,11 +255,11 @@ class _Sessionmaker:
 
 class _AsyncEngine:
     def __init__(self, engine: Any) -> None:
-        self._engine = engine
+        self.origin = engine
         self.link: Any = _async_link
 
     async def take(self) -> Any:
-        return await self._engine.connect()
+        return await self.origin.connect()
 
     async def give_back(self, conn: Any) -> None:
         await conn.close()
@@ -262,11 +267,11 @@ class _AsyncEngine:
 
 class _AsyncSessionmaker:
     def __init__(self, maker: Any) -> None:
-        self._maker = maker
+        self.origin = maker
         self.link: Any = _async_link
 
     async def take(self) -> Any:
-        return self._maker()
+        return self.origin()
 
     async def give_back(self, conn: Any) -> None:
         await conn.close()

@@ -1,11 +1,9 @@
 -- Arguments are compared as jsonb, or by digest where they were not stored.
-create function journal.arguments_differ(one journal.step, other journal.step) returns boolean
-language sql immutable
+create function journal.arguments_differ(step journal.step, arguments jsonb) returns boolean
+language sql stable
 begin atomic
-    select case when (one).arguments_digest is null and (other).arguments_digest is null
-                then (one).arguments is distinct from (other).arguments
-                else coalesce((one).arguments_digest, journal.arguments_digest((one).arguments))
-                     is distinct from coalesce((other).arguments_digest, journal.arguments_digest((other).arguments)) end;
+    select case when (step).arguments_digest is null then (step).arguments is distinct from arguments
+                else (step).arguments_digest is distinct from journal.arguments_digest(arguments) end;
 end;
 
-comment on function journal.arguments_differ(journal.step, journal.step) is 'Whether two tries were called with other arguments.';
+comment on function journal.arguments_differ(journal.step, jsonb) is 'Whether a try was called with other arguments than these.';

@@ -1,5 +1,6 @@
 -- Begins a step in the open transaction and binds it. A key that was completed before is replayed: its result is returned, and
 -- the caller runs nothing. Complete the step in the same transaction, with journal.complete_step.
+-- The row of the try is the reservation of its key: a concurrent holder is waited for through the unique index.
 create function journal.begin_step(
     session_id      uuid,
     tool            text,
@@ -18,35 +19,49 @@ create function journal.begin_step(
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $begin_step$
+#variable_conflict use_column
 declare
-    home   journal.session;
-    try    journal.step;
-    holder journal.step;
+    home     journal.session;
+    around   record;
+    replay   uuid;
+    reserved boolean;
+    patience constant text := current_setting('lock_timeout');
 begin
     perform journal.check_step(begin_step.tool, begin_step.key, begin_step.attempt, begin_step.kind);
     home := journal.enter_session(begin_step.session_id);
-    try := journal.new_step(home, begin_step.tool, begin_step.key, begin_step.arguments, begin_step.attempt,
-                            begin_step.details, begin_step.kind, begin_step.store_arguments);
-    replayed := false;
-    step_id := try.step_id;
-    if not try.holds_key then
-        perform journal.insert_step(try);
-    else
-        perform journal.check_attempt(try);
-        holder := journal.reserve_key(try, begin_step.wait);
-        if holder.step_id is not null then
-            perform journal.outcome_of_key(holder, try);
-            try.status := 'replayed';
-            try.holds_key := false;
-            try.key_expires_at := null;
-            try.replay_of := holder.step_id;
-            try.ended_at := clock_timestamp();
-            perform journal.insert_step(try);
-            replayed := true;
-            select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = holder.step_id;
-        end if;
+    if begin_step.attempt > 1 and begin_step.key is not null then
+        perform journal.check_attempt(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt);
     end if;
-    perform journal.set_binding(begin_step.session_id, try.step_id);
+    select b.session_id, b.step_id into around from journal.bound_session() b;
+    step_id := outbox.uuid7();
+    loop
+        begin
+            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from begin_step.wait) * 1000))::text, true);
+            insert into journal.step
+                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, replay_of, arguments, arguments_digest, details,
+                    transaction_id, cluster, started_at, key_expires_at, outer_session_id, outer_step_id, db_user, db_role)
+            values (begin_step.step_id, begin_step.session_id, begin_step.tool, begin_step.kind, home.tenant, begin_step.key, begin_step.attempt,
+                    case when replay is null then 'begun' else 'replayed' end, begin_step.key is not null and replay is null, replay,
+                    case when begin_step.store_arguments then begin_step.arguments end,
+                    case when not begin_step.store_arguments then journal.arguments_digest(begin_step.arguments) end,
+                    begin_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
+                    case when begin_step.key is not null and replay is null then clock_timestamp() + journal.key_retention() end,
+                    around.session_id, around.step_id, session_user, home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing;
+            reserved := found;
+        exception
+            when lock_not_available then
+                perform journal.raise_in_progress(begin_step.tool, begin_step.key);
+        end;
+        perform set_config('lock_timeout', patience, true);
+        exit when reserved;
+        replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+    end loop;
+    replayed := replay is not null;
+    if replayed then
+        select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = replay;
+    end if;
+    perform journal.set_binding(begin_step.session_id, begin_step.step_id);
 end
 $begin_step$;
 

@@ -2,7 +2,6 @@
 -- In plpgsql, because that keeps its plan: capture asks for every statement.
 create function journal.binding_digest(session_id text, step_id text, transaction_id xid8) returns text
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $binding_digest$
 declare
     key bytea;

@@ -8,11 +8,10 @@ declare
     step    journal.step := journal.step_in_progress(end_step.step_id);
     receipt journal.receipt;
 begin
-    select r.* into receipt from journal.receipt r where r.step_id = coalesce(step.replay_of, step.step_id);
-    if receipt.receipt_id is null then
+    if step.replay_of is null then
         receipt := journal.write_receipt(step, end_step.result);
-    elsif step.replay_of is null then
-        raise exception using errcode = 'JR013', message = 'the step was completed already';
+    else
+        select r.* into receipt from journal.receipt r where r.step_id = step.replay_of;
     end if;
     if step.outer_session_id is not null or not end_step.last then
         perform journal.set_binding(step.outer_session_id, step.outer_step_id);

@@ -2,29 +2,22 @@
 -- steps cannot starve a rollback; the lock waits for a rollback, and fails where a snapshot is too old to see its outcome.
 create function journal.enter_session(session_id uuid) returns journal.session
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $enter_session$
 declare
     entered journal.session;
 begin
-    select s.* into entered from journal.session s where s.session_id = enter_session.session_id;
-    if not found then
-        perform journal.raise_unknown_session(enter_session.session_id);
+    if exists (select from journal.session s
+                where s.session_id = enter_session.session_id
+                  and (exists (select from journal.stop p where p.session_id = s.session_id and p.lifted_at is null)
+                       or exists (select from journal.stop p where p.agent = s.agent and p.lifted_at is null))) then
+        perform journal.refuse_stopped(s.session_id, s.agent) from journal.session s where s.session_id = enter_session.session_id;
     end if;
-    perform journal.refuse_stopped(entered.session_id, entered.agent);
     select s.* into entered from journal.session s where s.session_id = enter_session.session_id for share;
-    if entered.status <> 'open' then
-        raise exception using
-            errcode = case entered.status when 'stopped' then 'JR011' else 'JR010' end,
-            message = format('session %s is %s%s', entered.session_id, entered.status, coalesce(': ' || nullif(entered.status_reason, ''), '')),
-            hint = 'open a new session';
+    if entered.status = 'open' and entered.db_user = session_user then
+        return entered;
     end if;
-    if entered.db_user <> session_user then
-        raise exception using
-            errcode = 'JR012', message = format('session %s was opened by another database user', entered.session_id),
-            hint = 'a session is used by the database user that opened it; open one of your own';
-    end if;
-    return entered;
+    perform journal.refuse_session(enter_session.session_id, entered);
+    return null;
 end
 $enter_session$;
 

@@ -27,7 +27,7 @@ begin
             raise exception using errcode = 'JR008', message = 'a child session belongs to the tenant of its parent';
         end if;
     end if;
-    perform journal.refuse_stopped(null, open_session.agent);
+    perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
     if open_session.role is not null and not pg_has_role(session_user, open_session.role, 'member') then
         raise exception using
             errcode = 'JR008', message = format('%I may not act as the role %I', session_user, open_session.role),
@@ -51,4 +51,4 @@ end
 $open_session$;
 
 comment on function journal.open_session(text, text, uuid, jsonb, text, text, text, text) is
-    'Opens an agent session and returns its id. run_id is unique per tenant and agent: where it names an open session, that one is returned. hold: close, approve or a duration; role: set in each step. Raises SessionClosed, SessionStopped, NotSessionOwner.';
+    'Opens an agent session and returns its id. run_id is unique per tenant and agent: where it names an open session, that one is returned. hold: close or a duration, the default of its messages; role: set in each step. Raises SessionClosed, SessionStopped, NotSessionOwner.';

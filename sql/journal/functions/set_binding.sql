@@ -1,12 +1,11 @@
 -- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
 create function journal.set_binding(session_id uuid, step_id uuid) returns void
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $set_binding$
 declare
     bound constant text := nullif(current_setting('journal.session', true), '');
 begin
-    if bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
+    if bound is not null and bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
         raise exception using
             errcode = 'JR006', message = format('the transaction belongs to session %s already', bound),
             hint = 'one transaction belongs to one session and its child sessions; commit before another session works';
@@ -16,11 +15,11 @@ begin
             clock_timestamp());
     if set_binding.session_id is null then
         perform set_config('journal.binding', '', true);
-        return;
+    else
+        perform set_config('journal.session', set_binding.session_id::text, true),
+                set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
+                    journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
     end if;
-    perform set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
-                           journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
-    perform set_config('journal.session', set_binding.session_id::text, true);
 end
 $set_binding$;
 

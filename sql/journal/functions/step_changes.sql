@@ -1,7 +1,6 @@
 -- What a step of the running transaction changed so far, counted in the ledger; no image is read.
 create function journal.step_changes(step_id uuid) returns jsonb
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_changes$
 declare
     counts jsonb;

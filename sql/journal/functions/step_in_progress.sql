@@ -1,7 +1,6 @@
 -- A step is completed by the transaction that began it; anything else means that the body committed or rolled back by itself.
 create function journal.step_in_progress(step_id uuid) returns journal.step
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_in_progress$
 declare
     step journal.step;

@@ -1,7 +1,6 @@
 -- The messages that a step of the running transaction published, in order.
 create function journal.step_messages(step_id uuid) returns uuid[]
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $step_messages$
 begin
     return array(
