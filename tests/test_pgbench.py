@@ -55,9 +55,10 @@ def work(conn: psycopg.Connection) -> journal.AgentSession:
     session = journal.open_session(conn, agent="housekeeper", task="tidy up fillers")
     with session.step("label_accounts"):
         conn.execute("update pgbench_accounts set filler = 'labelled' where aid % 20 = 0 and aid <= 100000")
-    with session.step("label_branches"):
-        conn.execute("update pgbench_branches set filler = 'labelled'")
+    with session.step("label_tellers"):
         conn.execute("update pgbench_tellers set filler = 'labelled'")
+    with session.step("label_branches"):  # not in one transaction with tellers: pgbench locks these in the other order
+        conn.execute("update pgbench_branches set filler = 'labelled'")
     with session.step("replace_spare_accounts"):
         conn.execute("delete from pgbench_accounts where aid between 100001 and 100100")
         conn.execute("insert into pgbench_accounts select n, 1, 0, 'new' from generate_series(200001, 200050) as n")

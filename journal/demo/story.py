@@ -28,7 +28,7 @@ from journal.migrate import migrate
 T = TypeVar("T")
 
 _BURST = 5_000
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
 _SEALED_REFUNDS = "select count(*) from outbox.messages where topic = 'refunds' and status = 'sealed'"
 
 
@@ -154,7 +154,7 @@ def _act_two(audience: Audience, stage: Stage, session_id: UUID, traffic: Traffi
     audience.plan(plan.as_json())
     with audience.stage("Rolling back, while the shop is open") as tell:
         before = traffic.committed
-        report = journal.rollback(stage.conn, plan, reason="wrong factor")
+        report = journal.rollback(stage.conn, plan, reason="wrong factor", wait=_PATIENCE_SECONDS)
         tell(f"{traffic.committed - before:,} transactions of others were committed meanwhile")
     audience.rollback(report.as_json())
     return dict(report.as_json())

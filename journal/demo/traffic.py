@@ -26,7 +26,7 @@ from journal.demo.shop import (
     of_table,
 )
 
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 CONFLICTING_PRODUCT = 7
 _SUPPORT_NOTES = 300
 _BESTSELLERS = REPRICED_PRODUCTS[10:20]
