@@ -153,6 +153,7 @@ create table journal.segment (
     relation    regclass not null,
     table_name  text not null,
     shape       integer not null,
+    kind        text not null default 'typed' check (kind in ('typed', 'record')),
     attnums     int2[] not null,
     names       name[] not null,
     types       regtype[] not null,
@@ -164,10 +165,12 @@ create table journal.segment (
 );
 
 comment on table journal.segment is 'Segments and the shapes they were made for. Private; read journal.segments.';
+comment on column journal.segment.kind is
+    'typed: one pair of columns for each image column; record: whole rows as text, from writes that met a shape which cover had not seen.';
 comment on column journal.segment.attnums is 'All live columns of that shape, in order; names, types and image_types run parallel.';
 comment on column journal.segment.image_types is
     'Type of the image columns; ''text'' marked by a leading * holds what the type''s output function gives; null: no image (generated, excluded).';
-comment on column journal.segment.key is 'Columns of the primary key, in the order of the key.';
+comment on column journal.segment.key is 'Columns of the primary key, in the order of the key; empty where there is none.';
 
 -- sql/journal/tables/covered_table.sql
 -- What is covered, and how. Options name columns by attnum, so that they survive renames.
@@ -188,6 +191,25 @@ create table journal.covered_table (
 comment on table journal.covered_table is 'Covered tables and their options. Private; read journal.coverage.';
 comment on column journal.covered_table.trigger_marks is
     'Name, oid, state and xmin of the capture triggers at cover: disabling and enabling one again changes its xmin.';
+
+-- sql/journal/tables/capture.sql
+-- Which relation writes into which segment, and how its columns stand for those of the segment: one row for a table, one
+-- for each relation of a partition tree. Looked up when a capture statement is planned, so nothing in the source of a
+-- capture function is an oid: a restored dump goes on.
+create table journal.capture (
+    capture_id integer generated always as identity primary key,
+    segment_id integer not null references journal.segment,
+    record_id  integer not null references journal.segment,
+    relation   regclass not null,
+    attnums    int2[] not null,
+    places     int2[] not null,
+    unique (segment_id, relation)
+);
+
+comment on table journal.capture is 'Relations and the segments that their capture functions write to. Private.';
+comment on column journal.capture.record_id is 'Where rows of an unknown shape go.';
+comment on column journal.capture.attnums is 'Live columns of the relation, in order.';
+comment on column journal.capture.places is 'For each of them, its attnum in the covered table: partitions may number them otherwise.';
 
 -- sql/journal/functions/cluster_id.sql
 -- Transaction ids repeat after a restore into another cluster; the system identifier tells the clusters apart. It never
@@ -290,16 +312,6 @@ $raise_stale$;
 
 comment on function journal.raise_stale(oid) is 'Raises StaleCoverage for the relation.';
 
--- sql/journal/functions/types_are.sql
--- The second half of the shape check (see columns_are): a value of another type must never be coerced into an image.
-create function journal.types_are(expected oid[], actual oid[]) returns boolean
-language sql immutable
-begin atomic
-    select expected = actual;
-end;
-
-comment on function journal.types_are(oid[], oid[]) is 'Whether the types of a table''s columns are the ones that its segment was made for.';
-
 -- sql/journal/functions/admit.sql
 -- Refuses writes of named agent roles outside a bound session. Called by capture, before anything is recorded.
 create function journal.admit(relation oid) returns void
@@ -338,6 +350,67 @@ end
 $base_type$;
 
 comment on function journal.base_type(oid) is 'The type under a domain; any other type is its own.';
+
+-- sql/journal/functions/shape_is.sql
+-- Whether a relation still has the columns that its capture function was written for, and still belongs to the covered table.
+-- A deliberate lie: declared immutable, so that it runs when a capture statement is planned, and again after every change of
+-- the table (plans on transition tables depend on it), at no cost in between. It reads the system cache, not the catalogs: an
+-- old snapshot does not fool it. Our own row is read by snapshot, so one that is not there yet is an error to retry.
+create function journal.shape_is(capture_id integer, types text[], present oid[]) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $shape_is$
+declare
+    capture journal.capture;
+    covered regclass;
+begin
+    select * into capture from journal.capture c where c.capture_id = shape_is.capture_id;
+    if not found then
+        raise exception using errcode = '40001', message = 'journal: a table was covered after this transaction took its snapshot', hint = 'run the transaction again';
+    end if;
+    covered := (select s.relation from journal.segment s where s.segment_id = capture.segment_id);
+    return journal.columns_are(capture.relation, capture.attnums)
+       and types = array(select format_type(journal.base_type(p.type), -1) from unnest(present) with ordinality as p (type, n) order by p.n)
+       and coalesce(pg_partition_root(capture.relation), capture.relation) = covered;
+end
+$shape_is$;
+
+comment on function journal.shape_is(integer, text[], oid[]) is
+    'Whether a covered relation has the columns and types that its capture function knows. Immutable on purpose: folded when a capture statement is planned.';
+
+-- sql/journal/functions/captured_relation.sql
+-- Whose trigger a capture function serves; constant for a capture, so planned once in each connection.
+create function journal.captured_relation(capture_id integer) returns oid
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $captured_relation$
+declare
+    relation oid;
+begin
+    select c.relation into strict relation from journal.capture c where c.capture_id = captured_relation.capture_id;
+    return relation;
+end
+$captured_relation$;
+
+comment on function journal.captured_relation(integer) is 'The relation that a capture function was written for.';
+
+-- sql/journal/functions/relations_of.sql
+-- The relations whose statements change a covered table: itself, or the whole partition tree, since a statement that names
+-- a partition fires only that partition's triggers.
+create function journal.relations_of(relation oid) returns table (member oid, kind "char")
+language sql stable
+begin atomic
+    select c.oid, c.relkind
+      from pg_catalog.pg_class c
+     where c.oid = relation and c.relkind <> 'p'
+     union all
+    select c.oid, c.relkind
+      from pg_catalog.pg_partition_tree(relation) t
+      join pg_catalog.pg_class c on c.oid = t.relid
+     where exists (select from pg_catalog.pg_class p where p.oid = relation and p.relkind = 'p');
+end;
+
+comment on function journal.relations_of(oid) is 'A table, or every relation of its partition tree.';
 
 -- sql/journal/functions/image_type.sql
 -- How a column type is stored in a segment: types of pg_catalog (also under a domain) as themselves and without typmod,
@@ -381,6 +454,123 @@ end;
 
 comment on function journal.pinned_settings() is 'SET clauses for functions that turn values into text.';
 
+-- sql/journal/functions/pin_settings.sql
+-- Pins what pinned_settings() lists, inside a function that does not carry the clauses because it seldom needs them.
+create function journal.pin_settings() returns jsonb
+language sql volatile
+begin atomic
+    select pg_catalog.jsonb_object_agg(s.name, s.before)
+      from (select p.name, pg_catalog.current_setting(p.name) as before, pg_catalog.set_config(p.name, p.value, true)
+              from (values ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), ('bytea_output', 'hex'),
+                           ('extra_float_digits', '1'), ('xmlbinary', 'base64'), ('lc_monetary', 'C'), ('quote_all_identifiers', 'off')) as p (name, value)
+            offset 0) s;
+end;
+
+comment on function journal.pin_settings() is 'Pins the settings that change what output functions print; returns what they were.';
+
+-- sql/journal/functions/unpin_settings.sql
+-- Puts settings back that pin_settings has changed.
+create function journal.unpin_settings(settings jsonb) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $unpin_settings$
+begin
+    perform set_config(s.key, s.value, true) from jsonb_each_text(settings) as s;
+end
+$unpin_settings$;
+
+comment on function journal.unpin_settings(jsonb) is 'Puts settings back that journal.pin_settings has changed.';
+
+-- sql/journal/functions/live_columns.sql
+-- Live columns by the system cache: what a transition table has at this moment, whatever the transaction's snapshot shows.
+create function journal.live_columns(relation oid, out attnum int2, out name text) returns setof record
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $live_columns$
+begin
+    attnum := 0;
+    loop
+        attnum := attnum + 1;
+        name := (pg_identify_object_as_address('pg_class'::regclass, relation, attnum)).object_names[3];
+        exit when name is null;
+        continue when name like '........pg.dropped.%';
+        return next;
+    end loop;
+end
+$live_columns$;
+
+comment on function journal.live_columns(oid) is 'Live columns of a relation by the system cache.';
+
+-- sql/journal/functions/fill.sql
+-- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
+create function journal.fill(template text, pieces jsonb) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $fill$
+declare
+    piece record;
+begin
+    for piece in select p.key, p.value from jsonb_each_text(pieces) as p loop
+        template := replace(template, '{' || piece.key || '}', piece.value);
+    end loop;
+    return template;
+end
+$fill$;
+
+comment on function journal.fill(text, jsonb) is 'A template with its {names} replaced by the pieces of that name.';
+
+-- sql/journal/functions/record_statement.sql
+-- The statement that stores the rows of a shape which cover has not seen: each with its columns, as texts, so that a later
+-- cover can bring them into typed form. Columns are numbered as in the covered table, whose partitions may number otherwise. Pairs by place where the counts agree, half rows where they do not.
+create function journal.record_statement(relation oid, operation text, record_id integer) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $record_statement$
+declare
+    pieces jsonb;
+    root   constant oid := coalesce(pg_partition_root(relation), relation);
+begin
+    select jsonb_build_object(
+               'record', record_id,
+               'attnums', quote_literal(array_agg(r.attnum order by c.attnum)::text),
+               'names', quote_literal(array_agg(name order by c.attnum)::text),
+               'columns', string_agg('c' || c.attnum, ', ' order by c.attnum),
+               'types', string_agg(format('pg_typeof(coalesce(o.c%1$s, n.c%1$s))::oid', c.attnum), ', ' order by c.attnum),
+               'old', string_agg(journal.image_of('o.c' || c.attnum, '*text'), ', ' order by c.attnum),
+               'new', string_agg(journal.image_of('n.c' || c.attnum, '*text'), ', ' order by c.attnum))
+      into pieces
+      from journal.live_columns(relation) c
+      join journal.live_columns(root) r using (name);
+    pieces := pieces || jsonb_build_object(
+        'old_rows', case when operation = 'INSERT' then 'new_rows where false' else 'old_rows' end,
+        'new_rows', case when operation = 'DELETE' then 'old_rows where false' else 'new_rows' end);
+    pieces := pieces || jsonb_build_object(
+        'sign', case when operation = 'UPDATE' then '(select case when (select count(*) from old_rows) = count(*) then 1 else -1 end from new_rows)' else '1' end);
+    return journal.fill($insert$
+        insert into journal.segment_{record} (statement_id, attnums, names, types, o, n)
+        select $1, {attnums}, {names}, array[{types}],
+               case when o.place is not null then array[{old}]::text[] end,
+               case when n.place is not null then array[{new}]::text[] end
+          from (select row_number() over (), * from {old_rows}) as o (place, {columns})
+          full join (select {sign} * row_number() over (), * from {new_rows}) as n (place, {columns}) on o.place = n.place$insert$, pieces);
+end
+$record_statement$;
+
+comment on function journal.record_statement(oid, text, integer) is 'SQL text that stores the rows of a statement whole; $1 is the statement''s id.';
+
+-- sql/journal/functions/ledger_insert.sql
+-- The ledger row of a captured statement, as SQL text: the one home of its columns.
+create function journal.ledger_insert(segment_id integer) returns text
+language sql immutable
+begin atomic
+    select pg_catalog.format($ledger$get diagnostics images = row_count;
+        insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment_id);
+end;
+
+comment on function journal.ledger_insert(integer) is 'SQL text that writes the ledger row of a captured statement.';
+
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
 -- at a row, and refuses the roles that may not write unbound.
@@ -399,21 +589,29 @@ end;
 comment on function journal.capture_preamble(journal.covered_table) is 'SQL text at the head of a capture function.';
 
 -- sql/journal/functions/capture_checks.sql
--- What every branch of a capture function does once it knows that rows were touched: refuse what may not be written, and
--- refuse a shape that it does not know, or another table's trigger.
-create function journal.capture_checks(relation regclass) returns text
+-- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
+-- refuse what may not be written, and take a shape that it does not know as whole rows, or refuse that too (strict).
+create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select pg_catalog.format($checks$
-        if agent then
-            perform journal.admit(%1$s);
-        end if;
-        if not intact or tg_relid <> %1$s then
+    select $checks$
+        if tg_relid <> journal.captured_relation({capture}) then
             perform journal.raise_stale(tg_relid);
-        end if;$checks$, relation::oid);
+        elsif agent then
+            perform journal.admit(tg_relid);
+        end if;
+        if not intact then
+            $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
+            this_statement := nextval('journal.statement_id');
+            settings := journal.pin_settings();
+            execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            {ledger_of_records}
+            perform journal.unpin_settings(settings);
+            return null;$heal$ end || $checks$
+        end if;$checks$;
 end;
 
-comment on function journal.capture_checks(regclass) is 'SQL text shared by the branches of a capture function.';
+comment on function journal.capture_checks(journal.covered_table) is 'SQL text shared by the branches of a capture function.';
 
 -- sql/journal/functions/truncate_limit.sql
 -- How many rows a captured TRUNCATE may remove. The default has its home here.
@@ -473,7 +671,7 @@ comment on function journal.admit_truncate(regclass) is 'Raises CaptureFailed un
 
 -- sql/journal/functions/capture_truncate.sql
 -- The TRUNCATE branch of a capture function: reads the rows that are about to go, from the table itself. The table is named
--- when it runs, so a rename does no harm.
+-- when it runs, so a rename does no harm. A shape that cover has not seen refuses.
 create function journal.capture_truncate(options journal.covered_table) returns text
 language sql immutable
 begin atomic
@@ -485,84 +683,74 @@ begin atomic
                         '<table>', tg_relid::regclass::text) into intact, agent;
         if intact is null then
             return null;
-        end if;{checks}
+        elsif agent then
+            perform journal.admit(tg_relid);
+        elsif not intact or tg_relid <> journal.captured_relation({capture}) then
+            perform journal.raise_stale(tg_relid);
+        end if;
         this_statement := nextval('journal.statement_id');
         execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
-                        select $1, {old_values} from only <table> as o ({o})$query$, '<table>', tg_relid::regclass::text) using this_statement;
+                        select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
+                        '<table>', tg_relid::regclass::text) using this_statement;
         {ledger}$capture$ end;
 end;
 
 comment on function journal.capture_truncate(journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';
 
--- sql/journal/functions/fill.sql
--- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
-create function journal.fill(template text, pieces jsonb) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $fill$
-declare
-    piece record;
-begin
-    for piece in select p.key, p.value from jsonb_each_text(pieces) as p loop
-        template := replace(template, '{' || piece.key || '}', piece.value);
-    end loop;
-    return template;
-end
-$fill$;
-
-comment on function journal.fill(text, jsonb) is 'A template with its {names} replaced by the pieces of that name.';
-
 -- sql/journal/functions/capture_pieces.sql
--- The lists of columns that capture is made of. Every live column has its place in the aliases (o, n, x); the image columns
--- of the segment are some of them.
-create function journal.capture_pieces(segment journal.segment) returns jsonb
+-- The lists of columns that capture is made of. Every live column of the relation has its place in the aliases (o, n, x),
+-- numbered as in the covered table; the image columns of the segment are some of them. Without a key nothing else tells
+-- whether a side is there, so two columns do (had, has).
+create function journal.capture_pieces(capture journal.capture, segment journal.segment) returns jsonb
 language sql stable
 begin atomic
     select pg_catalog.jsonb_build_object(
-        'segment', segment.segment_id,
-        'relation', segment.relation::oid,
-        'attnums', pg_catalog.quote_literal(segment.attnums::text),
-        'types', pg_catalog.quote_literal(pg_catalog.array_agg(journal.base_type(a.type) order by a.n)::text),
-        'present_types', pg_catalog.string_agg(pg_catalog.format('journal.type_of(case when false then x.x%s end)', a.attnum), ', ' order by a.n),
-        'padding', pg_catalog.string_agg('null::integer', ', '),
-        'x', pg_catalog.string_agg('x' || a.attnum, ', ' order by a.n),
-        'o', pg_catalog.string_agg('o' || a.attnum, ', ' order by a.n),
-        'n', pg_catalog.string_agg('n' || a.attnum, ', ' order by a.n),
-        'old_names', pg_catalog.string_agg('o' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
-        'new_names', pg_catalog.string_agg('n' || a.attnum, ', ' order by a.n) filter (where a.stored is not null),
-        'old_values', pg_catalog.string_agg(journal.image_of('o.o' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
-        'new_values', pg_catalog.string_agg(journal.image_of('n.n' || a.attnum, a.stored), ', ' order by a.n) filter (where a.stored is not null),
-        'same_key', pg_catalog.string_agg(
-            pg_catalog.format('%s = %s', journal.image_of('o.o' || a.attnum, a.stored), journal.image_of('n.n' || a.attnum, a.stored)), ' and ')
-            filter (where a.attnum = any (segment.key)))
-      from unnest(segment.attnums, segment.types, segment.image_types) with ordinality as a (attnum, type, stored, n);
+               'capture', capture.capture_id,
+               'segment', segment.segment_id,
+               'record', capture.record_id,
+               'types', pg_catalog.quote_literal(pg_catalog.array_agg(pg_catalog.format_type(journal.base_type(s.type), -1) order by p.n)::text),
+               'present_types', pg_catalog.string_agg(pg_catalog.format('journal.type_of(case when false then x.x%s end)', s.attnum), ', ' order by p.n),
+               'padding', pg_catalog.string_agg('null::integer', ', '),
+               'x', pg_catalog.string_agg('x' || s.attnum, ', ' order by p.n),
+               'o', pg_catalog.string_agg('o' || s.attnum, ', ' order by p.n),
+               'n', pg_catalog.string_agg('n' || s.attnum, ', ' order by p.n),
+               'old_names', pg_catalog.string_agg('o' || s.attnum, ', ' order by p.n) filter (where s.stored is not null) || keyless.old_name,
+               'new_names', pg_catalog.string_agg('n' || s.attnum, ', ' order by p.n) filter (where s.stored is not null) || keyless.new_name,
+               'old_values', pg_catalog.string_agg(journal.image_of('o.o' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.old_value,
+               'new_values', pg_catalog.string_agg(journal.image_of('n.n' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.new_value,
+               'same_key', coalesce(pg_catalog.string_agg(
+                   pg_catalog.format('%s = %s', journal.image_of('o.o' || s.attnum, s.stored), journal.image_of('n.n' || s.attnum, s.stored)), ' and ')
+                   filter (where s.attnum = any (segment.key)), 'o.place = -n.place'))
+      from unnest(capture.places) with ordinality as p (attnum, n)
+      join unnest(segment.attnums, segment.types, segment.image_types) as s (attnum, type, stored) on s.attnum = p.attnum
+     cross join (select case when segment.key = '{}' then ', had' else '' end as old_name, case when segment.key = '{}' then ', has' else '' end as new_name,
+                        case when segment.key = '{}' then ', o.place is not null' else '' end as old_value,
+                        case when segment.key = '{}' then ', n.place is not null' else '' end as new_value) keyless
+     group by keyless.old_name, keyless.new_name, keyless.old_value, keyless.new_value;
 end;
 
-comment on function journal.capture_pieces(journal.segment) is 'Lists of columns, as SQL text, for the capture function of a segment.';
+comment on function journal.capture_pieces(journal.capture, journal.segment) is 'Lists of columns, as SQL text, for a capture function.';
 
 -- sql/journal/functions/capture_body.sql
--- Writes the body of the capture function of a segment. Transition tables are read through positional aliases, so
--- renames and odd names are harmless. The shape check is folded into the plan of the first query (columns_are, types_are),
--- which depends on the table and is made anew after every change of it; padding keeps it valid when columns are gone.
+-- Writes the body of a capture function. Transition tables are read through positional aliases, so renames and odd names are
+-- harmless. The shape check is folded into the plan of the first query (shape_is), which depends on the table and is made
+-- anew after every change of it; padding keeps that query valid when columns are gone.
 -- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
 -- row is quadratic for a bulk statement. One row has a statement of its own, because pairing costs more than storing it.
-create function journal.capture_body(segment journal.segment, options journal.covered_table) returns text
+create function journal.capture_body(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $capture_body$
 declare
-    pieces jsonb := journal.capture_pieces(segment);
+    pieces jsonb := journal.capture_pieces(capture, segment);
 begin
     pieces := pieces || jsonb_build_object(
         'preamble', journal.capture_preamble(options),
-        'checks', journal.capture_checks(segment.relation),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$);
-    pieces := pieces || jsonb_build_object(
-        'shape', journal.fill('journal.columns_are({relation}, {attnums}) and journal.types_are({types}, array[{present_types}])', pieces),
-        'ledger', journal.fill($ledger$get diagnostics images = row_count;
-        insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), {segment}, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
-                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, pieces));
+        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
+        'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
+        'ledger', journal.ledger_insert(segment.segment_id),
+        'ledger_of_records', journal.ledger_insert(capture.record_id));
+    pieces := pieces || jsonb_build_object('checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('truncate', journal.fill(journal.capture_truncate(options), pieces));
     return journal.fill($body$
 declare
@@ -573,6 +761,7 @@ declare
     intact boolean;
     agent boolean;
     several boolean;
+    settings jsonb;
 begin{preamble}
     if tg_op = 'UPDATE' then
         select {shape}, {agent}, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
@@ -589,17 +778,18 @@ begin{preamble}
         end if;
         if not several then
             insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
-            select this_statement, {old_values}, {new_values} from old_rows as o ({o}) full join new_rows as n ({n}) on true;
+            select this_statement, {old_values}, {new_values}
+              from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true;
         elsif olds = news then
             insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
-              from (select row_number() over (), * from old_rows) as o (row_number, {o})
-              full join (select row_number() over (), * from new_rows) as n (row_number, {n}) on o.row_number = n.row_number;
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
             insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
-              from old_rows as o ({o})
-              full join new_rows as n ({n}) on {same_key};
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
         end if;
         {ledger}
     elsif tg_op = 'INSERT' then
@@ -608,7 +798,8 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {new_names}) select this_statement, {new_values} from new_rows as n ({n});
+        insert into journal.segment_{segment} (statement_id, {new_names})
+        select this_statement, {new_values} from (select 1, * from new_rows) as n (place, {n});
         {ledger}
     elsif tg_op = 'DELETE' then
         select {shape}, {agent} into intact, agent from (select *, {padding} from old_rows) as x ({x}) limit 1;
@@ -616,7 +807,8 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {old_names}) select this_statement, {old_values} from old_rows as o ({o});
+        insert into journal.segment_{segment} (statement_id, {old_names})
+        select this_statement, {old_values} from (select 1, * from old_rows) as o (place, {o});
         {ledger}
     else{truncate}
     end if;
@@ -626,7 +818,7 @@ $body$, pieces);
 end
 $capture_body$;
 
-comment on function journal.capture_body(journal.segment, journal.covered_table) is 'Source of the capture function of a segment.';
+comment on function journal.capture_body(journal.capture, journal.segment, journal.covered_table) is 'Source of a capture function.';
 
 -- sql/journal/functions/why_too_wide.sql
 -- A segment row holds both images. What would not fit is refused at cover, never at the user's write: 1,600 columns are
@@ -649,7 +841,7 @@ comment on function journal.why_too_wide(regclass) is 'The reason why both image
 
 -- sql/journal/functions/why_not_coverable.sql
 -- Why a relation cannot be covered, or null. One home for the refusals: cover raises them, the coverage view shows them.
-create function journal.why_not_coverable(relation regclass) returns text
+create function journal.why_not_coverable(relation regclass, undo boolean default true) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $why_not_coverable$
@@ -664,20 +856,26 @@ begin
         when class.relkind = 'v' then 'it is a view; cover the tables it reads'
         when class.relkind = 'm' then 'it is a materialized view'
         when class.relkind = 'f' then 'it is a foreign table'
-        when class.relkind = 'p' then 'it is partitioned, which is not supported yet'
-        when class.relkind <> 'r' then 'it is not a table'
+        when class.relkind not in ('r', 'p') then 'it is not a table'
         when class.relpersistence = 't' then 'it is temporary'
-        when class.relpersistence = 'u' then 'it is unlogged: its rows do not survive a crash, their images would'
-        when class.relispartition then 'it is a partition, which is not supported yet'
-        when exists (select from pg_inherits i where relation in (i.inhrelid, i.inhparent)) then 'it takes part in inheritance'
+        when class.relispartition then format('it is a partition; cover %s', journal.qualified_name(pg_partition_root(relation)))
+        when exists (select from pg_class c join journal.relations_of(relation) r on c.oid = r.member where c.relkind = 'f')
+            then 'it has a foreign partition, whose changes the server does not show to triggers'
+        when exists (select from pg_class c join journal.relations_of(relation) r on c.oid = r.member where c.relpersistence = 'u')
+            then 'it is unlogged: its rows do not survive a crash, their images would'
+        when class.relkind = 'r' and exists (select from pg_inherits i where relation in (i.inhrelid, i.inhparent)) then 'it takes part in inheritance'
         when exists (select from pg_rewrite r where r.ev_class = relation and r.ev_type <> '1') then 'a rule rewrites its statements'
-        when not exists (select from pg_index i where i.indrelid = relation and i.indisprimary) then 'it has no primary key'
+        when not exists (select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = '')
+            then 'it has no columns of its own'
+        when undo and not exists (select from pg_index i where i.indrelid = relation and i.indisprimary) then 'it has no primary key'
+        when exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+                      where i.indrelid = relation and i.indisprimary and a.attgenerated <> '') then 'a generated column is part of its key'
         else journal.why_too_wide(relation)
     end;
 end
 $why_not_coverable$;
 
-comment on function journal.why_not_coverable(regclass) is 'The reason why a relation cannot be covered, or null.';
+comment on function journal.why_not_coverable(regclass, boolean) is 'The reason why a relation cannot be covered, or null.';
 
 -- sql/journal/functions/present_shape.sql
 -- The shape that a table has now, as a segment that does not exist yet (segment_id is null).
@@ -690,12 +888,13 @@ declare
 begin
     segment.relation := relation;
     segment.table_name := journal.qualified_name(relation);
+    segment.kind := 'typed';
     select array_agg(a.attnum order by a.attnum), array_agg(a.attname order by a.attnum), array_agg(a.atttypid::regtype order by a.attnum),
            array_agg(case when a.attgenerated = '' and a.attnum <> all (excluded) then journal.image_type(a.atttypid) end order by a.attnum)
       into segment.attnums, segment.names, segment.types, segment.image_types
       from pg_attribute a
      where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
-    select array_agg(k.attnum order by k.n) into segment.key
+    select coalesce(array_agg(k.attnum order by k.n), '{}') into segment.key
       from pg_index i, unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
      where i.indrelid = relation and i.indisprimary and k.n <= i.indnkeyatts;
     return segment;
@@ -728,44 +927,126 @@ $column_numbers$;
 comment on function journal.column_numbers(regclass, text[], text) is 'Attnums of the named columns; raises for names that do not exist.';
 
 -- sql/journal/functions/trigger_marks.sql
--- What the capture triggers look like now. Disabling and enabling a trigger again leaves the same state under a new
--- xmin, so a comparison with the marks kept at cover shows every gap, without superuser.
+-- What the capture triggers look like now, on every relation of the table. Disabling and enabling a trigger again leaves the
+-- same state under a new xmin, so a comparison with the marks kept at cover shows every gap, without superuser.
 create function journal.trigger_marks(relation oid) returns text[]
 language sql stable
 begin atomic
-    select coalesce(pg_catalog.array_agg(pg_catalog.concat_ws(':', t.tgname, t.oid, t.tgenabled, t.tgfoid, t.xmin) order by t.tgname), '{}')
-      from pg_catalog.pg_trigger t
-     where t.tgrelid = relation
-       and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
+    select coalesce(pg_catalog.array_agg(pg_catalog.concat_ws(':', t.tgname, t.oid, t.tgenabled, t.tgfoid, t.xmin) order by t.tgrelid, t.tgname), '{}')
+      from journal.relations_of(relation) r
+      join pg_catalog.pg_trigger t on t.tgrelid = r.member
+     where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
 end;
 
 comment on function journal.trigger_marks(oid) is 'Name, oid, state, function and xmin of the capture triggers of a table.';
 
+-- sql/journal/functions/has_records.sql
+-- Whether a table has rows in whole form, which cover would bring into typed form.
+create function journal.has_records(relation regclass) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $has_records$
+declare
+    record_id integer;
+    found     boolean := false;
+begin
+    select s.segment_id into record_id from journal.segment s
+     where s.relation = has_records.relation and s.until_at is null and s.kind = 'record';
+    if record_id is not null then
+        execute format('select exists (select from journal.segment_%s)', record_id) into found;
+    end if;
+    return found;
+end
+$has_records$;
+
+comment on function journal.has_records(regclass) is 'Whether writes of a table met a shape that cover had not seen.';
+
+-- sql/journal/functions/why_gap.sql
+-- Why changes of a covered table may have gone unrecorded, or null.
+create function journal.why_gap(covered journal.covered_table) returns text
+language sql stable
+begin atomic
+    select case
+        when exists (select from journal.relations_of(covered.relation) r
+                      where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member))
+            then (select pg_catalog.format('its partition %s was attached after it was covered', pg_catalog.min(journal.qualified_name(r.member)))
+                    from journal.relations_of(covered.relation) r
+                   where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member))
+        when covered.trigger_marks <> journal.trigger_marks(covered.relation) then 'its capture triggers were disabled, dropped or changed'
+        end;
+end;
+
+comment on function journal.why_gap(journal.covered_table) is 'Why changes of a covered table may be missing, or null.';
+
+-- sql/journal/functions/why_stale.sql
+-- Why a covered table is not recorded in the form that it has now, or null.
+create function journal.why_stale(covered journal.covered_table) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $why_stale$
+declare
+    shape   constant journal.segment := journal.present_shape(covered.relation, covered.excluded);
+    segment journal.segment;
+begin
+    select s.* into segment from journal.segment s where s.segment_id = covered.segment_id;
+    if shape.attnums <> segment.attnums or shape.types <> segment.types or shape.key <> segment.key then
+        return coalesce(journal.why_not_coverable(covered.relation, covered.undo), 'its shape changed since it was covered');
+    elsif journal.has_records(covered.relation) then
+        return 'rows that were written while its shape was unknown are kept whole';
+    end if;
+    return null;
+end
+$why_stale$;
+
+comment on function journal.why_stale(journal.covered_table) is 'Why a covered table is not recorded in its present form, or null.';
+
+-- sql/journal/functions/uncovered_state.sql
+-- The state of a table that is not covered: can it be, and how.
+create function journal.uncovered_state(relation regclass) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $uncovered_state$
+declare
+    fix    constant text := format('journal cover %s', journal.qualified_name(coalesce(pg_partition_root(relation), relation)));
+    reason constant text := journal.why_not_coverable(relation);
+begin
+    if cardinality(journal.trigger_marks(relation)) > 0 then
+        return jsonb_build_object('status', 'gap', 'reason', 'it has capture triggers but is not covered', 'fix', format('journal uncover %s', journal.qualified_name(relation)));
+    elsif reason is null or (select c.relispartition from pg_class c where c.oid = relation) then
+        return jsonb_build_object('status', 'uncovered', 'fix', fix);
+    elsif journal.why_not_coverable(relation, false) is null then
+        return jsonb_build_object('status', 'uncovered', 'reason', reason || ': its changes can be recorded but not undone', 'fix', fix || ' --audit-only');
+    end if;
+    return jsonb_build_object('status', 'uncoverable', 'reason', reason);
+end
+$uncovered_state$;
+
+comment on function journal.uncovered_state(regclass) is 'Status, reason and fix of a table that is not covered.';
+
 -- sql/journal/functions/coverage_state.sql
--- Status, reason and fix of one table's coverage: the one home of the rules that the coverage view shows.
+-- Status, reason and fix of one table's coverage: the one home of the rules that the coverage view shows. A partition is
+-- covered as part of the table it belongs to.
 create function journal.coverage_state(relation regclass) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $coverage_state$
 declare
+    root    constant regclass := coalesce(pg_partition_root(relation), relation);
+    fix     constant text := format('journal cover %s', journal.qualified_name(root));
     covered journal.covered_table;
-    segment journal.segment;
-    shape   journal.segment;
-    reason  text := journal.why_not_coverable(relation);
-    fix     text := format('journal cover %s', journal.qualified_name(relation));
+    reason  text;
 begin
-    select * into covered from journal.covered_table c where c.relation = coverage_state.relation;
+    select * into covered from journal.covered_table c where c.relation = root;
     if covered.relation is null then
-        return case when reason is null then jsonb_build_object('status', 'uncovered', 'fix', fix)
-                    else jsonb_build_object('status', 'uncoverable', 'reason', reason) end;
+        return journal.uncovered_state(relation);
     end if;
-    if covered.trigger_marks <> journal.trigger_marks(relation) then
-        return jsonb_build_object('status', 'gap', 'reason', 'its capture triggers were disabled, dropped or changed', 'fix', fix);
+    reason := journal.why_gap(covered);
+    if reason is not null then
+        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', fix);
     end if;
-    select * into segment from journal.segment s where s.segment_id = covered.segment_id;
-    shape := journal.present_shape(relation, covered.excluded);
-    if shape.attnums <> segment.attnums or shape.types <> segment.types or shape.key is distinct from segment.key then
-        return jsonb_build_object('status', 'stale', 'reason', coalesce(reason, 'its shape changed since it was covered'), 'fix', fix);
+    reason := journal.why_stale(covered);
+    if reason is not null then
+        return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', fix);
     end if;
     return jsonb_build_object('status', 'covered');
 end
@@ -773,78 +1054,207 @@ $coverage_state$;
 
 comment on function journal.coverage_state(regclass) is 'Status (covered, stale, gap, uncovered, uncoverable), reason and fix of a table''s coverage.';
 
+-- sql/journal/functions/make_segment_table.sql
+-- The physical table of a segment. No typmod, collation, default or constraint: an image is what was there.
+create function journal.make_segment_table(segment journal.segment, name text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $make_segment_table$
+begin
+    execute format('create table journal.%I (statement_id bigint not null%s)', name, case segment.kind
+        when 'record' then ', attnums int2[], names text[], types oid[], o text[], n text[]'
+        else (select coalesce(string_agg(format(', %s%s %s', side, a.attnum, ltrim(a.stored, '*')), '' order by side desc, a.n), '')
+                from unnest(segment.attnums, segment.image_types) with ordinality as a (attnum, stored, n), unnest('{o,n}'::text[]) as side
+               where a.stored is not null)
+             || case when segment.key = '{}' then ', had boolean, has boolean' else '' end || ', elided int2[]' end);
+    execute format('create index on journal.%I (statement_id)', name);
+    execute format('comment on table journal.%I is %L', name, format(
+        'Images of %s, shape %s: o before, n after, numbered by attnum; elided: unchanged, on neither side. Private; read journal.changes.',
+        segment.table_name, segment.shape));
+end
+$make_segment_table$;
+
+comment on function journal.make_segment_table(journal.segment, text) is 'Makes the physical table of a segment.';
+
 -- sql/journal/functions/add_segment.sql
--- Makes the physical table of a new segment. No typmod, collation, default or constraint: an image is what was there.
+-- Registers a segment and makes its physical table.
 create function journal.add_segment(segment journal.segment) returns journal.segment
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $add_segment$
 begin
-    insert into journal.segment (relation, table_name, shape, attnums, names, types, image_types, key)
-    select segment.relation, segment.table_name, 1 + coalesce(max(s.shape), 0), segment.attnums, segment.names, segment.types,
+    insert into journal.segment (relation, table_name, shape, kind, attnums, names, types, image_types, key)
+    select segment.relation, segment.table_name, 1 + coalesce(max(s.shape), 0), segment.kind, segment.attnums, segment.names, segment.types,
            segment.image_types, segment.key
       from journal.segment s where s.relation = segment.relation
     returning * into segment;
-    update journal.segment s set until_at = clock_timestamp()
-     where s.relation = segment.relation and s.until_at is null and s.segment_id <> segment.segment_id;
-    execute format('create table journal.%I (statement_id bigint not null%s)', 'segment_' || segment.segment_id,
-                   (select string_agg(format(', %s%s %s', side, a.attnum, ltrim(a.stored, '*')), '' order by side desc, a.n)
-                      from unnest(segment.attnums, segment.image_types) with ordinality as a (attnum, stored, n), unnest('{o,n}'::text[]) as side
-                     where a.stored is not null));
-    execute format('create index on journal.%I (statement_id)', 'segment_' || segment.segment_id);
-    execute format('comment on table journal.%I is %L', 'segment_' || segment.segment_id,
-                   format('Images of %s, shape %s: o before, n after, numbered by attnum. Private; read journal.changes.',
-                          segment.table_name, segment.shape));
+    perform journal.make_segment_table(segment, 'segment_' || segment.segment_id);
     return segment;
 end
 $add_segment$;
 
-comment on function journal.add_segment(journal.segment) is 'Makes a segment and closes the one before it.';
+comment on function journal.add_segment(journal.segment) is 'Makes a segment.';
 
--- sql/journal/functions/make_segment.sql
--- The definer half of cover: makes or reuses the segment for the table's present shape, writes the capture function,
--- and returns its name. The caller, who owns the table, creates the triggers.
-create function journal.make_segment(relation regclass, options journal.covered_table) returns text
-language plpgsql volatile security definer
+-- sql/journal/functions/type_records.sql
+-- Brings rows that were kept whole into the form of every other segment. Attnums are never used twice, so shapes that came one
+-- after another fit side by side: a column that a row did not have counts as elided, one that was retyped stays text.
+create function journal.type_records(record_id integer, current journal.segment) returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-as $make_segment$
+as $type_records$
+declare
+    segment journal.segment;
+    has_key boolean;
+begin
+    select s.* into segment from journal.segment s where s.segment_id = type_records.record_id;
+    segment.kind := 'typed';
+    execute format($shapes$
+        select array_agg(attnum order by attnum), array_agg(name order by attnum), array_agg(type order by attnum),
+               array_agg(case when kinds = 1 then coalesce(journal.image_type(type), '*text') else '*text' end order by attnum)
+          from (select a.attnum, (array_agg(a.name::name order by r.statement_id desc))[1] as name,
+                       (array_agg(a.type::regtype order by r.statement_id desc))[1] as type, count(distinct a.type) as kinds
+                  from journal.segment_%s r, unnest(r.attnums, r.names, r.types) as a (attnum, name, type)
+                 group by a.attnum) as c$shapes$, record_id)
+       into segment.attnums, segment.names, segment.types, segment.image_types;
+    execute format('select not exists (select from journal.segment_%s where not %L::int2[] <@ attnums)', record_id, current.key) into has_key;
+    segment.key := case when has_key then current.key else '{}' end;
+    perform journal.make_segment_table(segment, 'typed_' || record_id);
+    execute (
+        select format('insert into journal.typed_%1$s (statement_id, elided, %2$s%4$s)
+                       select statement_id, (select array_agg(m) from unnest(%3$L::int2[]) m where m <> all (attnums)), %5$s%6$s
+                         from journal.segment_%1$s order by statement_id',
+                      record_id, string_agg(format('o%1$s, n%1$s', a.attnum), ', ' order by a.attnum), segment.attnums,
+                      case when segment.key = '{}' then ', had, has' else '' end,
+                      string_agg(format('o[array_position(attnums, %1$s)]::%2$s, n[array_position(attnums, %1$s)]::%2$s', a.attnum, ltrim(a.stored, '*')), ', ' order by a.attnum),
+                      case when segment.key = '{}' then ', o is not null, n is not null' else '' end)
+          from unnest(segment.attnums, segment.image_types) as a (attnum, stored));
+    execute format('drop table journal.segment_%1$s', record_id);
+    execute format('alter table journal.typed_%1$s rename to segment_%1$s', record_id);
+    update journal.segment s
+       set kind = segment.kind, key = segment.key, attnums = segment.attnums, names = segment.names, types = segment.types,
+           image_types = segment.image_types, until_at = clock_timestamp()
+     where s.segment_id = type_records.record_id;
+end
+$type_records$;
+
+comment on function journal.type_records(integer, journal.segment) is 'Turns a segment of whole rows into a typed one.';
+
+-- sql/journal/functions/current_segment.sql
+-- The open segment of exactly this shape, or a new one that takes over from the one before it.
+create function journal.current_segment(shape journal.segment) returns journal.segment
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $current_segment$
 declare
     segment journal.segment;
 begin
-    if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = relation), 'usage') then
-        raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', relation);
-    end if;
-    segment := journal.present_shape(relation, options.excluded);
-    select s.* into segment.segment_id, segment.shape
-      from (select s.segment_id, s.shape from journal.segment s
-             where s.relation = make_segment.relation and s.until_at is null and s.attnums = segment.attnums
-               and s.names = segment.names and s.types = segment.types and s.image_types = segment.image_types
-               and s.key = segment.key) s;
+    select s.* into segment from journal.segment s
+     where s.relation = shape.relation and s.until_at is null and s.kind = 'typed' and s.attnums = shape.attnums and s.names = shape.names
+       and s.types = shape.types and s.image_types = shape.image_types and s.key = shape.key;
     if not found then
-        segment := journal.add_segment(segment);
+        update journal.segment s set until_at = clock_timestamp()
+         where s.relation = shape.relation and s.until_at is null and s.kind = 'typed';
+        segment := journal.add_segment(shape);
     end if;
+    return segment;
+end
+$current_segment$;
+
+comment on function journal.current_segment(journal.segment) is 'The open segment for a shape; made where there is none.';
+
+-- sql/journal/functions/record_segment.sql
+-- The segment that takes rows of unknown shapes. One that holds rows is brought into typed form, and an empty one follows.
+create function journal.record_segment(current journal.segment) returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $record_segment$
+declare
+    record_id integer;
+    written   boolean;
+begin
+    select s.segment_id into record_id from journal.segment s
+     where s.relation = current.relation and s.until_at is null and s.kind = 'record';
+    if found then
+        execute format('select exists (select from journal.segment_%s)', record_id) into written;
+        if not written then
+            return record_id;
+        end if;
+        perform journal.type_records(record_id, current);
+    end if;
+    current.kind := 'record';
+    current.attnums := '{}'; current.names := '{}'; current.types := '{}'; current.image_types := '{}'; current.key := '{}';
+    return (journal.add_segment(current)).segment_id;
+end
+$record_segment$;
+
+comment on function journal.record_segment(journal.segment) is 'The empty segment for rows of unknown shapes; one that is not empty is brought into typed form.';
+
+-- sql/journal/functions/make_capture.sql
+-- Writes the capture function of one relation, and remembers how its columns stand for those of the covered table.
+create function journal.make_capture(member oid, segment journal.segment, record_id integer, options journal.covered_table) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $make_capture$
+declare
+    capture journal.capture;
+begin
+    insert into journal.capture as c (segment_id, record_id, relation, attnums, places)
+    select segment.segment_id, make_capture.record_id, member, array_agg(a.attnum order by a.attnum), array_agg(s.attnum order by a.attnum)
+      from pg_attribute a
+      join unnest(segment.attnums, segment.names) as s (attnum, name) on s.name = a.attname
+     where a.attrelid = member and a.attnum > 0 and not a.attisdropped
+    on conflict on constraint capture_segment_id_relation_key do update
+       set record_id = excluded.record_id, attnums = excluded.attnums, places = excluded.places
+    returning c.* into capture;
     execute format('create or replace function journal.%I() returns trigger language plpgsql security definer
                     set search_path = pg_catalog, pg_temp set jit = off%s as %L',
-                   'capture_' || segment.segment_id,
+                   'capture_' || capture.capture_id,
                    case when exists (select from unnest(segment.image_types) t where t like '*%') then journal.pinned_settings() else '' end,
-                   journal.capture_body(segment, options));
+                   journal.capture_body(capture, segment, options));
+    execute format('comment on function journal.%I() is %L', 'capture_' || capture.capture_id,
+                   format('Records changes of %s. Private.', journal.qualified_name(member)));
+    return format('journal.%I', 'capture_' || capture.capture_id);
+end
+$make_capture$;
+
+comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Writes the capture function of one relation; returns its name.';
+
+-- sql/journal/functions/make_segment.sql
+-- The definer half of cover: makes or reuses the segment for the table's present shape, brings rows that were kept whole into
+-- typed form, and writes the capture functions. The caller, who owns the table, creates the triggers.
+create function journal.make_segment(relation regclass, options journal.covered_table) returns table (member oid, kind "char", capture text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $make_segment$
+#variable_conflict use_column
+declare
+    segment journal.segment := journal.present_shape(make_segment.relation, options.excluded);
+    record_id integer;
+begin
+    if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = make_segment.relation), 'usage') then
+        raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', make_segment.relation);
+    end if;
+    segment := journal.current_segment(segment);
+    record_id := journal.record_segment(segment);
     insert into journal.covered_table (relation, segment_id, writers, undo, strict_shape, on_truncate, excluded, counters, maintained)
-    values (relation, segment.segment_id, options.writers, options.undo, options.strict_shape, options.on_truncate, options.excluded,
+    values (make_segment.relation, segment.segment_id, options.writers, options.undo, options.strict_shape, options.on_truncate, options.excluded,
             options.counters, options.maintained)
     on conflict on constraint covered_table_pkey do update set
         segment_id = excluded.segment_id, writers = excluded.writers, undo = excluded.undo, strict_shape = excluded.strict_shape,
         on_truncate = excluded.on_truncate, excluded = excluded.excluded, counters = excluded.counters, maintained = excluded.maintained;
-    return format('journal.%I', 'capture_' || segment.segment_id);
+    return query select r.member, r.kind, journal.make_capture(r.member, segment, record_id, options)
+                   from journal.relations_of(make_segment.relation) r;
 end
 $make_segment$;
 
 comment on function journal.make_segment(regclass, journal.covered_table) is
-    'The part of cover that needs the journal''s rights; returns the name of the capture function. Private: call journal.cover.';
+    'The part of cover that needs the journal''s rights; returns each relation with its capture function. Private: call journal.cover.';
 
 -- sql/journal/functions/set_triggers.sql
--- Creates the capture triggers, as the caller, who must own the table. One that is there already and calls the same
--- function is left alone, so that its xmin keeps telling whether it was ever disabled.
-create function journal.set_triggers(relation regclass, capture text) returns void
+-- Creates the capture triggers of one relation, as the caller, who must own it. One that is there already and calls the same
+-- function is left alone, so that its xmin keeps telling whether it was ever disabled. A partitioned table needs none for
+-- TRUNCATE: those of its partitions fire too.
+create function journal.set_triggers(relation regclass, kind "char", capture text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_triggers$
@@ -857,6 +1267,7 @@ begin
             ('journal_update', 'after update', 'referencing old table as old_rows new table as new_rows'),
             ('journal_delete', 'after delete', 'referencing old table as old_rows'),
             ('journal_truncate', 'before truncate', '')) as w (name, event, tables)
+         where not (kind = 'p' and w.name = 'journal_truncate')
     loop
         continue when exists (select from pg_trigger t where t.tgrelid = relation and t.tgname = wanted.name
                                  and t.tgfoid = to_regproc(capture) and t.tgenabled = 'O');
@@ -869,28 +1280,107 @@ begin
 end
 $set_triggers$;
 
-comment on function journal.set_triggers(regclass, text) is 'Creates the capture triggers of a table, as the caller.';
+comment on function journal.set_triggers(regclass, "char", text) is 'Creates the capture triggers of a relation, as the caller.';
+
+-- sql/journal/functions/let_capture_read.sql
+-- A TRUNCATE shows its rows to no trigger: capture reads them from the table, so the journal's owner needs the right to.
+-- Runs as the table's owner. Where a column is excluded the right is not given, and TRUNCATE is refused.
+create function journal.let_capture_read(relation oid, allowed boolean) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $let_capture_read$
+declare
+    reader constant oid := (select n.nspowner from pg_namespace n where n.nspname = 'journal');
+begin
+    if allowed and not has_table_privilege(reader, relation, 'select') then
+        execute format('grant select on %s to %I', journal.qualified_name(relation), pg_get_userbyid(reader));
+    elsif not allowed and exists (select from pg_class c, aclexplode(c.relacl) a
+                                   where c.oid = relation and a.grantee = reader and a.grantee <> c.relowner and a.privilege_type = 'SELECT') then
+        execute format('revoke select on %s from %I', journal.qualified_name(relation), pg_get_userbyid(reader));
+    end if;
+end
+$let_capture_read$;
+
+comment on function journal.let_capture_read(oid, boolean) is 'Grants the journal''s owner the right to read a table whose TRUNCATE is captured, or takes it back.';
+
+-- sql/journal/functions/drop_captures.sql
+-- Drops the capture functions of a table that no trigger calls any more.
+create function journal.drop_captures(relation regclass) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $drop_captures$
+declare
+    unused record;
+begin
+    for unused in
+        select c.capture_id
+          from journal.capture c
+          join journal.segment s using (segment_id)
+         where s.relation = drop_captures.relation
+           and not exists (select from pg_trigger t where t.tgfoid = to_regproc('journal.capture_' || c.capture_id))
+    loop
+        delete from journal.capture c where c.capture_id = unused.capture_id;
+        execute format('drop function if exists journal.%I()', 'capture_' || unused.capture_id);
+    end loop;
+end
+$drop_captures$;
+
+comment on function journal.drop_captures(regclass) is 'Drops capture functions of a table that no trigger calls.';
 
 -- sql/journal/functions/seal_coverage.sql
--- The last step of cover: remembers the triggers as they were created.
+-- The last step of cover: remembers the triggers as they were created, and drops capture functions that no trigger calls.
 create function journal.seal_coverage(relation regclass) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $seal_coverage$
+declare
+    marks constant text[] := journal.trigger_marks(relation);
 begin
-    if cardinality(journal.trigger_marks(relation)) <> 4 then
+    if cardinality(marks) <> (select sum(case when r.kind = 'p' then 3 else 4 end) from journal.relations_of(seal_coverage.relation) r) then
         raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
     end if;
     update journal.covered_table c
-       set trigger_marks = journal.trigger_marks(seal_coverage.relation), covered_at = clock_timestamp()
-     where c.relation = seal_coverage.relation and c.trigger_marks <> journal.trigger_marks(seal_coverage.relation);
+       set trigger_marks = marks, covered_at = clock_timestamp()
+     where c.relation = seal_coverage.relation and c.trigger_marks <> marks;
+    perform journal.drop_captures(relation);
 end
 $seal_coverage$;
 
 comment on function journal.seal_coverage(regclass) is 'Remembers the capture triggers of a table as they are. Private: call journal.cover.';
 
+-- sql/journal/functions/refuse_uncoverable.sql
+-- The one home of the error for what cannot be covered.
+create function journal.refuse_uncoverable(relation regclass, reason text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $refuse_uncoverable$
+begin
+    if reason is not null then
+        raise exception using
+            errcode = 'JR030', message = format('%s cannot be covered: %s', relation, reason), table = relation::text,
+            detail = jsonb_build_object('reason', reason);
+    end if;
+end
+$refuse_uncoverable$;
+
+comment on function journal.refuse_uncoverable(regclass, text) is 'Raises NotCoverable with the reason; does nothing where there is none.';
+
+-- sql/journal/functions/why_not_excludable.sql
+-- Rows are told apart by their key, so it is part of every image.
+create function journal.why_not_excludable(relation regclass, excluded int2[]) returns text
+language sql stable
+begin atomic
+    select case
+        when s.key && excluded then 'its key cannot be excluded'
+        when s.attnums <@ excluded then 'nothing of it would be recorded'
+        end
+      from journal.present_shape(relation) s;
+end;
+
+comment on function journal.why_not_excludable(regclass, int2[]) is 'The reason why columns cannot be excluded, or null.';
+
 -- sql/journal/functions/cover.sql
--- Covers a table, or brings its segment, capture function and triggers to the present. Runs as the table's owner: only
+-- Covers a table, or brings its segment, capture functions and triggers to the present. Runs as the table's owner: only
 -- the owner may create the triggers; what needs the journal's rights is done by make_segment.
 create function journal.cover(
     relation   regclass,
@@ -907,17 +1397,10 @@ set search_path = pg_catalog, pg_temp
 as $cover$
 declare
     options journal.covered_table;
-    reason  text;
-    capture text;
-    before  jsonb := journal.coverage_state(relation);
+    before  constant jsonb := journal.coverage_state(relation);
 begin
-    reason := journal.why_not_coverable(relation);
-    if reason is not null then
-        raise exception using
-            errcode = 'JR030', message = format('%s cannot be covered: %s', relation, reason), table = relation::text,
-            detail = jsonb_build_object('reason', reason);
-    end if;
-    execute format('lock table only %s in share row exclusive mode', journal.qualified_name(relation));
+    perform journal.refuse_uncoverable(relation, journal.why_not_coverable(relation, undo));
+    execute format('lock table %s in share row exclusive mode', journal.qualified_name(relation));
     options.relation := relation;
     options.writers := writers;
     options.undo := undo;
@@ -926,18 +1409,19 @@ begin
     options.excluded := journal.column_numbers(relation, exclude, 'excluded');
     options.counters := journal.column_numbers(relation, counters, 'a counter');
     options.maintained := journal.column_numbers(relation, maintained, 'maintained');
-    capture := journal.make_segment(relation, options);
-    perform journal.set_triggers(relation, capture);
+    perform journal.refuse_uncoverable(relation, journal.why_not_excludable(relation, options.excluded));
+    perform journal.set_triggers(m.member::regclass, m.kind, m.capture) from journal.make_segment(relation, options) m;
+    perform journal.let_capture_read(r.member, truncate = 'capture' and exclude = '{}') from journal.relations_of(relation) r where r.kind <> 'p';
     perform journal.seal_coverage(relation);
     return jsonb_build_object('table', journal.qualified_name(relation), 'before', before, 'after', journal.coverage_state(relation));
 end
 $cover$;
 
 comment on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean) is
-    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; truncate: capture, refuse. Raises NotCoverable. Returns {table, before, after}.';
+    'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; undo: false records only; truncate: capture, refuse; strict: writes fail when the shape is not the one covered. Raises NotCoverable. Returns {table, before, after}.';
 
 -- sql/journal/functions/forget_coverage.sql
--- The definer half of uncover: closes the segment and forgets the options.
+-- The definer half of uncover: closes the segments, forgets the options, drops the capture functions.
 create function journal.forget_coverage(relation regclass) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -947,6 +1431,7 @@ begin
         raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
     end if;
     delete from journal.covered_table c where c.relation = forget_coverage.relation;
+    perform journal.drop_captures(relation);
     update journal.segment s set until_at = clock_timestamp() where s.relation = forget_coverage.relation and s.until_at is null;
 end
 $forget_coverage$;
@@ -960,14 +1445,17 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $uncover$
 declare
-    trigger_name name;
+    found record;
 begin
-    for trigger_name in
-        select t.tgname from pg_trigger t
-         where t.tgrelid = relation and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+    for found in
+        select t.tgname, t.tgrelid
+          from journal.relations_of(uncover.relation) r
+          join pg_trigger t on t.tgrelid = r.member
+         where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
     loop
-        execute format('drop trigger %I on %s', trigger_name, journal.qualified_name(relation));
+        execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;
+    perform journal.let_capture_read(r.member, false) from journal.relations_of(uncover.relation) r;
     perform journal.forget_coverage(relation);
 end
 $uncover$;
@@ -1006,14 +1494,17 @@ create function journal.visible_columns(segment journal.segment, role_name name)
 language sql stable
 begin atomic
     select coalesce(pg_catalog.array_agg(a.attnum order by a.n), '{}')
-      from unnest(segment.attnums, segment.image_types) with ordinality as a (attnum, stored, n)
+      from (select u.attnum, u.stored, u.n
+              from unnest(segment.attnums, segment.image_types) with ordinality as u (attnum, stored, n)
+             union all
+            select g.attnum::int2, 'text', g.attnum from pg_catalog.generate_series(1, 1600) as g (attnum) where segment.kind = 'record') a
      where a.stored is not null
        and (journal.is_auditor(role_name)
             or (exists (select from pg_catalog.pg_class c where c.oid = segment.relation and not c.relrowsecurity)
                 and pg_catalog.has_column_privilege(role_name, segment.relation, a.attnum, 'select')));
 end;
 
-comment on function journal.visible_columns(journal.segment, name) is 'Attnums of the stored columns whose images a role may see now.';
+comment on function journal.visible_columns(journal.segment, name) is 'Attnums of the stored columns whose images a role may see now; for whole rows of any column.';
 
 -- sql/journal/functions/image_texts.sql
 -- One side of a segment as an array of texts, in the order of the given columns. Output functions, not casts: a cast of
@@ -1028,24 +1519,50 @@ end;
 
 comment on function journal.image_texts(text, int2[]) is 'SQL text of one side''s images as an array of texts; side: o before, n after.';
 
--- sql/journal/functions/image_query.sql
--- The query that shows the images of a segment to somebody who may see the given columns. Its parameters: $1 their
--- names, $2 the names of those that are part of the key; `condition` may use $3 and later ones.
-create function journal.image_query(segment journal.segment, visible int2[], condition text) returns text
+-- sql/journal/functions/record_query.sql
+-- As image_query, for whole rows: each brings its own columns and names. $1 is not used, $2 names the key, $3 may be seen.
+create function journal.record_query(segment journal.segment, condition text) returns text
 language sql stable
 begin atomic
     select pg_catalog.format($query$
         select i.statement_id,
-               case when has then jsonb_object($2, %1$s) when had then jsonb_object($2, %2$s) end,
-               case when had then jsonb_object($1, o) end,
-               case when has then jsonb_object($1, n) end,
-               case when had and has then array(select c.name from unnest($1, o, n) as c (name, o, n) where c.o is distinct from c.n) end,
+               (select jsonb_object_agg(c.name, c.v) from unnest(i.names, coalesce(i.n, i.o), i.attnums) as c (name, v, attnum)
+                 where c.name = any ($2) and c.attnum = any ($3)),
+               (select coalesce(jsonb_object_agg(c.name, c.v), '{}') from unnest(i.names, i.o, i.attnums) as c (name, v, attnum)
+                 where i.o is not null and c.attnum = any ($3) having i.o is not null),
+               (select coalesce(jsonb_object_agg(c.name, c.v), '{}') from unnest(i.names, i.n, i.attnums) as c (name, v, attnum)
+                 where i.n is not null and c.attnum = any ($3) having i.n is not null),
+               (select array_agg(c.name) from unnest(i.names, i.o, i.n, i.attnums) as c (name, o, n, attnum)
+                 where c.attnum = any ($3) and c.o is distinct from c.n having i.o is not null and i.n is not null),
                null::text[]
-          from (select statement_id, o%3$s is not null as had, n%3$s is not null as has, %4$s as o, %5$s as n
-                  from journal.segment_%6$s
-                 where %7$s
+          from journal.segment_%s i
+         where $1 is not null and %s$query$, segment.segment_id, condition);
+end;
+
+comment on function journal.record_query(journal.segment, text) is 'SQL text that reads a segment of whole rows; see journal.image_query.';
+
+-- sql/journal/functions/image_query.sql
+-- The query that shows the images of a segment to somebody who may see the given columns. Its parameters: $1 their
+-- names, $2 the names of those that are part of the key, $3 the columns; `condition` may use $4 and later ones.
+create function journal.image_query(segment journal.segment, visible int2[], condition text) returns text
+language sql stable
+begin atomic
+    select case segment.kind when 'record' then journal.record_query(segment, condition) else pg_catalog.format($query$
+        select i.statement_id,
+               case when has then jsonb_object($2, %1$s) when had then jsonb_object($2, %2$s) end,
+               case when had then jsonb_object($1, o) - e end,
+               case when has then jsonb_object($1, n) - e end,
+               case when had and has then array(select c.name from unnest($1, o, n) as c (name, o, n) where c.o is distinct from c.n) end,
+               nullif(e, '{}')
+          from (select statement_id, %3$s as had, %4$s as has, %5$s as o, %6$s as n,
+                       case when elided is null then '{}' else array(select c.name from unnest($1, $3) as c (name, attnum) where c.attnum = any (elided)) end as e
+                  from journal.segment_%7$s
+                 where %8$s
                 offset 0) i$query$,
-        k.after, k.before, segment.key[1], journal.image_texts('o', visible), journal.image_texts('n', visible), segment.segment_id, condition)
+        k.after, k.before,
+        case when segment.key = '{}' then 'coalesce(had, false)' else 'o' || segment.key[1] || ' is not null' end,
+        case when segment.key = '{}' then 'coalesce(has, false)' else 'n' || segment.key[1] || ' is not null' end,
+        journal.image_texts('o', visible), journal.image_texts('n', visible), segment.segment_id, condition) end
       from (select pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('n[' || v.n || ']', ', ' order by v.n)) as after,
                    pg_catalog.format('array[%s]::text[]', pg_catalog.string_agg('o[' || v.n || ']', ', ' order by v.n)) as before
               from unnest(visible) with ordinality as v (attnum, n)
@@ -1065,6 +1582,20 @@ begin atomic
 end;
 
 comment on function journal.column_names(journal.segment, int2[]) is 'Names that the given columns had when the segment was made.';
+
+-- sql/journal/functions/key_names.sql
+-- Names of the key columns of a segment; whole rows go by the typed segment that came before.
+create function journal.key_names(segment journal.segment) returns text[]
+language sql stable
+begin atomic
+    select journal.column_names(k, k.key)
+      from journal.segment k
+     where k.relation = segment.relation and k.kind = 'typed' and k.shape <= segment.shape
+     order by k.shape desc
+     limit 1;
+end;
+
+comment on function journal.key_names(journal.segment) is 'Names of the key columns of a segment.';
 
 -- sql/journal/functions/images.sql
 -- The images of one statement, as far as the caller may see them. Definer, because segments are private; settings
@@ -1092,10 +1623,11 @@ begin
     visible := journal.visible_columns(shape, journal.caller());
     return query execute
         'select key, before, after, changed_columns, elided_columns from ('
-        || journal.image_query(shape, visible, 'statement_id = $3') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
+        || journal.image_query(shape, visible, 'statement_id = $4') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
         using journal.column_names(shape, visible),
-              journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))),
-              images.statement_id;
+              case shape.kind when 'record' then journal.key_names(shape)
+                              else journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))) end,
+              visible, images.statement_id;
 end
 $images$;
 
@@ -1251,12 +1783,12 @@ declare
     shape   journal.segment;
     visible int2[];
 begin
-    for shape in select s.* from journal.segment s where s.relation = row_images.relation order by s.shape loop
+    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' order by s.shape loop
         visible := journal.visible_columns(shape, journal.caller());
         if shape.key <@ visible and key ?& journal.column_names(shape, shape.key) then
             return query execute
                 journal.image_query(shape, visible, format('(%s or %s)', journal.key_condition(shape, 'o', key), journal.key_condition(shape, 'n', key)))
-                using journal.column_names(shape, visible), journal.column_names(shape, shape.key);
+                using journal.column_names(shape, visible), journal.column_names(shape, shape.key), visible;
         end if;
     end loop;
 end
@@ -1304,16 +1836,16 @@ select c.oid::regclass as relation,
        o.writers,
        o.undo,
        o.on_truncate as truncate,
-       journal.attribute_names(c.oid, g.key) as key_columns,
-       journal.attribute_names(c.oid, o.excluded) as excluded_columns,
-       journal.attribute_names(c.oid, o.counters) as counter_columns,
-       journal.attribute_names(c.oid, o.maintained) as maintained_columns,
+       journal.attribute_names(o.relation, g.key) as key_columns,
+       journal.attribute_names(o.relation, o.excluded) as excluded_columns,
+       journal.attribute_names(o.relation, o.counters) as counter_columns,
+       journal.attribute_names(o.relation, o.maintained) as maintained_columns,
        o.covered_at,
        (state ->> 'gap_since')::timestamptz as gap_since,
-       (select min(s.from_at) from journal.segment s where s.relation = c.oid) as oldest_image_at
+       (select min(s.from_at) from journal.segment s where s.relation = coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)) as oldest_image_at
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  left join journal.covered_table o on o.relation = c.oid
+  left join journal.covered_table o on o.relation = coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)
   left join journal.segment g on g.segment_id = o.segment_id
  cross join lateral (select journal.coverage_state(c.oid::regclass) as state offset 0) s
  where c.relkind in ('r', 'p', 'f')
@@ -1704,7 +2236,7 @@ begin
             raise exception using errcode = 'JR008', message = 'a child session belongs to the tenant of its parent';
         end if;
     end if;
-    perform journal.refuse_stopped(null, open_session.agent);
+    perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
     if open_session.role is not null and not pg_has_role(session_user, open_session.role, 'member') then
         raise exception using
             errcode = 'JR008', message = format('%I may not act as the role %I', session_user, open_session.role),
@@ -1728,7 +2260,7 @@ end
 $open_session$;
 
 comment on function journal.open_session(text, text, uuid, jsonb, text, text, text, text) is
-    'Opens an agent session and returns its id. run_id is unique per tenant and agent: where it names an open session, that one is returned. hold: close, approve or a duration; role: set in each step. Raises SessionClosed, SessionStopped, NotSessionOwner.';
+    'Opens an agent session and returns its id. run_id is unique per tenant and agent: where it names an open session, that one is returned. hold: close or a duration, the default of its messages; role: set in each step. Raises SessionClosed, SessionStopped, NotSessionOwner.';
 
 -- sql/journal/functions/close_session.sql
 -- Waits until the session's running transactions have ended. Closing what is not open any more changes nothing.
@@ -4858,7 +5390,7 @@ begin
            set identity = c.identity, images = c.images
           from (select row_no, identity, count(*) over (partition by identity) as images from chain) c
          where c.row_no = u.row_no$trace$,
-        'journal_undo_' || relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'));
+        'journal_image_' || relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'));
 end
 $undo_trace$;
 
@@ -4884,29 +5416,60 @@ $undo_folded$;
 
 comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';
 
+-- sql/journal/rollback/undo_source.sql
+-- SQL text: the images of the sessions on one table as rows i, with kind (U, I, D) and the columns that differ.
+create function journal.undo_source(relation oid) returns text
+language plpgsql stable
+as $undo_source$
+#variable_conflict use_variable
+declare
+    only_updates constant boolean := (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_source.relation);
+    inserted     constant text := journal.undo_list(relation, 'i.o%1$s is null', ' and ', 'key');
+    deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
+begin
+    return format($source$
+        select i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
+          from pg_temp.journal_undo_args g
+         cross join lateral journal.undo_images(%4$s, g.session_ids, g.step_ids, %5$L)
+               as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)$source$,
+        case when only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
+        case when only_updates then journal.undo_changed(relation)
+             else format('case when %s or %s then ''{}'' else %s end', inserted, deleted, journal.undo_changed(relation)) end,
+        journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
+        relation,
+        (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_source.relation and c.carried),
+        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '));
+end
+$undo_source$;
+
+comment on function journal.undo_source(oid) is 'SQL text: the images of the sessions on one table. Private.';
+
 -- sql/journal/rollback/undo_identify.sql
--- Finds the rows that a session touched more than once: by key, or, where keys changed, by following them. Returns whether
--- there are any.
+-- Finds the rows that a session touched more than once: by key, or, where keys changed, by following them. Their images go
+-- into a table of their own, with the identity they share. Returns whether there are any.
 create function journal.undo_identify(relation oid) returns boolean
 language plpgsql volatile
 as $undo_identify$
 #variable_conflict use_variable
 declare
-    work  text := 'journal_undo_' || relation;
-    keys  text := journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key');
+    moved constant boolean := (select u.changed && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_identify.relation);
     twice boolean;
 begin
-    if (select u.changed && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_identify.relation) then
+    execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
+                   journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
+    if not moved and not twice then
+        return false;
+    end if;
+    execute format($images$
+        create temporary table %1$I on commit drop as
+        select i.*, min(i.row_no) over w as identity, count(*) over w as images
+          from (select row_number() over (order by i.statement_id) as row_no, i.* from (%2$s) i) i
+        window w as (partition by %3$s)$images$,
+        'journal_image_' || relation, journal.undo_source(relation), journal.undo_list(relation, 'coalesce(i.a%1$s, i.b%1$s)', ', ', 'key'));
+    if moved then
         perform journal.undo_trace(relation);
-        return true;
     end if;
-    execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', work, keys) into twice;
-    if twice then
-        execute format('update pg_temp.%1$I u set identity = w.identity, images = w.images
-                          from (select u.row_no, min(u.row_no) over key as identity, count(*) over key as images from pg_temp.%1$I u window key as (partition by %2$s)) w
-                         where w.row_no = u.row_no and w.images > 1', work, keys);
-    end if;
-    return twice;
+    return true;
 end
 $undo_identify$;
 
@@ -4942,23 +5505,25 @@ as $undo_judge$
 #variable_conflict use_variable
 begin
     return format($judge$
-        select x.*, x.live and x.live_xmin = any (x.xmins) and x.same_cluster as traced,
+        select x.*, x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
                case when x.kind = 'N' then 'noop'
-                    when x.broken <> '{}' then 'conflict'
+                    when x.broken is not null then 'conflict'
+                    when x.kind = 'U' and x.restored = '{}' then 'noop'
                     when x.kind = 'U' then case when x.live and x.culprit is null then 'restore' else 'conflict' end
                     when x.kind = 'I' then case when not x.live then 'noop' when x.culprit is null then 'remove' else 'conflict' end
                     when not x.live then 'reinsert'
                     when x.culprit is null then 'noop'
                     else 'conflict' end as status,
                case when x.kind = 'N' then null
-                    when x.broken <> '{}' then 'changed_since'
+                    when x.broken is not null then 'changed_since'
+                    when x.kind = 'U' and x.restored = '{}' then null
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
                null::oid as their_relation, null::text as their_key, false as forced
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
-                       case when u.broken <> '{}' then u.broken[1] when t.ctid is not null then %2$s end as culprit
+                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
                   left join only %4$s t on %5$s
                 offset 0) x$judge$,
@@ -5006,17 +5571,15 @@ language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
-    work text := 'journal_undo_' || relation;
+    work constant text := 'journal_undo_' || relation;
+    same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
 begin
-    if not journal.undo_identify(relation) then
-        return;
-    end if;
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
-            select * from pg_temp.%1$I where images > 1
+            select *, array[ledger_xmin] as xmins from pg_temp.%1$I where images > 1
         ), cell as (
-            select i.identity, i.transaction_id, i.row_no, i.first_statement as statement_id, c.attnum, c.side, c.there, c.value
+            select i.identity, i.transaction_id, i.row_no, i.statement_id, c.attnum, c.side, c.there, c.value
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
@@ -5053,53 +5616,87 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(first_statement) as first_statement, max(last_statement) as last_statement,
-                   (array_agg(transaction_id order by last_statement desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
+                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
               from image
              group by identity
         ), last_write as (
             select i.identity, array_agg(x) as xmins from image i join whole w using (identity, transaction_id), unnest(i.xmins) x group by i.identity
         )
-        select w.row_no, w.identity, w.images,
+        select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
-               w.first_statement, w.last_statement, l.xmins, w.same_cluster, w.depth, w.transaction_id, null::int2[] as elided,
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, coalesce(f.broken, '{}') as broken, %5$s
+               w.first_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[])), '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
-        work,
+        'journal_image_' || relation,
         journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
-        journal.undo_folded(relation), 'journal_fold_' || relation);
-    execute format('delete from pg_temp.%I where images > 1', work);
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation));
+    execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
+                   work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
 end
 $undo_fold$;
 
 comment on function journal.undo_fold(oid) is 'Folds rows that a session touched more than once. Private.';
 
+-- sql/journal/rollback/undo_group.sql
+-- Counts the rows of a work table by what is done with them: one pass, from which everything is read that concerns many rows.
+-- To be called whenever statuses may have changed.
+create function journal.undo_group(relation oid) returns void
+language plpgsql volatile
+as $undo_group$
+#variable_conflict use_variable
+begin
+    delete from pg_temp.journal_undo_group g where g.relation = undo_group.relation;
+    execute format($group$
+        insert into pg_temp.journal_undo_group
+        select %1$s, u.status, u.kind, u.depth > 1, u.forced, u.live and not u.traced, u.changed, case when u.status = 'restore' then u.restored end, count(*), sum(u.images)
+          from pg_temp.journal_undo_%1$s u
+         group by 2, 3, 4, 5, 6, 7, 8$group$, relation);
+    update pg_temp.journal_undo u
+       set restored = array(select distinct c from pg_temp.journal_undo_group g, unnest(g.restored) c where g.relation = undo_group.relation order by c),
+           removes = exists (select from pg_temp.journal_undo_group g where g.relation = undo_group.relation and g.status = 'remove'),
+           reinserts = exists (select from pg_temp.journal_undo_group g where g.relation = undo_group.relation and g.status = 'reinsert')
+     where u.relation = undo_group.relation;
+end
+$undo_group$;
+
+comment on function journal.undo_group(oid) is 'Counts the rows of a work table by what is done with them. Private.';
+
 -- sql/journal/rollback/undo_reconsider.sql
 -- The second look at rows that did not match at the first: those that are as they were before the session already need
--- nothing, whoever put them there.
+-- nothing, whoever put them there; those that somebody wrote after the session are judged by the journal.
 create function journal.undo_reconsider(relation oid) returns void
 language plpgsql volatile
 as $undo_reconsider$
 #variable_conflict use_variable
 declare
     suspicious boolean;
+    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and c.problem is not null);
 begin
-    execute format('select exists (select from pg_temp.journal_undo_%s where kind = ''U'' and status = ''conflict'' and live and broken = ''{}'')', relation) into suspicious;
+    perform journal.undo_group(relation);
+    suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
                           from only %2$s t
-                         where u.kind = ''U'' and u.status = ''conflict'' and u.broken = ''{}'' and %3$s and %4$s is null',
+                         where u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and %3$s and %4$s is null',
                        relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
                        journal.undo_differing(relation, 'u.b%s', '%s = any (u.changed)'));
     end if;
-    perform journal.undo_check_columns(relation);
-    perform journal.undo_trace_others(relation);
+    if reshaped then
+        perform journal.undo_check_columns(relation);
+    end if;
+    if suspicious then
+        perform journal.undo_trace_others(relation);
+    end if;
+    if suspicious or reshaped then
+        perform journal.undo_group(relation);
+    end if;
 end
 $undo_reconsider$;
 
@@ -5108,39 +5705,25 @@ comment on function journal.undo_reconsider(oid) is 'Looks again at rows that di
 -- sql/journal/rollback/undo_load.sql
 -- Fills the work table of one table: one row per image (b before, a after), judged at once against the live rows. What a
 -- session touched once, nearly always nearly everything, is final with that; the rest is folded and judged again.
-create function journal.undo_load(relation oid, session_ids uuid[], step_ids uuid[]) returns void
+create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
-#variable_conflict use_variable
-declare
-    only_updates constant boolean := (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_load.relation);
-    inserted     constant text := journal.undo_list(relation, 'i.o%1$s is null', ' and ', 'key');
-    deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
 begin
-    execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format($load$(
-        select i.row_no, i.row_no as identity, 1::bigint as images, %1$s as kind,
-               i.statement_id as first_statement, i.statement_id as last_statement, array[i.ledger_xmin] as xmins, i.same_cluster, i.depth, i.transaction_id,
-               i.elided, %2$s as changed, '{}'::int2[] as broken, %3$s
-          from (select row_number() over () as row_no, *
-                  from journal.undo_images(%4$s, $1, $2, %5$L) as i (statement_id bigint, transaction_id xid8, ledger_xmin xid,
-                       same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) i)$load$,
-        case when only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
-        case when only_updates then journal.undo_changed(relation)
-             else format('case when %s or %s then ''{}'' else %s end', inserted, deleted, journal.undo_changed(relation)) end,
-        journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
-        relation,
-        (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_load.relation and c.carried),
-        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '))))
-    using session_ids, step_ids;
+    execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
+        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
+        'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
+        journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
     -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
     perform set_config('default_statistics_target', '1', true);
     execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
-    perform journal.undo_fold(relation);
+    if journal.undo_identify(relation) then
+        perform journal.undo_fold(relation);
+    end if;
     perform journal.undo_reconsider(relation);
 end
 $undo_load$;
 
-comment on function journal.undo_load(oid, uuid[], uuid[]) is 'Fills the work table of one table of a rollback. Private.';
+comment on function journal.undo_load(oid) is 'Fills the work table of one table of a rollback. Private.';
 
 -- sql/journal/rollback/undo_drop.sql
 -- Drops a work table that an earlier rollback of the same transaction left.
@@ -5165,7 +5748,8 @@ as $undo_begin$
 declare
     item record;
 begin
-    perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args');
+    perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
+            journal.undo_drop('journal_undo_group');
     create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
@@ -5175,26 +5759,67 @@ begin
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
       from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+    create temporary table journal_undo_group (
+        relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
+    ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation);
+        perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
+                journal.undo_drop('journal_image_' || item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
-        perform journal.undo_load(item.relation, session_ids, step_ids);
+        perform journal.undo_load(item.relation);
     end loop;
 end
 $undo_begin$;
 
 comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out and fills the work tables of a rollback. Private.';
 
--- sql/journal/rollback/undo_search_path.sql
--- A rollback reads under a pinned search_path, but what it writes runs the user's triggers, and they expect the caller's.
--- The caller's path is kept in a transaction-local setting by rollback_report.
-create function journal.undo_search_path(of_caller boolean) returns void
-language sql volatile
-begin atomic
-    select pg_catalog.set_config('search_path', case when of_caller then pg_catalog.current_setting('journal.caller_path') else 'pg_catalog, pg_temp' end, true);
-end;
+-- sql/journal/rollback/undo_pin.sql
+-- Pins what would change the meaning of generated statements or of images kept as text, for the rest of the transaction, and
+-- keeps the caller's values to go back to (undo_unpin) and for statements that run the user's triggers (undo_as_caller).
+-- It runs under the caller's search_path until it sets its own, hence the qualified names.
+create function journal.undo_pin() returns void
+language plpgsql volatile
+as $undo_pin$
+begin
+    perform pg_catalog.set_config('journal.caller_settings', (
+        select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
+          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,lc_monetary,lock_timeout,default_statistics_target}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
+    perform pg_catalog.set_config(s.name, s.value, true)
+       from (values ('search_path', 'pg_catalog, pg_temp'), ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('extra_float_digits', '1'),
+                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('lc_monetary', 'C')) as s (name, value);
+end
+$undo_pin$;
 
-comment on function journal.undo_search_path(boolean) is 'Switches between the caller''s search_path and the pinned one. Private.';
+comment on function journal.undo_pin() is 'Pins the settings that a rollback depends on. Private.';
+
+-- sql/journal/rollback/undo_unpin.sql
+-- Gives the caller's settings back.
+create function journal.undo_unpin() returns void
+language plpgsql volatile
+as $undo_unpin$
+begin
+    perform pg_catalog.set_config(s.key, s.value, true) from pg_catalog.jsonb_each_text(pg_catalog.current_setting('journal.caller_settings')::pg_catalog.jsonb) s;
+end
+$undo_unpin$;
+
+comment on function journal.undo_unpin() is 'Gives the caller''s settings back after a rollback. Private.';
+
+-- sql/journal/rollback/undo_as_caller.sql
+-- A rollback reads under pinned settings, but what it writes runs the user's triggers, and they expect the caller's
+-- search_path, time zone and date style.
+create function journal.undo_as_caller(yes boolean) returns void
+language plpgsql volatile
+as $undo_as_caller$
+declare
+    caller constant pg_catalog.jsonb := pg_catalog.current_setting('journal.caller_settings')::pg_catalog.jsonb;
+begin
+    perform pg_catalog.set_config('timezone', case when yes then caller ->> 'timezone' else 'UTC' end, true),
+            pg_catalog.set_config('datestyle', case when yes then caller ->> 'datestyle' else 'ISO, MDY' end, true),
+            pg_catalog.set_config('search_path', case when yes then caller ->> 'search_path' else 'pg_catalog, pg_temp' end, true);
+end
+$undo_as_caller$;
+
+comment on function journal.undo_as_caller(boolean) is 'Switches between the caller''s settings and the pinned ones. Private.';
 
 -- sql/journal/rollback/undo_execute.sql
 -- Runs a statement that writes to the user's tables under the caller's search_path, for the user's triggers. The text is
@@ -5203,9 +5828,9 @@ create function journal.undo_execute(statement text) returns void
 language plpgsql volatile
 as $undo_execute$
 begin
-    perform journal.undo_search_path(true);
+    perform journal.undo_as_caller(true);
     execute statement;
-    perform journal.undo_search_path(false);
+    perform journal.undo_as_caller(false);
 end
 $undo_execute$;
 
@@ -5241,7 +5866,7 @@ begin
         return '{}';
     end if;
     begin
-        perform set_config('lock_timeout', '50ms', true), journal.undo_search_path(true);
+        perform set_config('lock_timeout', '50ms', true), journal.undo_as_caller(true);
         execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
                              t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
@@ -5250,8 +5875,10 @@ begin
         raise exception using errcode = 'JR999';
     exception
         when sqlstate 'JR999' then
+            perform journal.undo_as_caller(false);
             return coalesce(maintained, '{}');
-        when insufficient_privilege or lock_not_available or raise_exception or integrity_constraint_violation then
+        when others then  -- whatever the user's own triggers raise: then nothing is known, and nothing counts as maintained
+            perform journal.undo_as_caller(false);
             return '{}';
     end;
 end
@@ -5310,10 +5937,12 @@ declare
     unchanged boolean;
 begin
     execute format($lock$
-        with locked as materialized (
-            select t.xmin as now_xmin, u.live_xmin from only %1$s t join pg_temp.journal_undo_%2$s u on %3$s where %4$s order by %5$s for %6$s of t
+        with wanted as materialized (
+            select * from pg_temp.journal_undo_%2$s u where %4$s
+        ), locked as materialized (
+            select t.xmin as now_xmin, u.live_xmin from only %1$s t join wanted u on %3$s order by %5$s for %6$s of t
         )
-        select (select count(*) from locked where now_xmin = live_xmin) = (select count(*) from pg_temp.journal_undo_%2$s u where %4$s)$lock$,
+        select (select count(*) from locked where now_xmin = live_xmin) = (select count(*) from wanted)$lock$,
         journal.qualified_name(relation), relation, journal.undo_key_match(relation, 'u.a%1$s'), which, journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength)
        into unchanged;
     return unchanged;
@@ -5336,9 +5965,12 @@ begin
     loop
         begin
             perform set_config('lock_timeout', journal.undo_patience(deadline), true);
-            for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-                if not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and %L and not u.changed && %L', thorough, journal.undo_key_attnums(item.relation)))
-                   or not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.changed && %L', journal.undo_key_attnums(item.relation))) then
+            for item in select u.relation, u.removes, u.restored && journal.undo_key_attnums(u.relation) as moves
+                          from pg_temp.journal_undo u where u.target is not null order by u.relation
+            loop
+                if thorough and not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and not u.restored && %L', journal.undo_key_attnums(item.relation)))
+                   or (item.removes or item.moves)
+                      and not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.restored && %L', journal.undo_key_attnums(item.relation))) then
                     return false;
                 end if;
             end loop;
@@ -5440,28 +6072,70 @@ $undo_trace_others$;
 
 comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';
 
--- sql/journal/rollback/undo_summarize.sql
--- What a plan does to a table in short, so that checks that cannot matter are not made: the columns it restores, and whether
--- it removes or inserts rows.
-create function journal.undo_summarize(relation oid) returns void
-language plpgsql volatile
-as $undo_summarize$
+-- sql/journal/rollback/undo_gaps.sql
+-- Where the journal may not know all that sessions did around a table: its own coverage was interrupted while they could
+-- write, or a foreign key took the effects of their deletes (or key changes) on to a table that was not covered then.
+-- Children that follow a changed key by ON UPDATE CASCADE follow it back, covered or not.
+create function journal.undo_gaps(relation oid, session_ids uuid[], step_ids uuid[])
+returns table (what text, constraint_name text, by_delete boolean, attnums int2[])
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_gaps$
 #variable_conflict use_variable
 declare
-    columns   int2[];
-    removing  boolean;
-    inserting boolean;
+    wrote_until timestamptz;
+    known_since timestamptz;
+    known_until timestamptz;
 begin
-    execute format($summary$
-        select array(select distinct c from (select distinct u.restored from pg_temp.journal_undo_%1$s u where u.status = 'restore') r, unnest(r.restored) c order by c),
-               exists (select from pg_temp.journal_undo_%1$s where status = 'remove'), exists (select from pg_temp.journal_undo_%1$s where status = 'reinsert')$summary$, relation)
-       into columns, removing, inserting;
-    update pg_temp.journal_undo u set restored = columns, removes = removing, reinserts = inserting
-     where u.relation = undo_summarize.relation;
+    select max(coalesce(v.closed_at, 'infinity')) into wrote_until from journal.sessions v where v.session_id = any (session_ids);
+    select min(s.from_at), max(coalesce(s.until_at, 'infinity')) into known_since, known_until from journal.segment s where s.relation = undo_gaps.relation;
+    select case when journal.coverage_state(relation) ->> 'status' = 'gap' then c.covered_at else known_until end into known_until
+      from (select) one left join journal.covered_table c on c.relation = undo_gaps.relation;
+    if known_until < wrote_until then
+        return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
+    end if;
+    return query
+    with deleting as (
+        select max(s.executed_at) filter (where s.operation in ('D', 'T')) as deleted_at, min(s.executed_at) filter (where s.operation in ('D', 'T')) as since,
+               bool_or(s.operation = 'T') as truncated, min(s.executed_at) as written_at
+          from journal.undo_statements(session_ids, step_ids) x join journal.statement s using (statement_id) where x.relation = undo_gaps.relation
+    )
+    select format('%s is not covered', journal.qualified_name(f.conrelid)), f.conname::text, a.by_delete, f.confkey
+      from pg_constraint f
+     cross join deleting d
+     cross join lateral (values (true, d.since, d.since is not null and (f.confdeltype in ('c', 'n', 'd') or d.truncated)),
+                                (false, d.written_at, f.confupdtype in ('n', 'd'))) as a (by_delete, since, matters)
+     where f.contype = 'f' and f.confrelid = undo_gaps.relation and f.conparentid = 0 and a.matters
+       and not exists (select from journal.covered_table c
+                        where c.relation = f.conrelid and journal.coverage_state(c.relation) ->> 'status' <> 'gap'
+                          and (select min(s.from_at) from journal.segment s where s.relation = f.conrelid) <= a.since);
 end
-$undo_summarize$;
+$undo_gaps$;
 
-comment on function journal.undo_summarize(oid) is 'Notes what a plan does to a table. Private.';
+comment on function journal.undo_gaps(oid, uuid[], uuid[]) is 'What the journal may not know about the work of sessions on a table. Private.';
+
+-- sql/journal/rollback/undo_check_coverage.sql
+-- Refuses what may be more than the journal knows: all that a session did to a table whose coverage has a gap, and the rows
+-- whose going reached a table that nobody journaled.
+create function journal.undo_check_coverage(relation oid, session_ids uuid[], step_ids uuid[]) returns void
+language plpgsql volatile
+as $undo_check_coverage$
+#variable_conflict use_variable
+declare
+    gap record;
+begin
+    for gap in select * from journal.undo_gaps(relation, session_ids, step_ids) loop
+        execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''coverage_gap'', culprit = null, constraint_name = $1, theirs = $2
+                         where case when $3 is null then true when $4 then u.kind = ''D'' or u.images > 1 else u.changed && $3 end', relation)
+          using gap.constraint_name, gap.what, gap.attnums, gap.by_delete;
+    end loop;
+    if found then
+        perform journal.undo_group(relation);
+    end if;
+end
+$undo_check_coverage$;
+
+comment on function journal.undo_check_coverage(oid, uuid[], uuid[]) is 'Refuses rows around which the journal has a gap. Private.';
 
 -- sql/journal/rollback/undo_check_privileges.sql
 -- A rollback writes as its caller and escalates nothing: what the caller may not write is refused before anything is
@@ -5473,20 +6147,26 @@ as $undo_check_privileges$
 declare
     forbidden int2[];
     plan      record;
+    refused   boolean := false;
 begin
-    perform journal.undo_summarize(relation);
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_privileges.relation;
     forbidden := array(select c from unnest(plan.restored) c where not has_column_privilege(relation, c, 'update'));
     if forbidden <> '{}' then
         execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'', culprit = (select c from unnest(u.restored) c where c = any ($1) limit 1)
                          where u.status = ''restore'' and u.restored && $1', relation) using forbidden;
+        refused := true;
     end if;
     if plan.removes and not has_table_privilege(relation, 'delete') then
         execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''remove''', relation);
+        refused := true;
     end if;
     if plan.reinserts and exists (select from pg_temp.journal_undo_column c where c.relation = undo_check_privileges.relation and c.carried and c.problem is null
                                      and not has_column_privilege(relation, c.attnum, 'insert')) then
         execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = ''no_privilege'' where u.status = ''reinsert''', relation);
+        refused := true;
+    end if;
+    if refused then
+        perform journal.undo_group(relation);
     end if;
 end
 $undo_check_privileges$;
@@ -5810,12 +6490,14 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
+        perform set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(current_setting('journal.caller_settings')::jsonb ->> 'search_path', ''), 'pg_temp'), true);
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
              where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
             relation, item.conname, item.conkey[1], rows_as_they_would_be, item.conkey, item.holds);
         get diagnostics more = row_count;
+        perform journal.undo_as_caller(false);
         total := total + more;
     end loop;
     return total;
@@ -5831,17 +6513,21 @@ create function journal.undo_depend() returns void
 language plpgsql volatile
 as $undo_depend$
 declare
-    found_more bigint;
-    item       record;
+    turned_away bigint;
+    found_more  boolean;
+    item        record;
 begin
     loop
-        found_more := 0;
+        found_more := false;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-            perform journal.undo_summarize(item.relation);
-            found_more := found_more + journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                        + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
+            turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
+                         + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
+            if turned_away > 0 then
+                found_more := true;
+                perform journal.undo_group(item.relation);
+            end if;
         end loop;
-        exit when found_more = 0;
+        exit when not found_more;
     end loop;
 end
 $undo_depend$;
@@ -5888,11 +6574,10 @@ declare
     target text := journal.qualified_name(relation);
     work   text := 'pg_temp.journal_undo_' || relation;
     mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
-    exists_any boolean;
     columns int2[];
 begin
-    execute format('select exists (select from %s u where %s)', work, mine) into exists_any;
-    if not exists_any then
+    if not exists (select from pg_temp.journal_undo_group g
+                    where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers) then
         return;
     end if;
     if phase = 'remove' then
@@ -5902,7 +6587,8 @@ begin
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
     else
-        for columns in execute format('select distinct u.restored from %s u where %s', work, mine)
+        for columns in select distinct g.restored from pg_temp.journal_undo_group g
+                        where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers
         loop
             continue when columns = '{}';
             return next journal.undo_update(relation, columns, mine);
@@ -5979,9 +6665,9 @@ begin
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
     if names <> '{}' then
-        perform journal.undo_search_path(true);
+        perform journal.undo_as_caller(true);
         execute format('with %s select %s', array_to_string(parts, ', '), barrier) into written;
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
     end if;
     return written;
 end
@@ -5999,19 +6685,16 @@ language plpgsql volatile
 as $undo_apply$
 declare
     item     record;
-    planned  bigint := 0;
-    part     bigint;
+    planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
+                                  where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_apply_keys(item.relation);
-        execute format('select count(*) from pg_temp.journal_undo_%s where status in (''remove'', ''reinsert'') or status = ''restore'' and cardinality(restored) > 0',
-                       item.relation) into part;
-        planned := planned + part;
     end loop;
     written := journal.undo_apply_rows(false);
-    if not thorough and written <> planned then
+    if not thorough and written is distinct from coalesce(planned, 0) then
         return false;
     end if;
     perform journal.undo_apply_rows(true);
@@ -6115,14 +6798,14 @@ begin
     end if;
 exception
     when sqlstate 'JR999' then
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
     when lock_not_available or deadlock_detected then
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
         blocked := true;
         stale := true;
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
@@ -6159,6 +6842,7 @@ begin
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
               using mark.culprit, mark.row_no;
         end loop;
+        perform journal.undo_group(m.relation) from (select distinct m.relation from jsonb_to_recordset(attempt.marks) as m (relation oid)) m;
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
@@ -6196,16 +6880,13 @@ begin
         if item.target is null then
             counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
         else
-            execute format($counts$
-                with line as (select case when u.forced then 'force' else u.status end as status, u.changed, count(*) as rows, sum(u.images) as changes
-                                from pg_temp.journal_undo_%1$s u group by 1, 2),
-                     sums as (select status, sum(rows) as rows, sum(changes) as changes from line group by status)
-                select jsonb_build_object(
+            select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
-                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from line l, unnest(l.changed) a
-                                     join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = a))
-                  from sums s$counts$, item.relation)
-               into counts;
+                       'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_group g, unnest(g.changed) a
+                                     join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = a where g.relation = item.relation))
+              into counts
+              from (select case when g.forced then 'force' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
+                      from pg_temp.journal_undo_group g where g.relation = item.relation group by 1) s;
         end if;
         rows := journal.undo_add(rows, counts -> 'rows');
         changes := journal.undo_add(changes, counts -> 'changes');
@@ -6228,16 +6909,20 @@ as $undo_digest$
 declare
     item  record;
     part  text;
+    exceptions numeric;
     whole text := (select format('%s|%s', a.session_ids, a.step_ids) from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation, u.table_name, u.target, u.maintained from pg_temp.journal_undo u order by u.relation loop
-        if item.target is not null then
+        part := (select string_agg(format('%s:%s:%s', g.kind, g.status, g.rows), ',' order by g.kind, g.status)
+                   from (select g.kind, g.status, sum(g.rows) as rows from pg_temp.journal_undo_group g where g.relation = item.relation group by 1, 2) g);
+        if exists (select from pg_temp.journal_undo_group g where g.relation = item.relation and (g.kind, g.status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))) then
             execute format($digest$
-                select concat_ws('|', count(*), count(*) filter (where kind = 'U'), count(*) filter (where kind = 'I'), count(*) filter (where kind = 'D'),
-                                 sum(hashtextextended(format('%%s', row(u.kind, u.status, u.reason, u.culprit, u.constraint_name, %1$s)), 0))
-                                     filter (where (kind, status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))))
-                  from pg_temp.journal_undo_%2$s u$digest$, journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'), item.relation)
-               into part;
+                select sum(hashtextextended(format('%%s', row(u.kind, u.status, u.reason, u.culprit, u.constraint_name, %1$s)), 0))
+                  from pg_temp.journal_undo_%2$s u
+                 where (kind, status) not in (('U', 'restore'), ('I', 'remove'), ('D', 'reinsert'), ('N', 'noop'))$digest$,
+                journal.undo_list(item.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'), item.relation)
+               into exceptions;
+            part := part || ':' || exceptions;
         end if;
         whole := format(E'%s\n%s|%s|%s', whole, item.table_name, item.maintained, part);
     end loop;
@@ -6490,13 +7175,10 @@ comment on function journal.undo_progress(text) is 'Tells a client that asked fo
 -- sql/journal/rollback/undo_by_triggers.sql
 -- Whether triggers did part of what a session did to a table.
 create function journal.undo_by_triggers(relation oid) returns boolean
-language plpgsql volatile
+language plpgsql stable
 as $undo_by_triggers$
-declare
-    answer boolean;
 begin
-    execute format('select exists (select from pg_temp.journal_undo_%s where depth > 1)', relation) into answer;
-    return answer;
+    return exists (select from pg_temp.journal_undo_group g where g.relation = undo_by_triggers.relation and g.by_triggers);
 end
 $undo_by_triggers$;
 
@@ -6510,10 +7192,14 @@ create function journal.undo_force(relation oid) returns void
 language plpgsql volatile
 as $undo_force$
 begin
+    if not exists (select from pg_temp.journal_undo_group g where g.relation = undo_force.relation and g.status = 'conflict') then
+        return;
+    end if;
     execute format($force$
         update pg_temp.journal_undo_%s
            set status = case kind when 'U' then 'restore' else 'remove' end, forced = true
          where status = 'conflict' and kind in ('U', 'I') and live and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
+    perform journal.undo_group(relation);
 end
 $undo_force$;
 
@@ -6536,7 +7222,7 @@ begin
         if forcing then
             perform journal.undo_force(item.relation);
         end if;
-        perform journal.undo_check_privileges(item.relation);
+        perform journal.undo_check_coverage(item.relation, session_ids, step_ids), journal.undo_check_privileges(item.relation);
         stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
     update pg_temp.journal_undo_args set thorough = stirring;
@@ -6715,7 +7401,7 @@ begin
             found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
             raise exception using errcode = 'JR999';
         exception when sqlstate 'JR999' then
-            perform set_config('search_path', 'pg_catalog, pg_temp', true);
+            perform journal.undo_as_caller(false);
         end;
         exit when found_now = '{}';
         cascaded := cascaded || found_now;
@@ -6750,13 +7436,13 @@ begin
     if on_conflict = 'cascade' then
         cascaded := journal.undo_cascade(session_ids, step_ids);
     end if;
-    report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
-    members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
+    members := array(select m.session_id from journal.undo_members(session_ids || cascaded, step_ids is null) m);
     begin
         if executing then
             perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
             rollback := journal.undo_enter(reason);
         end if;
+        report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
         loop
             continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
@@ -6786,7 +7472,7 @@ begin
             raise exception using errcode = 'JR999';
         end if;
     exception when sqlstate 'JR999' then
-        perform set_config('search_path', 'pg_catalog, pg_temp', true);
+        perform journal.undo_as_caller(false);
     end;
     return report;
 end
@@ -6811,22 +7497,11 @@ create function journal.rollback_report(
 language plpgsql volatile
 as $rollback_report$
 declare
-    report      jsonb;
-    caller_path constant text := current_setting('search_path');
-    settings    constant text[] := array[current_setting('lock_timeout'), current_setting('intervalstyle'), current_setting('extra_float_digits'),
-                                         current_setting('bytea_output'), current_setting('datestyle'), current_setting('timezone'),
-                                         current_setting('xmlbinary'), current_setting('lc_monetary'), current_setting('default_statistics_target')];
+    report jsonb;
 begin
-    perform set_config('journal.caller_path', caller_path, true), set_config('search_path', 'pg_catalog, pg_temp', true),
-            set_config('intervalstyle', 'postgres', true), set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
-            set_config('datestyle', 'ISO, MDY', true), set_config('timezone', 'UTC', true), set_config('xmlbinary', 'base64', true),
-            set_config('lc_monetary', 'C', true);
+    perform journal.undo_pin();
     report := journal.undo_run(session_ids, step_ids, on_conflict, mode, expected_digest, reason, max_rows, clock_timestamp() + wait, shown);
-    perform set_config('search_path', caller_path, true), set_config('lock_timeout', settings[1], true),
-            set_config('intervalstyle', settings[2], true), set_config('extra_float_digits', settings[3], true), set_config('bytea_output', settings[4], true),
-            set_config('datestyle', settings[5], true), set_config('timezone', settings[6], true), set_config('xmlbinary', settings[7], true),
-            set_config('lc_monetary', settings[8], true),
-            set_config('default_statistics_target', settings[9], true);
+    perform journal.undo_unpin();
     return report;
 end
 $rollback_report$;
@@ -7041,8 +7716,9 @@ begin
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
-             journal.why_not_coverable(regclass), journal.why_too_wide(regclass), journal.column_numbers(regclass, text[], text),
-             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, text), journal.trigger_marks(oid),
+             journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean),
+             journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
+             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.trigger_marks(oid),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);
     end loop;
 end

@@ -14,22 +14,11 @@ create function journal.rollback_report(
 language plpgsql volatile
 as $rollback_report$
 declare
-    report      jsonb;
-    caller_path constant text := current_setting('search_path');
-    settings    constant text[] := array[current_setting('lock_timeout'), current_setting('intervalstyle'), current_setting('extra_float_digits'),
-                                         current_setting('bytea_output'), current_setting('datestyle'), current_setting('timezone'),
-                                         current_setting('xmlbinary'), current_setting('lc_monetary'), current_setting('default_statistics_target')];
+    report jsonb;
 begin
-    perform set_config('journal.caller_path', caller_path, true), set_config('search_path', 'pg_catalog, pg_temp', true),
-            set_config('intervalstyle', 'postgres', true), set_config('extra_float_digits', '1', true), set_config('bytea_output', 'hex', true),
-            set_config('datestyle', 'ISO, MDY', true), set_config('timezone', 'UTC', true), set_config('xmlbinary', 'base64', true),
-            set_config('lc_monetary', 'C', true);
+    perform journal.undo_pin();
     report := journal.undo_run(session_ids, step_ids, on_conflict, mode, expected_digest, reason, max_rows, clock_timestamp() + wait, shown);
-    perform set_config('search_path', caller_path, true), set_config('lock_timeout', settings[1], true),
-            set_config('intervalstyle', settings[2], true), set_config('extra_float_digits', settings[3], true), set_config('bytea_output', settings[4], true),
-            set_config('datestyle', settings[5], true), set_config('timezone', settings[6], true), set_config('xmlbinary', settings[7], true),
-            set_config('lc_monetary', settings[8], true),
-            set_config('default_statistics_target', settings[9], true);
+    perform journal.undo_unpin();
     return report;
 end
 $rollback_report$;

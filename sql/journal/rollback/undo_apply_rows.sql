@@ -23,9 +23,9 @@ begin
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
     if names <> '{}' then
-        perform journal.undo_search_path(true);
+        perform journal.undo_as_caller(true);
         execute format('with %s select %s', array_to_string(parts, ', '), barrier) into written;
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
     end if;
     return written;
 end

@@ -27,14 +27,14 @@ begin
     end if;
 exception
     when sqlstate 'JR999' then
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
     when lock_not_available or deadlock_detected then
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
         blocked := true;
         stale := true;
     when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
-        perform journal.undo_search_path(false);
+        perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),

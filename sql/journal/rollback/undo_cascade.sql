@@ -16,7 +16,7 @@ begin
             found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
             raise exception using errcode = 'JR999';
         exception when sqlstate 'JR999' then
-            perform set_config('search_path', 'pg_catalog, pg_temp', true);
+            perform journal.undo_as_caller(false);
         end;
         exit when found_now = '{}';
         cascaded := cascaded || found_now;

@@ -30,12 +30,14 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
+        perform set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(current_setting('journal.caller_settings')::jsonb ->> 'search_path', ''), 'pg_temp'), true);
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
              where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
             relation, item.conname, item.conkey[1], rows_as_they_would_be, item.conkey, item.holds);
         get diagnostics more = row_count;
+        perform journal.undo_as_caller(false);
         total := total + more;
     end loop;
     return total;

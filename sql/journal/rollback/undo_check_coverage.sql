@@ -12,6 +12,9 @@ begin
                          where case when $3 is null then true when $4 then u.kind = ''D'' or u.images > 1 else u.changed && $3 end', relation)
           using gap.constraint_name, gap.what, gap.attnums, gap.by_delete;
     end loop;
+    if found then
+        perform journal.undo_group(relation);
+    end if;
 end
 $undo_check_coverage$;
 

@@ -4,9 +4,9 @@ create function journal.undo_execute(statement text) returns void
 language plpgsql volatile
 as $undo_execute$
 begin
-    perform journal.undo_search_path(true);
+    perform journal.undo_as_caller(true);
     execute statement;
-    perform journal.undo_search_path(false);
+    perform journal.undo_as_caller(false);
 end
 $undo_execute$;
 

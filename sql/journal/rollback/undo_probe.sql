@@ -27,7 +27,7 @@ begin
         return '{}';
     end if;
     begin
-        perform set_config('lock_timeout', '50ms', true), journal.undo_search_path(true);
+        perform set_config('lock_timeout', '50ms', true), journal.undo_as_caller(true);
         execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
                              t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
@@ -36,8 +36,10 @@ begin
         raise exception using errcode = 'JR999';
     exception
         when sqlstate 'JR999' then
+            perform journal.undo_as_caller(false);
             return coalesce(maintained, '{}');
-        when insufficient_privilege or lock_not_available or raise_exception or integrity_constraint_violation then
+        when others then  -- whatever the user's own triggers raise: then nothing is known, and nothing counts as maintained
+            perform journal.undo_as_caller(false);
             return '{}';
     end;
 end

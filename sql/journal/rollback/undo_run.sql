@@ -21,13 +21,13 @@ begin
     if on_conflict = 'cascade' then
         cascaded := journal.undo_cascade(session_ids, step_ids);
     end if;
-    report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
-    members := array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s);
+    members := array(select m.session_id from journal.undo_members(session_ids || cascaded, step_ids is null) m);
     begin
         if executing then
             perform journal.undo_fence(members, step_ids is null and mode = 'apply', false, deadline);
             rollback := journal.undo_enter(reason);
         end if;
+        report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
         loop
             continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
@@ -57,7 +57,7 @@ begin
             raise exception using errcode = 'JR999';
         end if;
     exception when sqlstate 'JR999' then
-        perform set_config('search_path', 'pg_catalog, pg_temp', true);
+        perform journal.undo_as_caller(false);
     end;
     return report;
 end
