@@ -14,11 +14,11 @@ begin
     foreach phase in array '{remove,restore,reinsert}'::text[] loop
         for item in
             select p.statement from pg_temp.journal_undo u
-             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers) as p (statement)
+             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers, barrier) as p (statement)
              where u.target is not null order by u.relation
         loop
             names := names || format('part%s', cardinality(names) + 1);
-            parts := parts || format('%s as (%s)', names[cardinality(names)], replace(item.statement, '$barrier$', barrier));
+            parts := parts || format('%s as (%s)', names[cardinality(names)], item.statement);
         end loop;
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;

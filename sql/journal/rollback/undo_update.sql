@@ -1,13 +1,13 @@
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
 -- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
 -- difference is written.
-create function journal.undo_update(relation oid, columns int2[], mine text) returns text
+create function journal.undo_update(relation oid, columns int2[], mine text, barrier text) returns text
 language plpgsql stable
 as $undo_update$
 #variable_conflict use_variable
 begin
     return (
-        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
+        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
                       ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
                       journal.qualified_name(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
@@ -16,11 +16,11 @@ begin
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
-                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end)
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier)
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );
 end
 $undo_update$;
 
-comment on function journal.undo_update(oid, int2[], text) is 'SQL text that restores the given columns. Private.';
+comment on function journal.undo_update(oid, int2[], text, text) is 'SQL text that restores the given columns. Private.';
