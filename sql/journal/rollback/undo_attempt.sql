@@ -32,14 +32,15 @@ exception
         perform journal.undo_as_caller(false);
         blocked := true;
         stale := true;
-    when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
+    when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
             'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since'
-                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added' else 'trigger_rewrote' end);
+                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
+                                 else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
 end
 $undo_attempt$;
 
