@@ -15,6 +15,7 @@ import click
 from outbox.pg.dsn import DsnError, resolve_dsn
 from relay.destinations.base import MalformedUrl
 from relay.errors import RelayError
+from relay.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,14 @@ def main() -> None:
     help="Give up a drain that makes no progress.",
 )
 @click.option(
+    "--lease",
+    type=click.FloatRange(min=1.0),
+    default=Pace.lease,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long another relay waits before it takes over from one that died.",
+)
+@click.option(
     "--credentials", type=click.Path(exists=True, dir_okay=False), help="File with the destination's credentials."
 )
 @click.option("--verbose", is_flag=True, help="Log more.")
@@ -118,6 +127,7 @@ def run(
     dsn: str | None,
     credentials: str | None,
     timeout: float,
+    lease: float,
     *,
     drain: bool,
     verbose: bool,
@@ -136,6 +146,7 @@ def run(
         credentials=credentials,
         drain=drain,
         timeout=timeout,
+        pace=Pace(lease=lease),
     )
     drained = run_relay(options, say)
     if drained is None:

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from relay.destinations.base import InDoubt, Refused, Stored
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from relay.destinations.base import Destination, Limits
+    from relay.pace import Pace
     from relay.reader import Batch
     from relay.source import Lease, Point, Source
 
@@ -30,17 +31,6 @@ _log = logging.getLogger("relay.lane")
 _T = TypeVar("_T")
 Why = Literal["moved", "batch", "message", "busy", "in_doubt", "unavailable"]
 _FIRST_DELAY = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often things happen, in seconds."""
-
-    lease: float = 10.0
-    checkpoint: float = 1.0
-    longest_delay: float = 5.0
-    refused_delay: float = 30.0
-    stop: float = 10.0
 
 
 class Ended(Exception):

@@ -16,7 +16,8 @@ from uuid import uuid4
 from relay.destinations import destination_class
 from relay.destinations.base import GUARANTEES, Owner
 from relay.errors import DestinationUnavailable, LeaseLost, RelayError
-from relay.lane import LaneWorker, Pace
+from relay.lane import LaneWorker
+from relay.pace import Pace
 from relay.source import OptionsDiffer, Registration, Source, SourceUnavailable
 
 if TYPE_CHECKING:

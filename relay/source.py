@@ -76,20 +76,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class _LaneRow:
-    destination: str
+    """What a relay needs of relay.lane, by name."""
+
     lane: int
     epoch: int
-    holder: UUID | None
-    holder_name: str | None
-    lease_until: Any
     seal: int
     position: int
     last_seal: int
     last_id: int
     message_id: UUID | None
     token: str | None
-    appended_at: Any
-    in_doubt: bool
 
     def lease(self) -> Lease:
         message_id = None if self.message_id is None else str(self.message_id)

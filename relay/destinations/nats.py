@@ -15,7 +15,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from relay.destinations.base import (
@@ -35,7 +35,7 @@ from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWrit
 from relay.message import Message, attributes, body, header_value, user_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 
     from nats.aio.client import Client
 
@@ -57,6 +57,7 @@ _TOO_LARGE = 10054
 _BATCH_REFUSED = frozenset({10174, 10175, 10176, 10199})
 
 _log = logging.getLogger("relay.nats")
+T = TypeVar("T")
 
 
 class ApiError(Exception):
@@ -100,6 +101,7 @@ class Nats(Destination):
         self._streams: dict[int, _Stream] = {}
         self._payload = 0
         self._problem = ""
+        self._gone = asyncio.Event()
         self._timeout = 5.0
 
     @classmethod
@@ -315,6 +317,7 @@ class Nats(Destination):
             raise DestinationRefused("nats-py is not installed", hint="pip install 'agent-journal[nats]'") from error
         client = Client()
         self._problem = ""
+        self._gone.clear()
         try:
             async with asyncio.timeout(self._timeout):
                 await client.connect(
@@ -322,10 +325,12 @@ class Nats(Destination):
                     name="relay",
                     allow_reconnect=False,
                     max_reconnect_attempts=1,  # 0 would mean for ever
-                    reconnect_time_wait=0.1,
+                    reconnect_time_wait=0,
                     connect_timeout=5,
                     pending_size=64 * 1024 * 1024,
                     error_cb=self._on_error,
+                    disconnected_cb=self._on_gone,
+                    closed_cb=self._on_gone,
                     **_credentials(self.credentials),
                 )
         except ImportError as error:
@@ -351,6 +356,9 @@ class Nats(Destination):
     async def _on_error(self, error: Exception) -> None:
         self._problem = str(error) or type(error).__name__
         _log.debug("nats: %s", self._problem)
+
+    async def _on_gone(self) -> None:
+        self._gone.set()
 
     async def _api(self, call: str, request: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         return await self._request(f"$JS.API.{call}", json.dumps(request).encode() if request else b"", None)
@@ -382,7 +390,7 @@ class Nats(Destination):
         if client is None:
             raise DestinationUnavailable("the connection to NATS was lost")
         try:
-            reply = await client.request(subject, payload, timeout=self._timeout, headers=headers)
+            reply = await self._unless_gone(client.request(subject, payload, timeout=self._timeout, headers=headers))
             answer: Mapping[str, Any] = json.loads(reply.data)
         except (Error, OSError, TimeoutError, ValueError) as error:
             await self.close()  # what was sent on it must not arrive behind our back
@@ -391,6 +399,19 @@ class Nats(Destination):
         if "error" in answer:
             raise ApiError(answer["error"])
         return answer
+
+    async def _unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of some work; nats-py itself would wait for an answer on a dead connection until the time is up."""
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not task.done():
+                task.cancel()
+        if not task.done():
+            raise ConnectionError("the connection was closed")
+        return task.result()
 
     def _lost(self, error: BaseException) -> DestinationUnavailable:
         reason = self._problem or str(error) or type(error).__name__

@@ -12,18 +12,20 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 
 from tests.relay.oracle import Arrived
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 Connection = psycopg.Connection[Any]
+T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 KEYS = 8
 
@@ -48,7 +50,7 @@ def produce(conn: Connection, messages: int, *, keys: int = KEYS, size: int = 10
 
 
 def committed(conn: Connection) -> dict[str, int]:
-    return {key: n for key, n in conn.execute("select key, n from counter where n > 0")}
+    return dict(conn.execute("select key, n from counter where n > 0").fetchall())
 
 
 class Producers:
@@ -163,7 +165,7 @@ def position(conn: Connection, destination: str) -> int:
 
 
 @contextmanager
-def stolen_leases(dsn: str, every: float = 0.05) -> Iterator[None]:
+def stolen_leases(dsn: str) -> Iterator[None]:
     """Leases that protect nothing: everybody is given every lane at every moment, and no epoch fences."""
     with psycopg.connect(dsn, autocommit=True) as conn:
         owner = conn.execute("select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'relay'").fetchone()
@@ -212,7 +214,7 @@ def in_stream(url: str, stream: str) -> list[Arrived]:
 
 def raw_stream(url: str, stream: str) -> list[tuple[dict[str, str], bytes]]:
     """Headers and data of all messages of a stream."""
-    return asyncio.run(_read_stream(url, stream))
+    return _finished(_read_stream(url, stream))
 
 
 async def _read_stream(url: str, stream: str) -> list[tuple[dict[str, str], bytes]]:
@@ -241,7 +243,7 @@ def write_to_stream(url: str, subject: str, *payloads: bytes, headers: dict[str,
             await client.jetstream().publish(subject, payload, headers=headers)
         await client.close()
 
-    asyncio.run(write())
+    _finished(write())
 
 
 def jetstream(url: str, call: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -257,9 +259,15 @@ def jetstream(url: str, call: str, request: dict[str, Any] | None = None) -> dic
         answer: dict[str, Any] = json.loads(reply.data)
         return answer
 
-    answer = asyncio.run(ask())
+    answer = _finished(ask())
     assert "error" not in answer, answer["error"]
     return answer
+
+
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of some asynchronous work, also where a loop is running already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def events(lines: bytes) -> Sequence[dict[str, Any]]:

@@ -1,0 +1,311 @@
+"""Faults that are put in for real, and an oracle that compares what was committed with what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from journal.embedded import start_nats
+from relay.destinations import destination_class
+from relay.destinations.base import Destination, InDoubt, Limits, Outcome, Owner, Tail
+from relay.destinations.jsonl import Jsonl
+from relay.lane import LaneWorker
+from relay.pace import Pace
+from relay.source import Registration, Source
+from tests.relay.oracle import judge
+from tests.relay.support import (
+    Connection,
+    Producers,
+    RelayProcess,
+    committed,
+    drain,
+    in_file,
+    in_stream,
+    make_counters,
+    produce,
+    stolen_leases,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from relay.destinations.base import Guarantee, Url
+    from relay.message import Message
+    from tests.relay.oracle import Arrived
+
+
+class Target:
+    """A destination's URL, and what it holds."""
+
+    def __init__(self, url: str, arrived: Callable[[], list[Arrived]]) -> None:
+        self.url = url
+        self.arrived = arrived
+
+
+@pytest.fixture(params=["nats", "file"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    if request.param == "file":
+        path = tmp_path / "out.jsonl"
+        return Target(f"file://{path}", lambda: in_file(path) if path.exists() else [])
+    nats, stream = request.getfixturevalue("nats"), request.getfixturevalue("stream")
+    return Target(f"{nats.url}/{stream}", lambda: in_stream(nats.url, stream))
+
+
+# -- an append whose request or answer is lost, or that arrives after its sender is dead
+
+
+class Unreliable(Destination):
+    """A destination behind a network that loses requests and answers, and keeps some requests for later."""
+
+    guarantee: ClassVar[Guarantee] = "A"
+
+    def __init__(self, real: Destination, chance: random.Random) -> None:
+        super().__init__(real.url)
+        self.real = real
+        self.chance = chance
+        self.kept: list[Callable[[], Coroutine[Any, Any, Outcome]]] = []
+        self.seen: list[str] = []
+
+    @classmethod
+    def parse(cls, url: str) -> Url:
+        return destination_class(url).parse(url)
+
+    async def open(self, owner: Owner, *, fresh: bool) -> Limits:
+        return await self.real.open(owner, fresh=fresh)
+
+    async def tail(self, lane: int, known: Tail | None) -> Tail | None:
+        found = await self.real.tail(lane, known)
+        if self.kept and self.chance.random() < 0.7:  # the bytes of a dead append arrive just after the tail was read
+            await self.kept.pop()()
+        return found
+
+    async def append(self, lane: int, batch: Sequence[Message], expected: Tail | None) -> Outcome:
+        fate = self.chance.choices(["fine", "request lost", "answer lost", "kept"], [5, 1, 1, 1])[0]
+        self.seen.append(fate)
+        if fate == "kept":
+            self.kept.append(lambda: self.real.append(lane, list(batch), expected))
+        if fate in {"request lost", "kept"}:
+            return InDoubt(fate)
+        outcome = await self.real.append(lane, batch, expected)
+        return outcome if fate == "fine" else InDoubt(fate)
+
+    async def read_back(self, lane: int, after: Tail | None, upto: Tail) -> AsyncIterator[tuple[int, str]]:
+        async for pair in self.real.read_back(lane, after, upto):
+            yield pair
+
+    async def close(self) -> None:
+        await self.real.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_faults_1_and_5_lost_and_late_requests_and_answers(
+    dsn: str, conn: Connection, target: Target, seed: int
+) -> None:
+    make_counters(conn)
+    for _ in range(30):
+        produce(conn, 16)
+        conn.execute("select outbox.seal()")
+    found = destination_class(target.url)
+    network = Unreliable(found(found.parse(target.url)), random.Random(seed))
+    await _deliver_all(dsn, network, Limits(1_000_000, batch_messages=7))
+    judge(committed(conn), target.arrived())
+    assert set(network.seen) == {"fine", "request lost", "answer lost", "kept"}
+
+
+async def _deliver_all(dsn: str, destination: Destination, limits: Limits) -> None:
+    """One lane worker in this process, until everything sealed is delivered."""
+    source = Source(dsn, "d")
+    await source.connect()
+    try:
+        await destination.open(Owner(source.origin, "d"), fresh=True)
+        await source.register(destination.url, destination.guarantee, limits, Registration())
+        lease = await source.take(0, uuid4(), "test", 10)
+        assert lease is not None
+        pace = Pace(longest_delay=0.05)
+        worker = LaneWorker(source, destination, limits, lease, until=await source.last_seal(), pace=pace)
+        await asyncio.wait_for(worker.run(), 60)
+    finally:
+        await source.close()
+        await destination.close()
+
+
+# -- processes that die
+
+
+def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Connection, target: Target) -> None:
+    make_counters(conn)
+    chance = random.Random(7)
+    with Producers(dsn, seed=7):
+        for _ in range(6):
+            with RelayProcess(dsn, "run", target.url, "--lease", "1") as process:
+                process.wait_until_said("guarantee A")
+                with contextlib.suppress(Exception):
+                    process.wait(chance.uniform(0.05, 1.0))
+                process.signal(signal.SIGKILL)
+    drain(dsn, target.url)
+    judge(committed(conn), target.arrived())
+
+
+def test_fault_11_a_broker_killed_in_the_middle_of_batches(dsn: str, conn: Connection, stream: str) -> None:
+    make_counters(conn)
+    chance = random.Random(11)
+    with start_nats() as server:
+        url = f"{server.url}/{stream}"
+        with RelayProcess(dsn, "run", url) as process:
+            process.wait_until_said("guarantee A")
+            for _ in range(4):
+                produce(conn, 8000, size=200)
+                with contextlib.suppress(Exception):
+                    process.wait(chance.uniform(0.05, 0.4))
+                server.kill()
+                server.start()
+            wait_until(lambda: _position(conn) == sum(committed(conn).values()), 60)
+            row = conn.execute("select last_error is not null, status from relay.destinations").fetchone()
+            assert row == (True, "running")
+            process.signal(signal.SIGTERM)
+            assert process.wait() == 0
+        judge(committed(conn), in_stream(server.url, stream))
+
+
+def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: Connection, target: Target) -> None:
+    make_counters(conn)
+    with Producers(dsn, seed=6), RelayProcess(dsn, "run", target.url, "--lease", "1") as process:
+        process.wait_until_said("guarantee A")
+        for _ in range(5):
+            _wait_for_progress(conn)
+            conn.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name like 'relay %'"
+            )
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+    drain(dsn, target.url)
+    judge(committed(conn), target.arrived())
+
+
+def _wait_for_progress(conn: Connection) -> None:
+    """Until the only destination has got further than it is now."""
+    before = _position(conn)
+    wait_until(lambda: _position(conn) > before)
+
+
+def _position(conn: Connection) -> int:
+    row = conn.execute("select position from relay.lag").fetchone()
+    return int(row[0]) if row else 0
+
+
+# -- relays that do not know of each other
+
+
+def test_fault_4_two_relays_on_one_lane_without_leases(dsn: str, conn: Connection, target: Target) -> None:
+    make_counters(conn)
+    drain(dsn, target.url)
+    with (
+        stolen_leases(dsn),
+        Producers(dsn, seed=4),
+        RelayProcess(dsn, "run", target.url) as one,
+        RelayProcess(dsn, "run", target.url) as two,
+    ):
+        for process in (one, two):
+            process.wait_until_said("guarantee A")
+        with contextlib.suppress(Exception):
+            one.wait(4)
+        for process in (one, two):
+            assert process.process.poll() is None, process.said()
+            process.signal(signal.SIGTERM)
+        assert [process.wait() for process in (one, two)] == [0, 0]
+    drain(dsn, target.url)
+    judge(committed(conn), target.arrived())
+
+
+def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, target: Target) -> None:
+    """Stopped at some moment of a delivery, it wakes up when its heir has gone on."""
+    make_counters(conn)
+    with Producers(dsn, seed=5), RelayProcess(dsn, "run", target.url, "--lease", "1") as sleeper:
+        sleeper.wait_until_said("guarantee A")
+        for _ in range(2):
+            _wait_for_progress(conn)
+            sleeper.signal(signal.SIGSTOP)
+            with RelayProcess(dsn, "run", target.url, "--lease", "1") as heir:
+                _wait_for_progress(conn)
+                sleeper.signal(signal.SIGCONT)
+                sleeper.wait_until_said("another relay has taken lane 0")
+                heir.signal(signal.SIGTERM)
+                assert heir.wait() == 0
+    drain(dsn, target.url)
+    judge(committed(conn), target.arrived())
+
+
+# -- files
+
+
+def test_fault_18_a_torn_line_is_cut(dsn: str, conn: Connection, tmp_path: Path) -> None:
+    make_counters(conn)
+    path = tmp_path / "out.jsonl"
+    produce(conn, 80)
+    drain(dsn, f"file://{path}")
+    for torn in (b"{", b'{"specversion":"1.0","id":"01', b"\0" * 500):
+        with path.open("ab") as file:
+            file.write(torn)
+        produce(conn, 8)
+        drain(dsn, f"file://{path}")
+    judge(committed(conn), in_file(path))
+
+
+async def test_fault_18_a_disk_that_is_full_leaves_whole_lines(
+    dsn: str, conn: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_counters(conn)
+    produce(conn, 400)
+    conn.execute("select outbox.seal()")
+    path = tmp_path / "out.jsonl"
+    full = iter([True, True, False, True, False, False])
+    real = __import__("os").pwrite
+
+    def pwrite(file: int, data: memoryview, at: int) -> int:
+        if next(full, False):
+            real(file, data[: len(data) // 2], at)
+            raise OSError(28, "No space left on device")
+        return int(real(file, data, at))
+
+    monkeypatch.setattr("relay.destinations.jsonl.os.pwrite", pwrite)
+    await _deliver_all(dsn, Jsonl(Jsonl.parse(f"file://{path}")), Limits(1_000_000, batch_messages=50))
+    judge(committed(conn), in_file(path))
+    row = conn.execute("select last_error, status_reason from relay.destinations").fetchone()
+    assert row is not None
+    assert "No space left" in row[0]
+
+
+# -- the source
+
+
+def test_fault_7_a_long_transaction_holds_nothing_back_but_itself(dsn: str, conn: Connection, target: Target) -> None:
+    make_counters(conn)
+    with psycopg.connect(dsn) as slow:
+        slow.execute("update counter set n = n + 1 where key = '8'")
+        slow.execute("select outbox.publish('orders.made', '8', '{\"n\": 1}')")
+        produce(conn, 700, keys=7)
+        drain(dsn, target.url)
+        assert len(target.arrived()) == 700
+        slow.commit()
+    drain(dsn, target.url)
+    judge(committed(conn), target.arrived())
+
+
+def test_fault_20_a_message_of_10_mb(dsn: str, conn: Connection, tmp_path: Path) -> None:
+    make_counters(conn)
+    path = tmp_path / "out.jsonl"
+    for size in (10, 10_000_000, 10):
+        produce(conn, 8, keys=8, size=size)
+    drain(dsn, f"file://{path}")
+    judge(committed(conn), in_file(path))
