@@ -41,12 +41,12 @@ class Watching:
 
     def plan(self, report: dict[str, Any]) -> None:
         session_id = report["sessions"][0]["session_id"]
-        self.page.heading(f"And undone?    journal rollback --session {session_id} --on-conflict skip")
+        self.page.heading(f"Take it back?    journal rollback --session {session_id} --on-conflict skip")
         write_report(self.page, report)
         self.page.line()
 
     def rollback(self, report: dict[str, Any]) -> None:
-        self.page.heading("Yes.    y")
+        self.page.heading("y    The plan that was shown is applied.")
         write_report(self.page, report)
         self.page.line()
 

@@ -1,0 +1,62 @@
+"""The shell in the hands of those who are not the owner: readers look, operators roll back with their own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests import rig
+from tests.journal.cli.conftest import Shell, Shop, run
+
+Somebody = Callable[[str], Shell]
+
+
+@pytest.fixture
+def somebody(postgres: rig.Cluster, database: str) -> Somebody:
+    """The shell of a new role that is a member of a group."""
+
+    def shell_of(group: str) -> Shell:
+        name = postgres.create_role()
+        postgres.admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name)))
+        return lambda *words: run(postgres.dsn(database, role=name), *words)
+
+    return shell_of
+
+
+def test_a_reader_looks_but_changes_nothing(somebody: Somebody, shop: Shop) -> None:
+    reader = somebody("journal_reader")
+    for words in (["sessions"], ["coverage"], ["receipts"], ["residue"], ["doctor"], ["show", shop.session_id]):
+        assert reader(*words).code == 0, words
+    for words in (["rollback", "--session", shop.session_id, "--yes"], ["stop", "--agent", "bot", "--reason", "x"]):
+        done = reader(*words)
+        assert done.code == 1, words
+        assert "permission denied" in done.err
+
+
+def test_a_reader_sees_the_values_of_tables_that_it_may_read(
+    somebody: Somebody, shop: Shop, conn: psycopg.Connection
+) -> None:
+    reader = somebody("journal_reader")
+    assert {
+        row["before"] is None or row["before"] == {} for row in reader("changes", shop.session_id, "--json").lines
+    } == {True}
+    conn.execute("grant select on orders to public")
+    assert reader("changes", shop.session_id, "--json").lines[0]["before"]["status"] == "new"
+
+
+def test_an_operator_rolls_back_with_the_rights_it_has(
+    somebody: Somebody, shop: Shop, conn: psycopg.Connection
+) -> None:
+    operator = somebody("journal_operator")
+    assert operator("rollback", "--session", shop.session_id, "--yes").code == 1
+    conn.execute("grant select, insert, delete on orders to public")
+    refused = operator("rollback", "--session", shop.session_id, "--yes")
+    assert refused.code == 3, refused
+    assert "you may not write it" in refused.out
+    conn.execute("grant update on orders to public")
+    done = operator("rollback", "--session", shop.session_id, "--yes")
+    assert done.code == 0, done
+    assert conn.execute("select count(*) from orders where status = 'new'").fetchone() == (100,)
