@@ -69,13 +69,18 @@ class Relay:
         self._name = options.name or self._url.default_name
         self._holder = uuid4()
         self._holder_name = f"{socket.gethostname()}:{os.getpid()}"
-        self._stopping = asyncio.Event()
+        self._stopping = asyncio.Event()  # told to stop
+        self._halting = asyncio.Event()  # told to stop, or one lane has failed
         self._announced = False
         self._workers: dict[int, LaneWorker] = {}
 
     def stop(self) -> None:
         """Finish what is on its way, and end."""
         self._stopping.set()
+        self._halt()
+
+    def _halt(self) -> None:
+        self._halting.set()
         for worker in self._workers.values():
             worker.stop()
 
@@ -95,8 +100,9 @@ class Relay:
                 _log.warning("%s", error)
             finally:
                 await source.close()
-            if await self._waited(delay):
+            if await _set_within(self._stopping, delay):
                 return None
+            self._halting.clear()
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def _serve(self, source: Source) -> Drained | None:
@@ -140,16 +146,12 @@ class Relay:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            self._end_workers()
+            self._halt()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
             await self._record(source, failures[0])
             raise failures[0]
-
-    def _end_workers(self) -> None:
-        for worker in self._workers.values():
-            worker.stop()
 
     async def _record(self, source: Source, failure: BaseException) -> None:
         """Leave the reason where a DBA looks for it."""
@@ -164,7 +166,7 @@ class Relay:
         """Take the lane when it is free, and serve it; stand by while another relay does."""
         progress = _Progress(self._options.timeout)
         standing_by = False
-        while not self._stopping.is_set():
+        while not self._halting.is_set():
             lease = await source.take(lane, self._holder, self._holder_name, self._options.pace.lease)
             if lease is not None:
                 standing_by = False
@@ -180,7 +182,7 @@ class Relay:
                 if stored.point.seal >= until:
                     return
                 progress.check(stored.point.position)
-            await self._waited(min(1.0, self._options.pace.lease / 4))
+            await _set_within(self._halting, min(1.0, self._options.pace.lease / 4))
 
     async def _served(self, worker: LaneWorker, lane: int, progress: _Progress | None) -> bool:
         """Serve a lane until it ends; False when its lease was lost."""
@@ -199,12 +201,6 @@ class Relay:
         if watch is not None and not watch.cancelled():
             watch.result()
         return True
-
-    async def _waited(self, seconds: float) -> bool:
-        """Wait; True when told to stop meanwhile."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        return self._stopping.is_set()
 
 
 class _Progress:
@@ -234,6 +230,13 @@ async def _watch(worker: LaneWorker, progress: _Progress) -> None:
     except DrainTimeout:
         worker.stop()
         raise
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for so long; whether it is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 async def _drained(source: Source) -> Drained:

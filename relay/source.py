@@ -30,6 +30,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 MEMBERS_PER_READ = 1000
 BYTES_PER_READ = 8 * 1024 * 1024
+# A standby that is not promoted yet, a restart, a lock held too long: the relay waits.
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 _NOT_MIGRATED = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable)
 
 
@@ -334,9 +336,9 @@ def _fault(error: psycopg.Error) -> RelayError:
         return RelayError("this role may not run a relay", hint="grant journal_operator to it")
     if isinstance(error, psycopg.errors.InvalidParameterValue):
         return OptionsDiffer(str(error.diag.message_primary), hint=error.diag.message_hint)
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(error, _PASSING):
         return SourceUnavailable(
-            f"the database cannot be reached: {_first_line(error)}", hint="check --dsn, DATABASE_URL and PG*"
+            f"the database does not answer: {_first_line(error)}", hint="check --dsn, DATABASE_URL and PG*"
         )
     return RelayError(f"the database refused: {_first_line(error)}")
 

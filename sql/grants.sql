@@ -93,3 +93,34 @@ begin
     end loop;
 end
 $grants_rollback$;
+
+-- messages and relays: agents publish, operators run relays, readers look. Nobody may call outbox.take_back but the journal.
+do $grants_relay$
+declare
+    role_name text;
+begin
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_agent', 'journal_operator') loop
+        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) to %I', role_name);
+    end loop;
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
+        execute format(
+            'grant execute on function outbox.seal(boolean), relay.poll(bigint, bigint, bigint, boolean), relay.last_seal(),
+             relay.read_seals(text, integer[], bigint, bigint), relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
+             relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
+             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text),
+             relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
+             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
+             relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
+             relay.left_over(text), relay.pause(text), relay.resume(text) to %I', role_name);
+    end loop;
+    for role_name in
+        select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
+    loop
+        execute format(
+            'grant select on outbox.messages, outbox.backlog, relay.destinations, relay.lag, relay.parked, relay.deliveries to %I', role_name);
+        execute format(
+            'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(), relay.matches(text, text[]),
+             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint) to %I', role_name);
+    end loop;
+end
+$grants_relay$;

@@ -184,6 +184,7 @@
 \ir outbox/functions/answer_message.sql
 \ir outbox/functions/take_back_plan.sql
 \ir outbox/functions/take_back.sql
+\ir outbox/functions/unsealed.sql
 \ir outbox/views/messages.sql
 \ir outbox/views/backlog.sql
 

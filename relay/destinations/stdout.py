@@ -18,6 +18,7 @@ from relay.destinations.base import (
     Tail,
     Url,
 )
+from relay.errors import DestinationRefused
 from relay.message import json_line
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Stdout(Destination):
     async def append(self, lane: int, batch: Sequence[Message], expected: Tail | None) -> Outcome:  # noqa: ARG002
         try:
             await asyncio.to_thread(_write, b"".join(map(json_line, batch)))
+        except BrokenPipeError as error:
+            raise DestinationRefused("nobody reads standard output any more") from error
         except OSError as error:
             return InDoubt(f"standard output: {error.strerror or error}")
         return Stored(token="")

@@ -129,7 +129,7 @@ def test_finding_17_an_earlier_message_of_a_held_key_goes_ahead(conn: Connection
 
 
 def test_finding_17_every_hold_has_a_time_limit(conn: Connection) -> None:
-    held = publish(conn, key="k", hold="20ms")
+    held = publish(conn, key="k", hold="1s")
     later = publish(conn, key="k")
     seal(conn)
     assert sealed(conn) == []

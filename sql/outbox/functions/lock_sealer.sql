@@ -5,6 +5,9 @@ set search_path = pg_catalog, pg_temp
 as $lock_sealer$
 begin
     if wait then
+        if current_setting('lock_timeout') = '0' then
+            perform set_config('lock_timeout', '10s', true);   -- somebody may have left a sealing transaction open
+        end if;
         perform from outbox.sealer for update;
     else
         perform from outbox.sealer for update skip locked;

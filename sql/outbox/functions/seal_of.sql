@@ -1,6 +1,6 @@
--- The seal of a message. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
+-- The seal of a message; readers of the views run it. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
 create function outbox.seal_of(id bigint, xid xid8) returns bigint
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $seal_of$
 declare
