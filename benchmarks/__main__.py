@@ -11,6 +11,8 @@ import sys
 from benchmarks.measure import Ratio, show
 from journal.embedded import PostgresServer, start_postgres
 
+# Large enough that a benchmark measures statements and not checkpoints.
+_SETTINGS = {"shared_buffers": "512MB", "max_wal_size": "4GB"}
 NAMES = ("capture", "pgbench", "steps", "rollback", "relay")
 
 
@@ -19,7 +21,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *_known()], metavar="NAME", help=f"of {', '.join(_known())}")
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
-    with start_postgres() as server:
+    with start_postgres(settings=_SETTINGS) as server:
         for name in options.names or _known():
             _print(_run(name, server), as_json=options.json)
     return 0

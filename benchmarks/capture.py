@@ -22,12 +22,14 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from benchmarks.measure import Ratio
 from journal.embedded import PostgresServer, start_postgres
 from journal.migrate import migrate
 
 ROWS = 200_000
 CHANGED = 50_000
 CLIENTS = 4
+ROUNDS = 5
 BARS = {"update": 2.5, "insert": 1.7, "delete": 3.3, "commit": 0.80}
 VARIANTS = ("bare", "journal", "jsonb")
 
@@ -90,6 +92,19 @@ def measure(server: PostgresServer, rounds: int) -> list[Measurement]:
             for variant in VARIANTS:
                 times["commit", variant].append(_commit_rate(server, variant))
     return list(_ratios(times))
+
+
+def run(server: PostgresServer) -> list[Ratio]:
+    """The figures as `python -m benchmarks` prints them."""
+    return [_as_ratio(found) for found in measure(server, ROUNDS) if found.variant != "bare"]
+
+
+def _as_ratio(found: Measurement) -> Ratio:
+    rate = found.what == "commit"
+    work = "1-row update and commit, 4 clients" if rate else f"{CHANGED:,}-row {found.what}"
+    name = {"journal": "journal", "jsonb": "jsonb row triggers"}[found.variant]
+    baseline = found.value / found.ratio
+    return Ratio(f"{work}: {name}", found.value, baseline, "tps" if rate else "ms", found.bar, more_is_better=rate)
 
 
 def _set_up(conn: psycopg.Connection) -> None:
@@ -158,7 +173,7 @@ def show(measurements: list[Measurement]) -> None:
 def main() -> int:
     """Run it on an embedded server of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--version", type=int, default=18)
     parser.add_argument("--bin-dir")
     parser.add_argument("--json", action="store_true")
