@@ -12,6 +12,7 @@ create function journal.cover(
 ) returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $cover$
 declare
     options journal.covered_table;

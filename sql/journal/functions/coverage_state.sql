@@ -3,6 +3,7 @@
 create function journal.coverage_state(relation regclass) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $coverage_state$
 declare
     root    constant regclass := coalesce(pg_partition_root(relation), relation);

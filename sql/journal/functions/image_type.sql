@@ -3,6 +3,7 @@
 -- The reg* types are stored as text too: pg_upgrade refuses most of them in user tables.
 create function journal.image_type(column_type oid) returns text
 language sql stable
+set quote_all_identifiers = off
 begin atomic
     select case when t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype in ('b', 'r', 'm')
                      and t.typname not like any ('{reg%,\\_reg%}')

@@ -3,6 +3,7 @@
 create function journal.make_segment(relation regclass, options journal.covered_table) returns table (member oid, kind "char", capture text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $make_segment$
 #variable_conflict use_column
 declare

@@ -5,6 +5,7 @@
 create function journal.shape_is(capture_id integer, types text[], present oid[]) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $shape_is$
 declare
     capture journal.capture;
