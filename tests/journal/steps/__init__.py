@@ -1,0 +1,1 @@
+"""Sessions, steps, keys, bindings and receipts."""

@@ -1,0 +1,191 @@
+"""The server, the client or the line between them dies: at every point, either all of a step happened or nothing."""
+
+# ruff: noqa: PT012  what is tested is the body of a step, in its session
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+import journal
+import outbox
+from tests.journal.steps.conftest import Connect
+from tests.journal.steps.support import Line, column, note, notes, one, one_step, wait_until
+
+DRIVERS = ["psycopg", "sqlalchemy", "sqlalchemy-autocommit"]
+
+
+@pytest.fixture
+def line(dsn: str) -> Iterator[Line]:
+    made = Line(dsn)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=DRIVERS)
+def cut(request: pytest.FixtureRequest, line: Line, db: psycopg.Connection) -> Iterator[Any]:
+    """A connection over the line that can be cut, by each driver."""
+    assert db is not None
+    if request.param == "psycopg":
+        with psycopg.connect(line.dsn) as conn:
+            yield conn
+        return
+    options = {"isolation_level": "AUTOCOMMIT"} if request.param.endswith("autocommit") else {}
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(line.dsn), **options)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def write(conn: Any) -> None:
+    statement = "insert into notes (note) values ('x')"
+    conn.execute(sa.text(statement) if isinstance(conn, sa.Connection) else statement)
+
+
+def test_a_lost_reply_to_commit_is_an_unknown_outcome(cut: Any, line: Line, watch: psycopg.Connection) -> None:
+    agent = journal.open_session(cut, agent="bot")
+    line.lose_reply()
+    with pytest.raises(journal.OutcomeUnknown) as caught, agent.step("note", key="k") as step:
+        write(cut)
+        step.complete("done")
+    assert caught.value.retryable
+    assert (caught.value.tool, caught.value.key) == ("note", "k")
+    assert "same key" in str(caught.value.hint)
+    wait_until(lambda: notes(watch) == 1)
+    again = one_step(watch, "k")
+    assert again.replayed
+    assert again.result == "done"
+    assert notes(watch) == 1
+
+
+def test_a_lost_commit_is_an_unknown_outcome_too(cut: Any, line: Line, watch: psycopg.Connection) -> None:
+    agent = journal.open_session(cut, agent="bot")
+    line.lose_commit()
+    with pytest.raises(journal.OutcomeUnknown), agent.step("note", key="k") as step:
+        write(cut)
+        step.complete("done")
+    again = one_step(watch, "k")
+    assert not again.replayed
+    assert notes(watch) == 1
+
+
+def test_after_an_unknown_outcome_the_session_goes_on_over_a_new_line(
+    line: Line, db: psycopg.Connection, watch: psycopg.Connection
+) -> None:
+    assert db is not None
+    with psycopg.connect(line.dsn) as conn:
+        agent = journal.open_session(conn, agent="bot")
+        line.lose_reply()
+        with pytest.raises(journal.OutcomeUnknown), agent.step("note", key="k"):
+            note(conn)
+    resumed = journal.resume_session(watch, agent.id)
+    with resumed.step("note", key="k") as step:
+        assert step.replayed
+    assert column(watch, "select status from journal.steps order by ordinal") == ["completed", "replayed"]
+
+
+def kill(watch: psycopg.Connection, conn: psycopg.Connection) -> None:
+    pid = conn.info.backend_pid
+    watch.execute("select pg_terminate_backend(%s)", (pid,))
+    wait_until(lambda: not one(watch, "select count(*) from pg_stat_activity where pid = %s", pid))
+
+
+def killed_before_anything(watch: psycopg.Connection, conn: psycopg.Connection, agent: journal.AgentSession) -> None:
+    kill(watch, conn)
+    with agent.step("note", key="k"):
+        pytest.fail("the body ran")
+
+
+def killed_as_the_body_begins(watch: psycopg.Connection, conn: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with agent.step("note", key="k"):
+        kill(watch, conn)
+        note(conn)
+
+
+def killed_after_the_write(watch: psycopg.Connection, conn: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with agent.step("note", key="k") as step:
+        note(conn)
+        outbox.publish(conn, topic="notes")
+        step.complete("done")
+        kill(watch, conn)
+
+
+def killed_and_hidden(watch: psycopg.Connection, conn: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with agent.step("note", key="k"):
+        note(conn)
+        kill(watch, conn)
+        with contextlib.suppress(psycopg.OperationalError):
+            note(conn)
+
+
+def killed_in_a_replay(watch: psycopg.Connection, conn: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with agent.step("note", key="other"):
+        pass
+    with agent.step("note", key="other"):
+        kill(watch, conn)
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [killed_before_anything, killed_as_the_body_begins, killed_after_the_write, killed_and_hidden, killed_in_a_replay],
+)
+def test_a_backend_that_dies_before_the_commit_leaves_nothing(
+    db: psycopg.Connection, connect: Connect, watch: psycopg.Connection, crash: Any
+) -> None:
+    assert db is not None
+    conn = connect()
+    agent = journal.open_session(conn, agent="bot")
+    with pytest.raises(psycopg.OperationalError):
+        crash(watch, conn, agent)
+    assert notes(watch) == 0
+    assert column(watch, "select 1 from outbox.messages") == []
+    assert not one_step(watch, "k").replayed
+    assert notes(watch) == 1
+
+
+def test_a_session_whose_connection_died_says_that_it_stays_open(
+    db: psycopg.Connection, connect: Connect, watch: psycopg.Connection
+) -> None:
+    assert db is not None
+    conn = connect()
+    with pytest.raises(ZeroDivisionError) as caught, journal.open_session(conn, agent="bot"):
+        kill(watch, conn)
+        raise ZeroDivisionError
+    assert any("could not be closed" in text for text in caught.value.__notes__)
+    assert column(watch, "select status from journal.sessions") == ["open"]
+
+
+_CLIENT = """
+import os, sys, psycopg, journal
+point = sys.argv[2]
+conn = psycopg.connect(sys.argv[1], autocommit=True)
+agent = journal.open_session(conn, agent="bot")
+with agent.step("note", key="k") as step:
+    if point == "begun":
+        os._exit(9)
+    conn.execute("insert into notes (note) values ('x')")
+    if point == "written":
+        os._exit(9)
+    step.complete("done")
+    if point == "completed":
+        os._exit(9)
+os._exit(9)
+"""
+
+
+@pytest.mark.parametrize(("point", "done"), [("begun", 0), ("written", 0), ("completed", 0), ("committed", 1)])
+def test_a_client_that_dies(db: psycopg.Connection, dsn: str, watch: psycopg.Connection, point: str, done: int) -> None:
+    assert db is not None
+    finished = subprocess.run([sys.executable, "-c", _CLIENT, dsn, point], check=False)
+    assert finished.returncode == 9
+    again = one_step(watch, "k")
+    assert again.replayed is bool(done)
+    assert notes(watch) == 1
+    assert sorted(column(watch, "select status from journal.steps")) == ["completed", "replayed"][: done + 1]
