@@ -234,6 +234,8 @@
 \ir journal/rollback/check_readable.sql
 \ir journal/rollback/undo_statements.sql
 \ir journal/rollback/undo_relations.sql
+\ir journal/rollback/undo_obstacle.sql
+\ir journal/rollback/undo_rows.sql
 \ir journal/rollback/differs.sql
 \ir journal/rollback/undo_columns.sql
 \ir journal/rollback/undo_segment_source.sql

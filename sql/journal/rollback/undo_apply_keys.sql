@@ -5,7 +5,7 @@ language plpgsql volatile
 as $undo_apply_keys$
 #variable_conflict use_variable
 declare
-    target  text := journal.qualified_name(relation);
+    target  text := journal.undo_rows(relation);
     attnums int2[] := journal.undo_key_attnums(relation);
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
@@ -17,19 +17,19 @@ begin
     if not moving then
         return;
     end if;
-    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    move := format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, attnums, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
            into pending;
         exit when pending = 0;
         if pending = waiting then
             perform journal.undo_execute(move);
             exit;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from only %s x where %s)', target, there));
+        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
         waiting := pending;
     end loop;
 end

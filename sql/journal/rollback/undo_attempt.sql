@@ -32,7 +32,7 @@ exception
         perform journal.undo_as_caller(false);
         blocked := true;
         stale := true;
-    when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception then
+    when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
         failure := jsonb_build_object(

@@ -10,19 +10,22 @@ begin
             journal.undo_drop('journal_undo_group');
     create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
-    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
-           case when journal.qualified_name(r.relation) is null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
+    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
+           case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
+           case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
            '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
-      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c
+     where u.target is not null;
     create temporary table journal_undo_group (
         relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
     ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
                 journal.undo_drop('journal_image_' || item.relation);
+        perform journal.check_readable(item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
         perform journal.undo_load(item.relation);
     end loop;

@@ -12,9 +12,9 @@ declare
     rows_as_they_would_be text;
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
-    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join only %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
+    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
                   string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
-                  relation, plan.target, journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
+                  relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
       into rows_as_they_would_be
       from pg_temp.journal_undo_column c
      where c.relation = undo_check_constraints.relation and c.live_type is not null;

@@ -10,10 +10,9 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind, k.*,
+        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
           from pg_constraint f
-          join pg_class c on c.oid = f.confrelid
           join pg_temp.journal_undo u on u.relation = f.conrelid
          cross join lateral (
                select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
@@ -28,14 +27,14 @@ begin
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
-              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join only %5$s t on %6$s
+              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join %5$s t on %6$s
                      where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
              where w.row_no = u.row_no and %8$s
                and not exists (select from %9$s x where %10$s and not %11$s)
                %12$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.qualified_name(relation),
+            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.undo_rows(relation),
             journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
-            case when item.relkind = 'p' then item.parent else 'only ' || item.parent end, item.live_match,
+            journal.undo_rows(item.confrelid), item.live_match,
             journal.undo_leaving(item.confrelid, item.confkey),
             case when item.under_rollback and item.image_match is not null then
                 format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',

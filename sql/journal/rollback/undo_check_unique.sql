@@ -25,13 +25,13 @@ begin
                set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
               from (select u.row_no, min(array[%4$s, %10$s]) as their
                       from pg_temp.journal_undo_%1$s u
-                      left join only %5$s t on %6$s
-                      join only %5$s x on %7$s and x.ctid is distinct from t.ctid
+                      left join %5$s t on %6$s
+                      join %5$s x on %7$s and (x.tableoid, x.ctid) is distinct from (t.tableoid, t.ctid)
                      where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %8$L) and not %9$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
-            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
+            journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
             journal.undo_leaving(relation, item.attnums), journal.live_key(relation, 'x'));
         get diagnostics more = row_count;
         total := total + more;

@@ -7,10 +7,10 @@ declare
     part jsonb;
     all_of_them jsonb := '[]';
 begin
-    for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+    for item in select u.relation, u.table_name, u.target, u.obstacle, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
         if item.target is null then
-            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
-                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'forced', false, 'their', null);
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(item.obstacle, 'audit_only', 'coverage_gap'),
+                                                             'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
         execute format($conflicts$
@@ -18,7 +18,7 @@ begin
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
                        case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
                   from pg_temp.journal_undo_%1$s u
-                  left join only %7$s t on %8$s
+                  left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
                  where u.status in ('conflict', 'refuse') or u.forced
                  order by u.row_no
@@ -42,7 +42,7 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
-            item.target, journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
            into part using session_ids, step_ids, shown;
         all_of_them := all_of_them || part;
     end loop;

@@ -10,9 +10,9 @@ declare
     rows    jsonb := zero;
     changes jsonb := zero;
 begin
-    for item in select u.relation, u.table_name, u.images, u.target from pg_temp.journal_undo u order by u.table_name loop
+    for item in select u.relation, u.table_name, u.images, u.target, case u.obstacle when 'audit_only' then 'conflict' else 'refuse' end as status from pg_temp.journal_undo u order by u.table_name loop
         if item.target is null then
-            counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
+            counts := jsonb_build_object('rows', jsonb_build_object(item.status, item.images), 'changes', jsonb_build_object(item.status, item.images), 'columns', '[]'::jsonb);
         else
             select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),

@@ -27,7 +27,7 @@ begin
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
-                  left join only %4$s t on %5$s
+                  left join %4$s t on %5$s
                 offset 0) x$judge$,
         case when journal.undo_maintained(relation) = '{}' then 'u.changed'
              else format('array(select c from unnest(u.changed) c where c <> all (%L::int2[]))', journal.undo_maintained(relation)) end,
@@ -35,7 +35,7 @@ begin
              then journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)')
              else format('case when u.kind = ''D'' then %s else %s end', journal.undo_differing(relation, 'u.b%s'),
                          journal.undo_differing(relation, 'u.a%s', '(u.kind = ''I'' or %s = any (u.changed))')) end,
-        source, journal.qualified_name(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
+        source, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
 end
 $undo_judge$;
 

@@ -7,7 +7,7 @@ as $undo_probe$
 #variable_conflict use_variable
 declare
     maintained int2[];
-    target     constant text := journal.qualified_name(relation);
+    target     constant text := journal.undo_rows(relation);
     columns    text;
     themselves text;
     tests      text;
@@ -28,8 +28,8 @@ begin
     end if;
     begin
         perform set_config('lock_timeout', '50ms', true), journal.undo_as_caller(true);
-        execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
-                             t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
+        execute format('with x as materialized (select x.*, x.ctid, x.tableoid from %1$s x limit 1 for no key update skip locked),
+                             t as (update %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid and t.tableoid operator(pg_catalog.=) x.tableoid returning t.*)
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
                        target, columns, themselves, tests)
            into maintained;

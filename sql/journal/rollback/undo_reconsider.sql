@@ -6,15 +6,15 @@ as $undo_reconsider$
 #variable_conflict use_variable
 declare
     suspicious boolean;
-    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and c.problem is not null);
+    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text));
 begin
     perform journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
-                          from only %2$s t
+                          from %2$s t
                          where u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and %3$s and %4$s is null',
-                       relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+                       relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
                        journal.undo_differing(relation, 'u.b%s', '%s = any (u.changed)'));
     end if;
     if reshaped then

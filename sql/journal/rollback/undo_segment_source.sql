@@ -5,8 +5,8 @@ language sql stable
 begin atomic
     select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
                what,
-               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'null::int2[]'
-                    else pg_catalog.format('%L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
+               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
+                    else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.o' || c.attnum end, ', ' order by c.attnum),
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.n' || c.attnum end, ', ' order by c.attnum),
                undo_segment_source.segment_id)

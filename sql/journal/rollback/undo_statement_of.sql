@@ -7,6 +7,7 @@ as $undo_statement_of$
 #variable_conflict use_variable
 declare
     target text := journal.qualified_name(relation);
+    rows   text := journal.undo_rows(relation);
     work   text := 'pg_temp.journal_undo_' || relation;
     mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
     columns int2[];
@@ -16,11 +17,11 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s returning 1', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
-                           case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
+                           case when by_triggers then format(' and not exists (select from %s t where %s)', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else
         for columns in select distinct g.restored from pg_temp.journal_undo_group g
                         where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers

@@ -25,7 +25,7 @@ begin
                    coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
-              join only %3$s t on %4$s
+              join %3$s t on %4$s
               left join lateral (
                    select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
                      from other o
@@ -43,7 +43,7 @@ begin
                culprit = coalesce(u.culprit, s.meddled, u.changed[1])
           from seen s
          where s.row_no = u.row_no$trace$,
-        relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
+        relation, work, journal.undo_rows(relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
           journal.undo_maintained(relation),

@@ -7,9 +7,9 @@ as $undo_update$
 #variable_conflict use_variable
 begin
     return (
-        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
+        select format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
                       ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
-                      journal.qualified_name(relation),
+                      journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
                       relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
                       case when (select a.thorough from pg_temp.journal_undo_args a)

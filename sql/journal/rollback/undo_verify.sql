@@ -14,12 +14,12 @@ begin
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
               from (select u.row_no, u.status, t.ctid is not null as there, case when t.ctid is not null then %2$s end as culprit
                       from pg_temp.journal_undo_%1$s u
-                      left join only %3$s t on %4$s
+                      left join %3$s t on %4$s
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
              where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
             item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
-            item.target, journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;

@@ -1,0 +1,141 @@
+"""Cases 56 to 60: the outside world, retention, crashes, and the dry run."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.journal.rollback.history import History, report
+
+T = ("create table t (id int primary key, v int)", "insert into t select g, g from generate_series(1, 20) g")
+
+
+def test_case_56_unsealed_messages_are_cancelled(history: History) -> None:
+    """Messages: unsealed → cancelled in the same transaction."""
+    history.given(*T)
+    history.agent(
+        "update t set v = 0", "select outbox.publish('prices', '1', '{}')", "select outbox.publish('prices', '2', '{}')"
+    )
+    done = history.roll_back()
+    assert (done.outcome, done.raw["messages"]) == ("done", {"cancel": 2, "compensate": 0, "sent": 0})
+    assert history.rows("select distinct status, cancelled_by from outbox.messages") == {
+        ("cancelled", done.rollback_id)
+    }
+
+
+def test_case_56_messages_without_rows(history: History) -> None:
+    """A session that only published is rolled back too."""
+    history.given(*T)
+    history.agent("select outbox.publish('prices', '1', '{}')")
+    done = history.roll_back()
+    assert (done.outcome, done.rows, done.raw["messages"]["cancel"]) == ("done", {}, 1)
+
+
+def test_case_56_sealed_messages_are_residue(history: History) -> None:
+    """Sealed → REPORT, or the declared compensation."""
+    history.given(*T)
+    history.agent(
+        "update t set v = 0",
+        "select outbox.publish('prices', '1', '{}')",
+        """select outbox.publish('prices', '2', '{}', compensation => '{"undone": true}')""",
+    )
+    history.operator.execute("select outbox.seal()")
+    done = history.roll_back()
+    assert (done.outcome, done.exit_code) == ("partly", 5)
+    assert done.raw["messages"] == {"cancel": 0, "compensate": 1, "sent": 2}
+    assert [r["kind"] for r in done.raw["residue"]] == ["message"]
+    assert (
+        history.one(
+            "select count(*) from journal.residue where rollback_id = %s and kind = 'message'", done.rollback_id
+        )
+        == 1
+    )
+    assert history.one("select count(*) from outbox.messages where compensates is not null") == 1
+    history.expect_start()
+
+
+def test_case_56_refused_rollback_leaves_the_messages(history: History) -> None:
+    """A rollback that is refused takes no message back."""
+    history.given(*T)
+    history.agent("update t set v = 0 where id = 1", "select outbox.publish('prices', '1', '{}')")
+    history.others("update t set v = 7 where id = 1")
+    assert history.roll_back().outcome == "refused"
+    assert history.rows("select status from outbox.messages") == {("pending",)}
+
+
+def test_case_57_sequences_are_not_rewound(history: History) -> None:
+    """Sequences → not rewound, REPORT."""
+    history.given("create table t (id serial primary key, v int)")
+    history.agent("insert into t (v) values (1), (2)")
+    assert history.roll_back().rows == {"remove": 2}
+    history.others("insert into t (v) values (3)")
+    assert history.rows("table t") == {(3, 3)}
+
+
+def test_case_58_part_of_the_session_is_gone(history: History) -> None:
+    """Part of S is gone by retention → REFUSE with what is missing."""
+    history.given(*T)
+    history.agent("update t set v = 0")
+    segment = history.one("select segment_id from journal.segment where kind = 'typed'")
+    with history.connect(history.cluster.superuser_dsn(history.one("select current_database()"))) as owner:
+        owner.execute(f"drop table journal.segment_{segment}".encode())
+    done = history.roll_back("skip")
+    assert (done.outcome, done.exit_code, done.reasons) == ("refused", 3, {"images_pruned"})
+
+
+@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_case_59_killed_in_the_middle(history: History, how: str) -> None:
+    """Crash, cancel or lost connection in mid-rollback → all or nothing, and the status is known afterwards."""
+    history.given(
+        *T,
+        "create table gate (id int primary key, v int)",
+        "insert into gate values (1, 1)",
+        """create function wait_at_the_gate() returns trigger language plpgsql as $$ begin
+           perform from public.gate where id = 1 for update; return null; end $$""",
+        "create trigger wait after update on t for each row when (new.id = 20) execute function wait_at_the_gate()",
+        uncovered=["gate"],
+    )
+    session = history.agent("update t set v = v + 100")
+    history.stop()
+    victim = history.connect()
+    victim.execute(
+        "set deadlock_timeout = '60s'"
+        if history.one("select rolsuper from pg_roles where rolname = current_user")
+        else "select 1"
+    )
+    pid = victim.info.backend_pid
+    with history.others_conn.transaction():
+        history.others_conn.execute("select from gate for update")
+        rolling = history.meanwhile(lambda: report(victim, "apply", [session], wait="60 s"))
+        history.until_waiting(victim)
+        history.operator.execute(f"select {how}(%s)".encode(), (pid,))
+        with pytest.raises(psycopg.Error):
+            rolling.result()
+    assert history.one("select count(*) from t where v > 100") == 20
+    assert history.one("select count(*) from journal.rollbacks") == 0
+    assert history.rows("select status, reversed from journal.sessions") == {("stopped", "no")}
+    assert history.roll_back().rows == {"restore": 20}
+    history.expect_start()
+
+
+def test_case_60_dry_run_then_apply(history: History) -> None:
+    """Dry run, then apply with no traffic → identical statuses for rows; the dry run leaves no row behind. (Every test of this folder
+    does it; here with one row of each status.)"""
+    history.given(*T)
+    history.agent(
+        "update t set v = 0 where id < 5", "delete from t where id = 10", "insert into t values (30, 0), (31, 0)"
+    )
+    history.agent("update t set v = 99 where id = 19", "update t set v = 19 where id = 19")
+    history.others("update t set v = 7 where id = 1", "delete from t where id = 31")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 3, "remove": 1, "reinsert": 1, "noop": 2, "conflict": 1}
+
+
+def test_case_60_rehearse(history: History) -> None:
+    """A rehearsal executes and takes everything back."""
+    history.given(*T)
+    history.agent("update t set v = 0 where id < 5")
+    before = history.snapshot()
+    rehearsed = history.report("rehearse", wait="1 s")
+    assert (rehearsed.rows, rehearsed.outcome, rehearsed.committed) == ({"restore": 4}, "done", False)
+    assert history.snapshot() == before

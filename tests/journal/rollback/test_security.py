@@ -1,0 +1,277 @@
+"""Cases 51 to 55: triggers and security."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.journal.rollback.history import History, Report, check_counts, report
+
+TOUCH = (
+    """create function touch() returns trigger language plpgsql as $$
+       begin new.updated_at = clock_timestamp(); new.version = old.version + 1; return new; end $$""",
+)
+PRODUCTS = (
+    *TOUCH,
+    """create table products (id int primary key, price int, note text, updated_at timestamptz default now(), version int default 1)""",
+    "insert into products (id, price, note) values (1, 10, 'a'), (2, 10, 'b')",
+    "create trigger touch before update on products for each row execute function touch()",
+)
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["probed", "declared"])
+def test_case_51_maintained_columns(history: History, declared: bool) -> None:
+    """A BEFORE trigger sets `updated_at = now()` on every table, S and T both wrote the row in different columns → RESTORE and KEEP, the
+    maintained column keeps the trigger's value and is reported (found by probing or declared)."""
+    history.given(*PRODUCTS, products={"maintained": ["updated_at", "version"]} if declared else {})
+    history.agent("update products set price = 20")
+    history.others("update products set note = 'theirs' where id = 1")
+    done = history.roll_back()
+    assert done.rows == {"restore": 2}
+    assert set(done.table("public.products")["maintained"]) == {"updated_at", "version"}
+    assert history.rows("select id, price, note, version from products") == {(1, 10, "theirs", 4), (2, 10, "b", 3)}
+    assert history.redo(done).rows == {"restore": 2}
+    assert history.rows("select id, price, note from products") == {(1, 20, "theirs"), (2, 20, "b")}
+
+
+def test_case_51_maintained_columns_of_deleted_rows(history: History) -> None:
+    """A deleted row comes back with the values it had."""
+    history.given(*PRODUCTS)
+    history.agent("delete from products")
+    assert history.roll_back().rows == {"reinsert": 2}
+    history.expect_start()
+
+
+def test_case_51_version_number_that_the_application_writes(history: History) -> None:
+    """An ORM's version number, declared as maintained: S and T both counted it up."""
+    history.given(
+        "create table t (id int primary key, a int, b int, version int default 1)",
+        "insert into t values (1, 1, 1), (2, 2, 2)",
+        t={"maintained": ["version"]},
+    )
+    history.agent("update t set a = 9, version = version + 1")
+    history.others("update t set b = 7, version = version + 1 where id = 1")
+    assert history.roll_back().rows == {"restore": 2}
+    assert history.rows("select id, a, b from t") == {(1, 1, 7), (2, 2, 2)}
+
+
+@pytest.mark.parametrize("timing", ["before", "after"])
+def test_case_51_trigger_that_rewrites_something_else(history: History, timing: str) -> None:
+    """A trigger that rewrites anything else → CONFLICT."""
+    body = (
+        "new.price = 99; return new"
+        if timing == "before"
+        else "update public.t set price = 99 where id = new.id; return null"
+    )
+    history.given(
+        "create table t (id int primary key, price int)",
+        "insert into t values (1, 10), (2, 12)",
+        f"""create function meddle() returns trigger language plpgsql as $$ begin {body}; end $$""",
+    )
+    history.agent("update t set price = 20 where id = 1", "update t set price = 30 where id = 2")
+    history.others(
+        f"create trigger meddle {timing} update on t for each row when (new.price = 10) execute function meddle()"
+    )
+    done = history.roll_back("skip", predicted=False)
+    assert done.rows == {"restore": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["column"]) == ("trigger_rewrote", "price")
+    assert history.rows("table t") == {(1, 20), (2, 12)}
+
+
+@pytest.mark.parametrize("timing", ["before", "after"])
+def test_case_52_summary_kept_by_a_trigger(history: History, timing: str) -> None:
+    """[41] A trigger maintains a summary row in a covered table → its effect is undone once, not twice."""
+    history.given(
+        "create table item (id int primary key, amount int)",
+        "create table summary (id int primary key, n int, total int)",
+        "insert into summary values (1, 0, 0)",
+        """create function keep() returns trigger language plpgsql as $$ begin
+           update public.summary set n = n + case tg_op when 'INSERT' then 1 when 'DELETE' then -1 else 0 end,
+                  total = total + coalesce(case when tg_op <> 'DELETE' then new.amount end, 0) - coalesce(case when tg_op <> 'INSERT' then old.amount end, 0);
+           return coalesce(new, old); end $$""",
+        f"create trigger keep {timing} insert or update or delete on item for each row execute function keep()",
+        "insert into item values (1, 10), (2, 20)",
+    )
+    history.agent(
+        "insert into item values (3, 5), (4, 6)",
+        "update item set amount = 11 where id = 1",
+        "delete from item where id = 2",
+    )
+    done = history.roll_back()
+    assert done.outcome == "done"
+    history.expect_start()
+    assert history.redo(done).outcome == "done"
+    assert history.rows("table summary") == {(1, 3, 22)}
+
+
+def test_case_52_summary_that_others_changed_too(history: History) -> None:
+    """The same, T inserted an item in between: the summary is kept right by the trigger, or left as a conflict, never wrong."""
+    history.given(
+        "create table item (id int primary key, amount int)",
+        "create table summary (id int primary key, total int)",
+        "insert into summary values (1, 0)",
+        """create function keep() returns trigger language plpgsql as $$ begin
+           update public.summary set total = total + coalesce(case when tg_op <> 'DELETE' then new.amount end, 0)
+                                                   - coalesce(case when tg_op <> 'INSERT' then old.amount end, 0);
+           return null; end $$""",
+        "create trigger keep after insert or update or delete on item for each row execute function keep()",
+    )
+    history.agent("insert into item values (1, 10)")
+    history.others("insert into item values (2, 5)")
+    done = history.roll_back("skip", followers=["summary"], predicted=False)
+    assert history.one("select total from summary") == history.one("select sum(amount) from item")
+    assert done.outcome in {"done", "partly"}
+
+
+def test_case_52_audit_rows_written_by_a_trigger(history: History) -> None:
+    """A trigger writes a row into a covered audit table for each change: the rows of the session go, those of the undo are new."""
+    history.given(
+        "create table item (id int primary key, amount int)",
+        "create table audit (id int generated always as identity primary key, item int, amount int)",
+        """create function log() returns trigger language plpgsql as $$ begin
+           insert into public.audit (item, amount) values (new.id, new.amount); return null; end $$""",
+        "insert into item values (1, 10)",
+        "create trigger log after update on item for each row execute function log()",
+    )
+    history.agent("update item set amount = 11")
+    done = history.roll_back(predicted=False, followers=["audit"])
+    assert done.outcome == "done"
+    assert history.rows("table item") == {(1, 10)}
+    assert history.rows("select item, amount from audit") == {(1, 10)}
+
+
+@pytest.mark.parametrize("event", ["update", "delete", "insert"])
+def test_case_53_trigger_that_swallows_the_undo(history: History, event: str) -> None:
+    """A trigger returns NULL → CONFLICT, never "applied"."""
+    history.given(
+        "create table t (id int primary key, v int)",
+        "insert into t values (1, 1), (2, 2)",
+        "create function swallow() returns trigger language plpgsql as $$ begin return null; end $$",
+    )
+    history.agent(
+        {
+            "update": "update t set v = 9 where id = 1",
+            "delete": "insert into t values (3, 3)",
+            "insert": "delete from t where id = 1",
+        }[event]
+    )
+    history.others(f"create trigger swallow before {event} on t for each row execute function swallow()")
+    before = history.rows("table t")
+    done = history.roll_back("skip", predicted=False)
+    assert done.rows == {"conflict": 1}
+    assert done.reasons == {"trigger_rewrote"}
+    assert history.rows("table t") == before
+
+
+def test_case_53_trigger_that_raises(history: History) -> None:
+    """A trigger that raises refuses the whole rollback; nothing is applied, and the message is not lost."""
+    history.given(
+        "create table t (id int primary key, v int)",
+        "insert into t values (1, 1), (2, 2)",
+        "create function forbid() returns trigger language plpgsql as $$ begin raise 'prices only go up'; end $$",
+    )
+    history.agent("update t set v = v + 10")
+    history.others(
+        "create trigger forbid before update on t for each row when (new.v < old.v) execute function forbid()"
+    )
+    done = history.roll_back("skip", predicted=False)
+    assert (done.outcome, done.exit_code) == ("refused", 3)
+
+
+def test_case_53_rule_that_swallows_the_undo(history: History) -> None:
+    """A rule that was added since swallows the undo → REFUSE or CONFLICT."""
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1)")
+    history.agent("update t set v = 9")
+    history.others("create rule swallow as on update to t do instead nothing")
+    done = history.roll_back("skip", predicted=False)
+    assert done.outcome in {"refused", "partly"}
+    assert not done.committed or done.rows == {"conflict": 1}
+    assert history.rows("table t") == {(1, 9)}
+
+
+def as_operator(history: History, role: str, mode: str = "apply", **arguments: object) -> Report:
+    history.stop()
+    assert history.session is not None
+    with history.connect(history.as_role(role)) as operator:
+        return report(operator, mode, [history.session], **arguments)
+
+
+def test_case_54_row_security_hides_rows(history: History) -> None:
+    """FORCE ROW LEVEL SECURITY hides rows from the operator → an error, not a fake success."""
+    history.given(
+        "create table t (id int primary key, tenant text)",
+        "insert into t values (1, 'a'), (2, 'b')",
+        "alter table t enable row level security",
+        "alter table t force row level security",
+        "create policy everyone on t using (true)",
+    )
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant all on t to {role}".encode())
+    history.operator.execute("alter table t no force row level security")
+    history.agent("update t set tenant = 'x'")
+    history.operator.execute("alter table t force row level security")
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        as_operator(history, role)
+    assert caught.value.sqlstate == "JR035"
+    assert "hidden_by_rls" in (caught.value.diag.message_detail or "")
+
+
+def test_case_55_missing_right_on_a_column(history: History) -> None:
+    """The operator lacks UPDATE on a column → REFUSE at plan time; no privilege is escalated."""
+    history.given("create table t (id int primary key, price int, note text)", "insert into t values (1, 1, 'a')")
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant select, update (price) on t to {role}".encode())
+    history.agent("update t set price = 2, note = 'b'")
+    for mode in ("plan", "dry_run", "apply"):
+        done = as_operator(history, role, mode, on_conflict="skip")
+        check_counts(done)
+        assert (done.outcome in {"refused", "planned"}, done.rows) == (True, {"refuse": 1})
+        assert (done.conflict["reason"], done.conflict["column"]) == ("no_privilege", "note")
+    assert history.rows("table t") == {(1, 2, "b")}
+
+
+def test_case_55_right_on_the_changed_column_is_enough(history: History) -> None:
+    """[47] UPDATE on the changed column only is enough, and the user's triggers on other columns do not fire."""
+    history.given(
+        "create table t (id int primary key, price int, note text)",
+        "insert into t values (1, 1, 'a')",
+        "create function forbid() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$",
+        "create trigger forbid before update of note on t for each row execute function forbid()",
+    )
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant select, update (price) on t to {role}".encode())
+    history.agent("update t set price = 2")
+    assert as_operator(history, role).rows == {"restore": 1}
+    history.expect_start()
+
+
+@pytest.mark.parametrize(("missing", "work"), [("delete", "insert into t values (2, 2)"), ("insert", "delete from t")])
+def test_case_55_missing_right_on_the_table(history: History, missing: str, work: str) -> None:
+    """DELETE or INSERT missing → REFUSE."""
+    history.given("create table t (id int primary key, price int)", "insert into t values (1, 1)")
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant select, insert, update, delete on t to {role}".encode())
+    history.operator.execute(f"revoke {missing} on t from {role}".encode())
+    history.agent(work)
+    done = as_operator(history, role)
+    assert (done.outcome, done.rows, done.reasons) == ("refused", {"refuse": 1}, {"no_privilege"})
+
+
+def test_case_55_missing_right_to_read(history: History) -> None:
+    """Whoever may not read the table sees no image of it, not even in a plan."""
+    history.given("create table t (id int primary key, price int)", "insert into t values (1, 1)")
+    role = history.role("operator", "journal_operator")
+    history.agent("update t set price = 2")
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        as_operator(history, role, "plan")
+    assert caught.value.sqlstate == "JR035"
+
+
+def test_case_55_agents_may_not_roll_back(history: History) -> None:
+    """An agent may not roll back at all."""
+    history.given("create table t (id int primary key, price int)", "insert into t values (1, 1)")
+    role = history.role("agent", "journal_agent")
+    history.operator.execute(f"grant all on t to {role}".encode())
+    history.agent("update t set price = 2")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_operator(history, role, "plan")
