@@ -89,7 +89,7 @@ def test_rows_of_several_unknown_shapes_are_typed_side_by_side(conn: psycopg.Con
 
 def recorded(conn: psycopg.Connection) -> list[tuple[int, str, object, object, object]]:
     query = "select statement_id, operation, key, before, after from journal.changes order by statement_id, key::text"
-    return [tuple(r.values()) for r in rows(conn, query)]  # type: ignore[misc]
+    return [tuple(r.values()) for r in rows(conn, query)]
 
 
 def test_renamed_and_swapped_columns_keep_their_values(conn: psycopg.Connection, t: str) -> None:
