@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.journal.model.history import UNBOUND, Block, History, Statement, Step, Transaction
@@ -145,6 +146,7 @@ class _Writer:
     random: Random
     schema: Schema
     shy: bool = False
+    there: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def statement(self) -> Step:
         if self.random.random() < 0.1:
@@ -175,7 +177,14 @@ class _Writer:
             return "true"
         if dice < 0.3:
             return self._condition(self.random.choice([table.column(k) for k in table.key] + self._free(table)))
-        return " and ".join(f"{quoted(k)} = {literal(self.random.choice(table.column(k).values))}" for k in table.key)
+        return " and ".join(f"{quoted(k)} = {value}" for k, value in self._key(table).items())
+
+    def _key(self, table: Table) -> dict[str, str]:
+        """A key: mostly of a row that was there in the beginning."""
+        rows = self.there.get(table.name)
+        if rows and self.random.random() < 0.8:
+            return {k: row[k] for row in [self.random.choice(rows)] for k in table.key}
+        return {k: literal(self.random.choice(table.column(k).values)) for k in table.key}
 
     def _condition(self, column: Column) -> str:
         operator = self.random.choice(("=", "<>", ">", "<=")) if column.kind != "jsonb" else "="
@@ -220,7 +229,7 @@ class _Writer:
         return f"delete from {quoted(table.name)} where {self._here(table)}"
 
     def _upsert(self, table: Table) -> str:
-        row = self.row(table)
+        row = self.row(table) | self._key(table)
         assigned = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in row if c not in table.key)
         if not assigned:
             return self._update(table)
@@ -235,7 +244,7 @@ class _Writer:
 
     def _replace(self, table: Table) -> str:
         """Delete a row and insert another with the same key."""
-        row = self.row(table)
+        row = self.row(table) | self._key(table)
         key = " and ".join(f"{quoted(k)} = {row[k]}" for k in table.key)
         return f"delete from {quoted(table.name)} where {key}; {insert(table, row)}"
 
@@ -290,34 +299,33 @@ def random_history(seed: int, *, schema: Schema | None = None) -> History:
     """A history of four to nine transactions over a schema of its own, or over the given one."""
     random = Random(f"history {seed}")
     schema = schema or random_schema(seed)
+    writer = _Writer(random, schema)
+    writer.there.update({table.name: _first_rows(random, writer, table) for table in schema.written})
+    setup = tuple(insert(table, row) for table in schema.written for row in writer.there[table.name])
     shy = random.random() < 0.5
     targets = ("S",) if random.random() < 0.85 else ("S", "S2")
-    transactions = _course(random, schema, targets, shy, random.randint(3, 8))
-    late = _course(random, schema, ("T",), True, random.randint(1, 2)) if random.random() < 0.4 else ()
-    return History(schema, _setup(random, schema), transactions, targets, late, seed)
+    transactions = _course(writer, targets, shy, random.randint(3, 8))
+    late = _course(writer, ("T",), True, random.randint(1, 2)) if random.random() < 0.4 else ()
+    return History(schema, setup, transactions, targets, late, seed)
 
 
-def _course(
-    random: Random, schema: Schema, targets: tuple[str, ...], shy: bool, length: int
-) -> tuple[Transaction, ...]:
+def _first_rows(random: Random, writer: _Writer, table: Table) -> list[dict[str, str]]:
+    """Rows to start with. Those that do not fit are left out by whoever runs the history."""
+    keys = [[literal(v) for v in table.column(k).values] for k in table.key]
+    chosen = random.sample(list(itertools.product(*keys)), random.randint(3, 5))
+    return [writer.row(table) | dict(zip(table.key, key, strict=True)) for key in chosen]
+
+
+def _course(writer: _Writer, targets: tuple[str, ...], shy: bool, length: int) -> tuple[Transaction, ...]:
     """Transactions of the targets and of others, who are shy (they only update) in some histories, so that not all end in conflict."""
+    random = writer.random
     alone = random.random() < 0.2
     found = []
-    for _ in range(length):
-        ours = alone or random.random() < 0.5
+    for number in range(length):
+        ours = alone or number == 1 or random.random() < 0.5
         actor = random.choice(targets) if ours else random.choice(("T", UNBOUND))
-        writer = _Writer(random, schema, shy=shy and not ours)
-        steps = tuple(writer.statement() for _ in range(random.choice((1, 1, 2, 3)) if ours else 1))
+        author = replace(writer, shy=shy and not ours)
+        steps = tuple(author.statement() for _ in range(random.choice((1, 1, 2, 3)) if ours else 1))
         unbound = 1 if actor != UNBOUND and len(steps) > 1 and random.random() < 0.05 else 0
         found.append(Transaction(actor, steps, guarded=random.random() < 0.8, unbound=unbound))
     return tuple(found)
-
-
-def _setup(random: Random, schema: Schema) -> tuple[str, ...]:
-    """Rows to start with. Those that do not fit are left out by whoever runs the history."""
-    lines = []
-    for table in schema.written:
-        writer = _Writer(random, schema)
-        for _ in range(random.randint(3, 6)):
-            lines.append(insert(table, writer.row(table)))
-    return tuple(lines)

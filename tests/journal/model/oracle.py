@@ -37,6 +37,7 @@ class Line:
     current: Row | None = None
     expected: Row | None = None
     verdict: Verdict = Verdict.UNTOUCHED
+    rewritten: bool = False
     why: str = ""
 
 
@@ -110,6 +111,9 @@ class _Tracker:
         for rid in before.keys() & after.keys():
             if before[rid] != after[rid]:
                 self._add(rid, ours, before[rid], after[rid])
+        for name, rid in event.rewritten:
+            if name == self.table.name and not ours:
+                self.line(rid).rewritten = True
         for rid, row in gone.items():
             if ours:
                 self.vacated[slot_of(self.table, row)] = self.members.setdefault(rid, rid)
@@ -163,9 +167,14 @@ def _row_verdict(line: Line, verdicts: set[str]) -> Verdict:
         return Verdict.UNTOUCHED
     if "conflict" in verdicts:
         return Verdict.EITHER if line.table.summary is not None else Verdict.CONFLICT
-    if "settled" in verdicts:
+    if "settled" in verdicts or (_inserted(line) and (line.rewritten or not line.changes[-1][0])):
         return Verdict.EITHER
     return Verdict.RESTORE
+
+
+def _inserted(line: Line) -> bool:
+    """Whether the row is ours: who writes it afterwards, even without changing it, may count on it."""
+    return next(before for ours, before, _ in line.changes if ours) is None
 
 
 def _set_expected(line: Line, values: list[Value]) -> None:

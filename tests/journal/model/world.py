@@ -17,6 +17,7 @@ from tests.journal.model.schema import RID, Schema, literal, quoted
 Row = tuple[str | None, ...]
 State = dict[str, dict[int, Row]]
 Report = dict[str, Any]
+Versions = dict[tuple[str, int], str]
 
 
 def text(sql: str) -> LiteralString:
@@ -26,11 +27,12 @@ def text(sql: str) -> LiteralString:
 
 @dataclass(frozen=True)
 class Event:
-    """One step that took effect: who, and the tables before and after."""
+    """One step that took effect: who, the tables before and after, and the rows that were written without being changed."""
 
     actor: str
     before: State
     after: State
+    rewritten: frozenset[tuple[str, int]] = frozenset()
 
 
 class Confused(Exception):
@@ -47,6 +49,7 @@ class World:
     sessions: dict[str, UUID] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     state: State = field(default_factory=dict)
+    versions: Versions = field(default_factory=dict)
 
     def build(self) -> None:
         self.conn.execute(text(f"create schema {self.namespace}"))
@@ -83,18 +86,19 @@ class World:
                 self.conn.execute(
                     text(f"insert into {quoted(table.name + '_seed')} select * from {quoted(table.name)}")
                 )
-        self.state = self.look()
+        self.state, self.versions = self.look()
 
     def run(self, transactions: Sequence[Transaction]) -> None:
         for transaction in transactions:
+            state, versions, events = self.state, self.versions, len(self.events)
             with self.forgiving():
-                events, state = self._run(transaction)
-                self.events += events
-                self.state = state
+                self._run(transaction)
+                continue
+            self.state, self.versions = state, versions
+            del self.events[events:]
 
-    def _run(self, transaction: Transaction) -> tuple[list[Event], State]:
-        events: list[Event] = []
-        actor, state = UNBOUND, self.state
+    def _run(self, transaction: Transaction) -> None:
+        actor = UNBOUND
         with self.transaction():
             for number, step in enumerate(transaction.steps):
                 if number == transaction.unbound and transaction.actor != UNBOUND:
@@ -102,10 +106,19 @@ class World:
                     self.conn.execute("select journal.bind(%s)", [self.sessions[actor]])
                 for statement in self._statements(step, guarded=transaction.guarded):
                     self._execute(statement, guarded=transaction.guarded)
-                    found = self.look()
-                    events.append(Event(actor, state, found))
-                    state = found
-        return events, state
+                    self.note(actor)
+
+    def note(self, actor: str) -> None:
+        """Notes what the tables hold by now as the work of an actor."""
+        state, versions = self.state, self.versions
+        self.state, self.versions = self.look()
+        rewritten = {
+            (table, rid)
+            for (table, rid), version in self.versions.items()
+            if versions.get((table, rid), version) != version and state[table][rid] == self.state[table][rid]
+        }
+        if rewritten or state != self.state:
+            self.events.append(Event(actor, state, self.state, frozenset(rewritten)))
 
     def _statements(self, step: Step, *, guarded: bool) -> Iterator[str]:
         """What to run, in pieces after each of which the model looks: the parts of a savepoint that is released are pieces."""
@@ -128,7 +141,12 @@ class World:
         """What fails did not happen: a constraint said no, or a shrunk history lacks what a statement needs."""
         try:
             yield
-        except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.ProgrammingError):
+        except (
+            psycopg.errors.IntegrityError,
+            psycopg.errors.DataError,
+            psycopg.errors.ProgrammingError,
+            psycopg.errors.ObjectNotInPrerequisiteState,
+        ):
             return
 
     def open_sessions(self, actors: Sequence[str]) -> None:
@@ -141,33 +159,24 @@ class World:
         for actor in actors:
             self.conn.execute("select journal.close_session(%s)", [self.sessions[actor]])
 
-    def look(self) -> State:
-        """What all tables hold, by the identity of rows."""
-        if not hasattr(self, "_look"):
-            self._look = self._look_query()
+    def look(self) -> tuple[State, Versions]:
+        """What all tables hold, by the identity of rows, and the version of each row."""
         state: State = {t.name: {} for t in self.schema.tables}
-        for table, rid, row in self.conn.execute(text(self._look), prepare=True):
+        versions: Versions = {}
+        for table, rid, version, row in self.conn.execute(text(self._look_query()), prepare=True):
             if rid in state[table]:
                 raise Confused(f"two rows of {table} with rid {rid}")
             state[table][rid] = tuple(row)
-        return state
+            versions[table, rid] = version
+        return state, versions
 
     def _look_query(self) -> str:
         parts = []
         for table in self.schema.tables:
             values = ", ".join(f"{quoted(c.name)}::text" for c in table.stored)
-            parts.append(
-                f"select {literal(table.name)}, {RID}, array[{values}] from {self.namespace}.{quoted(table.name)}"
-            )
+            columns = f"{literal(table.name)}, {RID}, format('%s %s', ctid, xmin), array[{values}]"
+            parts.append(f"select {columns} from {self.namespace}.{quoted(table.name)}")
         return " union all ".join(parts)
-
-    def versions(self) -> list[tuple[Any, ...]]:
-        """The versions of all rows, to see that none was even touched."""
-        parts = [
-            f"select {literal(t.name)}, {RID}, ctid::text, xmin::text from {self.namespace}.{quoted(t.name)}"
-            for t in self.schema.tables
-        ]
-        return sorted(self.conn.execute(text(" union all ".join(parts))))
 
     def roll_back(self, ids: Sequence[UUID], mode: str, on_conflict: str, digest: str | None = None) -> Report:
         """One call of the rollback in a transaction of its own, under the application's search_path."""
@@ -195,12 +204,6 @@ class World:
         ).fetchone()
         assert found is not None
         return tuple(found)
-
-    def happened(self, actor: str) -> None:
-        """Notes what a rollback did, as one step of an actor of its own."""
-        found = self.look()
-        self.events.append(Event(actor, self.state, found))
-        self.state = found
 
 
 __all__ = ["Block", "Confused", "Event", "History", "Jsonb", "Report", "Row", "State", "World"]
