@@ -14,6 +14,9 @@ STREAM = "SHOP"
 _STOP_SECONDS = 20
 _DRAIN_SECONDS = 60
 
+# Ends the relay when the demo ends, however that ends: the pipe closes even for a process that was killed.
+_GUARD = 'cat >/dev/null; kill -9 "$1" 2>/dev/null'
+
 
 class DemoError(RuntimeError):
     """The demo cannot go on; the message says why."""
@@ -27,6 +30,7 @@ class RelayProcess:
         self._destination = f"{url}/{STREAM}"
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -38,6 +42,8 @@ class RelayProcess:
                 stderr=log,
                 start_new_session=True,
             )
+        guard = ["/bin/sh", "-c", _GUARD, "guard", str(self._process.pid)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True)
 
     def kill(self) -> int:
         """SIGKILL: no clean-up, no goodbye. Returns the exit status, which is negative for a signal."""
@@ -77,6 +83,7 @@ class RelayProcess:
     ) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        self._dismiss_guard()
 
     def _command(self) -> list[str]:
         """The console script that was installed beside this interpreter."""
@@ -85,6 +92,7 @@ class RelayProcess:
     def _end(self, how: signal.Signals) -> int:
         if self._process is None:
             raise DemoError("the relay was not started")
+        self._dismiss_guard()
         self._process.send_signal(how)
         try:
             return self._process.wait(_STOP_SECONDS)
@@ -92,3 +100,10 @@ class RelayProcess:
             self._process.kill()
             self._process.wait()
             raise DemoError(f"the relay did not stop: {self.last_words()}") from None
+
+    def _dismiss_guard(self) -> None:
+        """Before the process ends: afterwards its number may be another's."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None

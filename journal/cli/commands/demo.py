@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,8 @@ def demo(*, as_json: bool, keep: bool) -> int:
     """See the promise kept: a shop, an agent's mistakes, the rollback, the proof. Brings its own servers; takes a minute."""
     if any(importlib.util.find_spec(name) is None for name in _EXTRA):
         raise UsageError("the demo needs servers of its own", hint='pip install "agent-journal[embedded]"')
+    if keep and (as_json or not sys.stdin.isatty()):
+        raise UsageError("--keep waits for Enter, so it needs a terminal and no --json")
     from journal.demo import play, raise_curtain  # noqa: PLC0415  loads clients that only the extra brings
 
     audience = Quiet() if as_json else Watching(paper())

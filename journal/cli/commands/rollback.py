@@ -107,7 +107,15 @@ def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Co
         write_report(paper(err=True), plan, detail=detail)
     if not consent.ask(shell, rows):
         return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED}
+    _say_what_stops(plan, request)
     return apply(conn, request.expecting(plan["plan_digest"], None), progress=not shell.json)
+
+
+def _say_what_stops(plan: Report, request: RollbackRequest) -> None:
+    """Stopping is committed before the rollback begins, and stays whatever becomes of that."""
+    for session in plan["sessions"] if request.step_ids is None else []:
+        if session["status_before"] in {"open", "abandoned"}:
+            say(f"session {session['session_id']} is stopped for good")
 
 
 def _check_options(

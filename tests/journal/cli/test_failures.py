@@ -53,8 +53,15 @@ def test_a_password_on_the_command_line(shell: Shell) -> None:
     assert "s3cret" not in done.err
 
 
-def test_a_database_that_cannot_be_reached() -> None:
-    failed(run("postgresql://u@127.0.0.1:1/db", "sessions"), 1, "cannot reach the database")
+@pytest.mark.parametrize("command", ["sessions", "migrate", "doctor", "coverage"])
+def test_a_database_that_cannot_be_reached(command: str) -> None:
+    failed(run("postgresql://u@127.0.0.1:1/db", command), 1, "cannot reach the database")
+
+
+def test_a_role_that_may_not_migrate(postgres: rig.Cluster, empty_dsn: str) -> None:
+    database = empty_dsn.rpartition("/")[2]
+    stranger = postgres.create_role()
+    failed(run(postgres.dsn(database, role=stranger), "migrate", "--no-roles"), 1, "permission denied")
 
 
 def test_a_database_that_does_not_exist(postgres: rig.Cluster) -> None:

@@ -177,6 +177,20 @@ def test_a_session_that_is_still_open_is_stopped(shell: Shell, conn: psycopg.Con
     session = journal.open_session(conn, agent="bot")
     with session.step("close"):
         conn.execute("update orders set status = 'closed'")
-    assert shell("rollback", "--session", session.id, "--yes").code == 0
+    done = shell("rollback", "--session", session.id, "--yes")
+    assert done.code == 0
+    assert f"session {session.id} is stopped for good" in done.err
     with pytest.raises(journal.SessionStopped), session.step("again"):
         pass
+
+
+def test_a_row_that_others_hold_is_waited_for_and_no_longer(
+    shell: Shell, dsn: str, shop: Shop, conn: psycopg.Connection
+) -> None:
+    before = statuses(conn)
+    with psycopg.connect(dsn) as other:
+        other.execute("update orders set note = 'mine' where id = 95")
+        done = shell("rollback", "--session", shop.session_id, "--yes", "--wait", "300ms", "--json")
+    assert (done.code, done.json["error"]["code"], done.json["error"]["retryable"]) == (6, "JR037", True)
+    assert statuses(conn) == before
+    assert shell("rollback", "--session", shop.session_id, "--yes").code == 0
