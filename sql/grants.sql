@@ -28,12 +28,12 @@ begin
         execute format(
             'grant execute on function journal.operation_name("char"), journal.images(text, bigint), journal.row_images(regclass, jsonb),
              journal.session_changes(uuid), journal.row_history(regclass, jsonb), journal.qualified_name(oid), journal.coverage_state(regclass),
-             journal.attribute_names(oid, int2[]), journal.is_droppable(journal.segment) to %I', role_name);
+             journal.attribute_names(oid, int2[]), journal.is_droppable(journal.segment, interval) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
-             journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean),
+             journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean), journal.cover_again(regclass), journal.cover_options(regclass), journal.prune(interval, interval),
              journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
              journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.trigger_marks(oid),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);

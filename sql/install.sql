@@ -20,6 +20,7 @@
 \ir journal/functions/cluster_id.sql
 \ir journal/functions/caller.sql
 \ir journal/functions/qualified_name.sql
+\ir journal/functions/attribute_names.sql
 \ir journal/functions/type_of.sql
 \ir journal/functions/columns_are.sql
 \ir journal/functions/raise_stale.sql
@@ -54,12 +55,14 @@
 \ir journal/functions/why_gap.sql
 \ir journal/functions/why_stale.sql
 \ir journal/functions/uncovered_state.sql
+\ir journal/functions/cover_command.sql
 \ir journal/functions/coverage_state.sql
 \ir journal/functions/make_segment_table.sql
 \ir journal/functions/add_segment.sql
 \ir journal/functions/type_records.sql
 \ir journal/functions/current_segment.sql
 \ir journal/functions/record_segment.sql
+\ir journal/functions/write_capture.sql
 \ir journal/functions/make_capture.sql
 \ir journal/functions/make_segment.sql
 \ir journal/functions/set_triggers.sql
@@ -69,6 +72,8 @@
 \ir journal/functions/refuse_uncoverable.sql
 \ir journal/functions/why_not_excludable.sql
 \ir journal/functions/cover.sql
+\ir journal/functions/cover_options.sql
+\ir journal/functions/cover_again.sql
 \ir journal/functions/forget_coverage.sql
 \ir journal/functions/uncover.sql
 
@@ -88,11 +93,12 @@
 \ir journal/functions/key_condition.sql
 \ir journal/functions/row_images.sql
 \ir journal/functions/row_history.sql
-\ir journal/functions/attribute_names.sql
 \ir journal/views/coverage.sql
 \ir journal/functions/retention.sql
 \ir journal/functions/is_droppable.sql
 \ir journal/views/segments.sql
+\ir journal/functions/rotate_segment.sql
+\ir journal/functions/prune.sql
 
 -- journal: sessions, steps and receipts
 \ir journal/tables/reversal.sql

@@ -185,3 +185,26 @@ def test_every_table_is_listed_once(conn: psycopg.Connection, t: str) -> None:
     assert [r["table_name"] for r in listed] == ["public.p", "public.p1", "public.t"]
     assert {r["status"] for r in listed} <= {"covered", "stale", "gap", "uncovered", "uncoverable"}
     assert t
+
+
+def test_a_fix_keeps_the_options(conn: psycopg.Connection, t: str) -> None:
+    """A table covered anew without its options would begin to record its secrets."""
+    conn.execute("alter table t add column secret text, add column n int")
+    options = {
+        "writers": "agents",
+        "undo": False,
+        "exclude": ["secret"],
+        "counters": ["n"],
+        "truncate": "refuse",
+        "strict": True,
+    }
+    cover(conn, t, **options)
+    kept = ("writers", "undo", "truncate", "excluded_columns", "counter_columns", "maintained_columns")
+    before = {name: coverage(conn, t)[name] for name in kept}
+    conn.execute("alter table t add column more int")
+    assert coverage(conn, t)["fix"] == (
+        "journal cover public.t --agents-only --audit-only --strict --exclude secret --counter n --truncate refuse"
+    )
+    conn.execute("select journal.cover_again('t')")
+    assert status(conn, t) == "covered"
+    assert {name: coverage(conn, t)[name] for name in kept} == before

@@ -7,7 +7,6 @@ set quote_all_identifiers = off
 as $coverage_state$
 declare
     root    constant regclass := coalesce(pg_partition_root(relation), relation);
-    fix     constant text := format('journal cover %s', journal.qualified_name(root));
     covered journal.covered_table;
     reason  text;
 begin
@@ -17,11 +16,11 @@ begin
     end if;
     reason := journal.why_gap(covered);
     if reason is not null then
-        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', fix);
+        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', journal.cover_command(covered));
     end if;
     reason := journal.why_stale(covered);
     if reason is not null then
-        return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', fix);
+        return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', journal.cover_command(covered));
     end if;
     return jsonb_build_object('status', 'covered');
 end

@@ -20,6 +20,9 @@ declare
     visible int2[];
 begin
     select s.* into shape from journal.segment s where s.segment_id = substr(images.segment, 9)::integer;
+    if shape.dropped_at is not null then
+        return;
+    end if;
     visible := journal.visible_columns(shape, journal.caller());
     return query execute
         'select key, before, after, changed_columns, elided_columns from ('

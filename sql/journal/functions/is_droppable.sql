@@ -1,10 +1,11 @@
 -- Whether retention may drop a segment. A session that is open and was bound within the last 7 days keeps what it wrote.
-create function journal.is_droppable(segment journal.segment) returns boolean
+create function journal.is_droppable(segment journal.segment, keep interval default null) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select segment.until_at is not null
-       and segment.until_at < pg_catalog.now() - journal.retention()
+       and segment.dropped_at is null
+       and segment.until_at < pg_catalog.now() - coalesce(keep, journal.retention())
        and not exists (
            select
              from journal.session s
@@ -14,4 +15,4 @@ begin atomic
               and (select max(l.bound_at) from journal.binding l where l.session_id = s.session_id) > pg_catalog.now() - interval '7 days');
 end;
 
-comment on function journal.is_droppable(journal.segment) is 'Whether retention may drop the segment.';
+comment on function journal.is_droppable(journal.segment, interval) is 'Whether retention may drop the segment.';

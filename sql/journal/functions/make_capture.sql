@@ -1,4 +1,4 @@
--- Writes the capture function of one relation, and remembers how its columns stand for those of the covered table.
+-- Remembers how the columns of a relation stand for those of the covered table, and writes its capture function.
 create function journal.make_capture(member oid, segment journal.segment, record_id integer, options journal.covered_table) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -14,15 +14,8 @@ begin
     on conflict on constraint capture_segment_id_relation_key do update
        set record_id = excluded.record_id, attnums = excluded.attnums, places = excluded.places
     returning c.* into capture;
-    execute format('create or replace function journal.%I() returns trigger language plpgsql security definer
-                    set search_path = pg_catalog, pg_temp set jit = off%s as %L',
-                   'capture_' || capture.capture_id,
-                   case when exists (select from unnest(segment.image_types) t where t like '*%') then journal.pinned_settings() else '' end,
-                   journal.capture_body(capture, segment, options));
-    execute format('comment on function journal.%I() is %L', 'capture_' || capture.capture_id,
-                   format('Records changes of %s. Private.', journal.qualified_name(member)));
-    return format('journal.%I', 'capture_' || capture.capture_id);
+    return journal.write_capture(capture, segment, options);
 end
 $make_capture$;
 
-comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Writes the capture function of one relation; returns its name.';
+comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Makes the capture of one relation; returns the name of its function.';

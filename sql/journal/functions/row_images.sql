@@ -19,7 +19,7 @@ declare
     shape   journal.segment;
     visible int2[];
 begin
-    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' order by s.shape loop
+    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' and s.dropped_at is null order by s.shape loop
         visible := journal.visible_columns(shape, journal.caller());
         if shape.key <@ visible and key ?& journal.column_names(shape, shape.key) then
             return query execute

@@ -13,6 +13,7 @@ create table journal.segment (
     key         int2[] not null,
     from_at     timestamptz not null default clock_timestamp(),
     until_at    timestamptz,
+    dropped_at  timestamptz,
     unique (relation, shape)
 );
 
@@ -22,4 +23,5 @@ comment on column journal.segment.kind is
 comment on column journal.segment.attnums is 'All live columns of that shape, in order; names, types and image_types run parallel.';
 comment on column journal.segment.image_types is
     'Type of the image columns; ''text'' marked by a leading * holds what the type''s output function gives; null: no image (generated, excluded).';
+comment on column journal.segment.dropped_at is 'When retention dropped its table; the ledger still tells what was there.';
 comment on column journal.segment.key is 'Columns of the primary key, in the order of the key; empty where there is none.';

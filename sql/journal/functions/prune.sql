@@ -1,0 +1,35 @@
+-- Retention. Segments that have been written to for a day give way to new ones; whole segments are dropped that nothing young
+-- enough, and no session that is open, needs. Writers are never waited for: a table that is busy with DDL has its turn next time.
+create function journal.prune(keep interval default null, rotate_after interval default '1 day')
+returns table (segment text, table_name text, action text, bytes bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $prune$
+#variable_conflict use_column
+declare
+    found journal.segment;
+    used  boolean;
+begin
+    for found in
+        select s.* from journal.segment s join journal.covered_table c on c.segment_id = s.segment_id
+         where s.from_at < clock_timestamp() - prune.rotate_after order by s.segment_id
+    loop
+        execute format('select exists (select from journal.segment_%s)', found.segment_id) into used;
+        continue when not used;
+        segment := 'segment_' || journal.rotate_segment(found.relation);
+        table_name := found.table_name; action := 'begun'; bytes := 0;
+        return next;
+    end loop;
+    for found in select s.* from journal.segment s where journal.is_droppable(s, prune.keep) order by s.segment_id loop
+        segment := 'segment_' || found.segment_id;
+        table_name := found.table_name; action := 'dropped';
+        bytes := pg_total_relation_size(to_regclass('journal.segment_' || found.segment_id));
+        execute format('drop table journal.segment_%s', found.segment_id);
+        update journal.segment s set dropped_at = clock_timestamp() where s.segment_id = found.segment_id;
+        return next;
+    end loop;
+end
+$prune$;
+
+comment on function journal.prune(interval, interval) is
+    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). Returns what was begun and dropped.';

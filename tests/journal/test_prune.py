@@ -1,0 +1,88 @@
+"""Retention: segments are rotated by time and dropped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.journal.capture.support import bind, changes, cover, one, open_session, rows, status
+
+
+@pytest.fixture
+def admin(superuser_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(superuser_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def t(conn: psycopg.Connection) -> str:
+    conn.execute(
+        "create table t (id int primary key, v text); create table p (id int primary key) partition by range (id)"
+    )
+    conn.execute("create table p1 partition of p for values from (0) to (9)")
+    cover(conn, "t")
+    cover(conn, "p")
+    conn.execute("insert into t values (1, 'a'); insert into p values (1)")
+    return "t"
+
+
+def age(admin: psycopg.Connection, interval: str) -> None:
+    """Let all segments be older than they are."""
+    shift = "update journal.segment set from_at = from_at - %s::interval, until_at = until_at - %s::interval"
+    admin.execute(shift.encode(), (interval, interval))
+
+
+def actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
+    return [(r["table_name"], r["action"]) for r in rows(conn, "select * from journal.prune()")]
+
+
+def test_young_segments_are_left_alone(conn: psycopg.Connection, t: str) -> None:
+    assert actions(conn) == []
+    assert t
+
+
+def test_old_segments_give_way_without_touching_a_trigger(
+    conn: psycopg.Connection, admin: psycopg.Connection, t: str
+) -> None:
+    age(admin, "2 days")
+    with psycopg.connect(conn.info.dsn, password=conn.info.password, autocommit=True) as writer:
+        writer.execute("begin; update t set v = 'b'")
+        conn.execute("set lock_timeout = '2s'")
+        assert actions(conn) == [("public.t", "begun"), ("public.p", "begun")]
+        writer.execute("update t set v = 'c'; commit")
+    conn.execute("update t set v = 'd'; insert into p1 values (2); insert into p values (3)")
+    assert [after and after["v"] for _, _, after in changes(conn, t)] == ["a", "b", "c", "d"]
+    assert len(changes(conn, "p")) == 3
+    assert status(conn, t) == status(conn, "p") == "covered"
+    assert actions(conn) == []
+    conn.execute("alter table t add column w int; update t set w = 1")
+    assert changes(conn, t)[-1][2] == {"id": "1", "v": "d", "w": "1"}
+    cover(conn, t)
+    assert status(conn, t) == "covered"
+
+
+def test_what_retention_allows_is_dropped(conn: psycopg.Connection, admin: psycopg.Connection, t: str) -> None:
+    age(admin, "2 days")
+    actions(conn)
+    conn.execute("update t set v = 'b'")
+    age(admin, "31 days")
+    assert sorted({r["droppable"] for r in rows(conn, "select droppable from journal.segments")}) == [False, True]
+    assert ("public.t", "dropped") in actions(conn)
+    assert [after and after["v"] for _, _, after in changes(conn, t)] == ["b"]
+    assert one(conn, "select count(*) from journal.statements where relation = 't'::regclass") == 2
+
+
+def test_what_an_open_session_did_is_kept(conn: psycopg.Connection, admin: psycopg.Connection, t: str) -> None:
+    session = open_session(conn)
+    with conn.transaction():
+        bind(conn, session)
+        conn.execute("update t set v = 'b'")
+    age(admin, "2 days")
+    actions(conn)
+    age(admin, "31 days")
+    assert ("public.t", "dropped") not in actions(conn)
+    conn.execute("select journal.close_session(%s)", (session,))
+    assert ("public.t", "dropped") in actions(conn)
+    assert t
