@@ -300,6 +300,9 @@
 \ir journal/rollback/undo_depend.sql
 \ir journal/rollback/undo_update.sql
 \ir journal/rollback/undo_statement_of.sql
+\ir journal/rollback/undo_parking.sql
+\ir journal/rollback/undo_park.sql
+\ir journal/rollback/undo_park_keys.sql
 \ir journal/rollback/undo_apply_keys.sql
 \ir journal/rollback/undo_apply_rows.sql
 \ir journal/rollback/undo_apply.sql

@@ -1,4 +1,5 @@
--- Applies a plan. Changed keys first, in statements of their own. Then everything that the sessions did themselves, in one
+-- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
+-- parked. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
 -- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
 -- written than planned, so somebody was there in between.
@@ -13,7 +14,7 @@ declare
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_apply_keys(item.relation);
+        perform journal.undo_apply_keys(item.relation), journal.undo_park(item.relation);
     end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then

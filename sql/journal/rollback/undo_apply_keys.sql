@@ -1,5 +1,6 @@
 -- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
--- that wait for each other in a circle are left to the database, which refuses unless the key is deferrable.
+-- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
+-- database, which refuses unless the key is deferrable.
 create function journal.undo_apply_keys(relation oid) returns void
 language plpgsql volatile
 as $undo_apply_keys$
@@ -13,6 +14,7 @@ declare
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
+    parked  integer := 0;
 begin
     if not moving then
         return;
@@ -26,8 +28,11 @@ begin
            into pending;
         exit when pending = 0;
         if pending = waiting then
-            perform journal.undo_execute(move);
-            exit;
+            parked := parked + 1;
+            if parked > 1 or not journal.undo_park_keys(relation) then
+                perform journal.undo_execute(move);
+                exit;
+            end if;
         end if;
         perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
         waiting := pending;

@@ -1,6 +1,6 @@
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
--- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
--- statements of the rollback itself may touch them, and their xmin guards nothing.
+-- it planned, and it must plan again. Where keys or unique values change or triggers did part of the work, all rows are locked:
+-- then other statements of the rollback itself may touch them, and their xmin guards nothing.
 create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], forcing boolean, locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
@@ -10,7 +10,8 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation, u.table_name, exists (select from journal.unique_columns(u.relation) i where u.changed && i.attnums) as moves
+                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if forcing then
             perform journal.undo_force(item.relation);
         end if;

@@ -119,8 +119,8 @@ def test_case_59_killed_in_the_middle(history: History, how: str) -> None:
 
 
 def test_case_60_dry_run_then_apply(history: History) -> None:
-    """Dry run, then apply with no traffic → identical statuses for rows; the dry run leaves no row behind. (Every test of this folder
-    does it; here with one row of each status.)"""
+    """Dry run, then apply with no traffic → identical statuses for rows; the dry run leaves no row behind. (Every test of
+    this folder does it; here with a row of each status.)"""
     history.given(*T)
     history.agent(
         "update t set v = 0 where id < 5", "delete from t where id = 10", "insert into t values (30, 0), (31, 0)"

@@ -129,7 +129,9 @@ def test_case_50_foreign_table(history: History) -> None:
     if not history.one("select rolsuper from pg_roles where rolname = current_user"):
         pytest.skip("only a superuser makes a foreign data wrapper")
     history.operator.execute(
-        "create foreign data wrapper nothing; create server s foreign data wrapper nothing; create foreign table t (id int) server s"
+        """create foreign data wrapper nothing;
+           create server s foreign data wrapper nothing;
+           create foreign table t (id int) server s"""
     )
     with pytest.raises(psycopg.DatabaseError, match="foreign table"):
         history.cover("t")

@@ -13,7 +13,8 @@ TOUCH = (
 )
 PRODUCTS = (
     *TOUCH,
-    """create table products (id int primary key, price int, note text, updated_at timestamptz default now(), version int default 1)""",
+    """create table products (id int primary key, price int, note text,
+                                updated_at timestamptz default now(), version int default 1)""",
     "insert into products (id, price, note) values (1, 10, 'a'), (2, 10, 'b')",
     "create trigger touch before update on products for each row execute function touch()",
 )
@@ -21,8 +22,8 @@ PRODUCTS = (
 
 @pytest.mark.parametrize("declared", [False, True], ids=["probed", "declared"])
 def test_case_51_maintained_columns(history: History, declared: bool) -> None:
-    """A BEFORE trigger sets `updated_at = now()` on every table, S and T both wrote the row in different columns → RESTORE and KEEP, the
-    maintained column keeps the trigger's value and is reported (found by probing or declared)."""
+    """A BEFORE trigger sets `updated_at = now()` on every table, S and T both wrote the row in different columns → RESTORE and
+    KEEP, the maintained column keeps the trigger's value and is reported (found by probing or declared)."""
     history.given(*PRODUCTS, products={"maintained": ["updated_at", "version"]} if declared else {})
     history.agent("update products set price = 20")
     history.others("update products set note = 'theirs' where id = 1")
@@ -87,7 +88,8 @@ def test_case_52_summary_kept_by_a_trigger(history: History, timing: str) -> Non
         "insert into summary values (1, 0, 0)",
         """create function keep() returns trigger language plpgsql as $$ begin
            update public.summary set n = n + case tg_op when 'INSERT' then 1 when 'DELETE' then -1 else 0 end,
-                  total = total + coalesce(case when tg_op <> 'DELETE' then new.amount end, 0) - coalesce(case when tg_op <> 'INSERT' then old.amount end, 0);
+                  total = total + coalesce(case when tg_op <> 'DELETE' then new.amount end, 0)
+                                - coalesce(case when tg_op <> 'INSERT' then old.amount end, 0);
            return coalesce(new, old); end $$""",
         f"create trigger keep {timing} insert or update or delete on item for each row execute function keep()",
         "insert into item values (1, 10), (2, 20)",

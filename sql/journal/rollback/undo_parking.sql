@@ -1,0 +1,31 @@
+-- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
+-- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value.
+create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, exclusion boolean) returns text
+language plpgsql stable
+as $undo_parking$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod into item
+      from pg_temp.journal_undo_column c
+      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+      join pg_type b on b.oid = journal.base_type(a.atttypid)
+     where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
+    return case
+        when not item.not_null and nulls_distinct then 'null'
+        when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
+        when item.typname in ('int2', 'int4', 'int8', 'numeric') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('date', 'timestamp', 'timestamptz') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) pg_catalog.make_interval(days => u.row_no::integer) from %2$s p where pg_catalog.isfinite(p.%1$s))::%3$s',
+                   item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('text', 'varchar', 'bpchar') then
+            format('pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, ''-'', ''''), %s)::%s',
+                   case when item.atttypmod > 4 then item.atttypmod - 4 else 32 end, item.live_type)
+        when item.typname = 'uuid' then format('pg_catalog.gen_random_uuid()::%s', item.live_type)
+        end;
+end
+$undo_parking$;
+
+comment on function journal.undo_parking(oid, int2, boolean, boolean) is 'SQL text of a value that is in nobody''s way. Private.';
