@@ -30,6 +30,7 @@ _COMMANDS = {
     "receipts": "receipts",
     "stop": "stop",
     "resume": "stop",
+    "prune": "prune",
 }
 
 

@@ -112,6 +112,15 @@ def test_doctor_is_a_readiness_probe(shell: Shell, empty_dsn: str) -> None:
     assert run(empty_dsn, "doctor", "--check", "--json").json["findings"][0]["fix"] == "journal migrate"
 
 
+@pytest.mark.usefixtures("shop")
+def test_prune_begins_segments_and_drops_old_ones(shell: Shell, superuser_dsn: str) -> None:
+    assert shell("prune").code == 0
+    with psycopg.connect(superuser_dsn) as conn:
+        conn.execute("update journal.segment set from_at = from_at - interval '2 days'")
+    assert [row["table_name"] for row in shell("prune", "--json").lines] == ["public.orders"]
+    assert shell("prune", "--keep", "soon").code == 2
+
+
 def test_a_stopped_agent_opens_no_session_until_it_is_resumed(shell: Shell, conn: psycopg.Connection) -> None:
     assert shell("stop", "--agent", "bot", "--reason", "runs wild").code == 0
     with pytest.raises(journal.SessionStopped):
