@@ -124,19 +124,25 @@ def _counts(table: Report, used: Sequence[str]) -> list[object]:
 
 
 def _write_conflicts(page: Paper, report: Report, limit: int | None) -> None:
-    conflicts = report.get("conflicts") or []
-    if not conflicts:
-        return
-    page.heading(f"Conflicts: {plural((report.get('rows') or {}).get('conflict') or len(conflicts), 'row')}")
-    for conflict in conflicts[:limit]:
-        _write_conflict(page, conflict)
-    _write_more(page, len(conflicts), limit)
+    """Conflicts that stand, and those that were overruled with `--on-conflict force`."""
+    listed = report.get("conflicts") or []
+    counts = report.get("rows") or {}
+    for heading, status, conflicts in (
+        ("Conflicts", "conflict", [conflict for conflict in listed if not conflict.get("forced")]),
+        ("Overwritten", "force", [conflict for conflict in listed if conflict.get("forced")]),
+    ):
+        if conflicts:
+            page.heading(f"{heading}: {plural(max(counts.get(status) or 0, len(conflicts)), 'row')}")
+            for conflict in conflicts[:limit]:
+                _write_conflict(page, conflict)
+            _write_more(page, len(conflicts), limit)
 
 
 def _write_conflict(page: Paper, conflict: Report) -> None:
     column = f" · {printable(conflict['column'])}" if conflict.get("column") else ""
     page.line(f"  {printable(conflict['table'])} {key_words(conflict.get('key'))}{column}", style="warn")
-    values = (("before the session", "base"), ("the session left", "ours"), ("now", "theirs"))
+    theirs = "theirs, lost" if conflict.get("forced") else "now"
+    values = (("before the session", "base"), ("the session left", "ours"), (theirs, "theirs"))
     page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
     reason = str(conflict.get("reason") or "conflict")
     page.line(f"      {REASONS.get(reason, reason)}{_by(conflict)}{_constraint(conflict)}")

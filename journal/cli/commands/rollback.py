@@ -20,7 +20,7 @@ from journal.cli.rollback_report import write_report
 from journal.cli.shell import Connection, Shell, with_shell
 from journal.cli.values import Duration, Moment
 
-_ON_CONFLICT = ("refuse", "skip")
+_ON_CONFLICT = ("refuse", "skip", "cascade", "force")
 _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_code": EXIT_NOTHING, "committed": False}
 
 

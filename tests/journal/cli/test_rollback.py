@@ -89,6 +89,25 @@ def test_skip_leaves_the_conflict_and_undoes_the_rest(shell: Shell, shop: Shop, 
     assert statuses(conn) == {"new": 99, "disputed": 1}
 
 
+@pytest.mark.usefixtures("conflict")
+def test_force_overwrites_and_says_so(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
+    done = shell("rollback", "--session", shop.session_id, "--on-conflict", "force", "--yes")
+    assert done.code in {0, 5}, done
+    assert "1  overwritten although others came after" in done.out
+    assert "Overwritten: 1 row" in done.out
+    assert "public.orders id=95 · status" in done.out
+    assert statuses(conn) == {"new": 100}
+
+
+def test_cascade_takes_the_sessions_along_that_came_after(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
+    with journal.open_session(conn, agent="second") as later, later.step("dispute"):
+        conn.execute("update orders set status = 'disputed' where id = 95")
+    done = shell("rollback", "--session", shop.session_id, "--on-conflict", "cascade", "--yes")
+    assert done.code == 0, done
+    assert f"session {later.id}  second  (cascade)" in done.out
+    assert statuses(conn) == {"new": 100}
+
+
 @pytest.mark.parametrize("how", ["--dry-run", "--rehearse"])
 def test_trying_changes_nothing_and_exits_as_the_real_run(
     shell: Shell, shop: Shop, conn: psycopg.Connection, how: str
