@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import json
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from relay.message import Message
 
 _BLOCK = 64 * 1024
+_LOCK_SECONDS = 1.0
 _LINE_START = b'{"specversion":"1.0","id":"'  # what json_line writes first; anything else is nobody's to cut
 
 
@@ -77,8 +79,15 @@ class Jsonl(Destination):
                 f"{self.path} is gone, though messages were delivered to it",
                 hint="restore the file, or use another --name",
             )
-        with self._locked(create=fresh):
-            pass
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644))
+            _sync_folder(self.path.parent)
+        # Without the lock, which is for appends: a relay that stands by needs none.
+        file = os.open(self.path, os.O_RDWR)
+        try:
+            _check_ours(file)
+        finally:
+            os.close(file)
 
     async def tail(self, lane: int, known: Tail | None) -> Tail | None:  # noqa: ARG002
         return await asyncio.to_thread(self._tail)
@@ -123,19 +132,26 @@ class Jsonl(Destination):
         """Nothing is held between appends."""
 
     @contextmanager
-    def _locked(self, *, create: bool = False) -> Iterator[int]:
+    def _locked(self) -> Iterator[int]:
         """The file, locked against other relays of this host, who hold it for one append at most."""
-        missing = create and not self.path.exists()
-        file = os.open(self.path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+        file = os.open(self.path, os.O_RDWR)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if missing:
-                _sync_folder(self.path.parent)
+            self._lock(file)
             yield file
-        except BlockingIOError as error:
-            raise DestinationUnavailable(f"{self.path} is locked by another process") from error
         finally:
             os.close(file)
+
+    def _lock(self, file: int) -> None:
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise DestinationUnavailable(f"{self.path} is locked by another process") from error
+                time.sleep(0.005)  # in a thread of its own
+            else:
+                return
 
 
 def _write_whole(file: int, size: int, lines: bytes) -> Outcome:
@@ -167,19 +183,30 @@ def _cut_torn_tail(file: int) -> None:
     whole = _line_end_before(file, size)
     if whole == size:
         return
-    torn = os.pread(file, len(_LINE_START), whole)
-    if not _LINE_START.startswith(torn) and torn.strip(b"\0"):
-        raise ForeignWriter("the file does not end with a line of a relay", hint="give the relay a file of its own")
+    _check_ours(file)
     os.ftruncate(file, whole)
     os.fsync(file)
 
 
+def _check_ours(file: int) -> None:
+    """Raises `ForeignWriter` unless the file is empty or ends with a line of a relay, whole or torn."""
+    whole = _line_end_before(file, os.fstat(file).st_size)
+    torn = os.pread(file, len(_LINE_START), whole)
+    if not _LINE_START.startswith(torn) and torn.strip(b"\0"):
+        raise ForeignWriter("the file does not end with a line of a relay", hint="give the relay a file of its own")
+    _last_line(file, whole)
+
+
 def _tail_of(file: int) -> Tail | None:
-    size = os.fstat(file).st_size
-    if size == 0:
+    return _last_line(file, os.fstat(file).st_size)
+
+
+def _last_line(file: int, end: int) -> Tail | None:
+    """The line that ends at this byte; None at the beginning of the file."""
+    if end == 0:
         return None
-    start = _line_end_before(file, size - 1)
-    return _parsed(os.pread(file, size - start, start), size)
+    start = _line_end_before(file, end - 1)
+    return _parsed(os.pread(file, end - start, start), end)
 
 
 def _same(found: Tail | None, expected: Tail | None) -> bool:

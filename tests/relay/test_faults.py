@@ -193,10 +193,15 @@ def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: C
     judge(committed(conn), target.arrived())
 
 
-def _wait_for_progress(conn: Connection) -> None:
+def _wait_for_progress(conn: Connection, *, or_until_said: tuple[str, RelayProcess] | None = None) -> None:
     """Until the only destination has got further than it is now."""
     before = _position(conn)
-    wait_until(lambda: _position(conn) > before)
+
+    def moved() -> bool:
+        said = or_until_said is not None and or_until_said[0] in or_until_said[1].said()
+        return said or _position(conn) > before
+
+    wait_until(moved, 30, lambda: or_until_said[1].said() if or_until_said else "no progress")
 
 
 def _position(conn: Connection) -> int:
@@ -229,7 +234,8 @@ def test_fault_4_two_relays_on_one_lane_without_leases(dsn: str, conn: Connectio
 
 
 def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, target: Target) -> None:
-    """Stopped at some moment of a delivery, it wakes up when its heir has gone on."""
+    """Stopped at some moment of a delivery, it wakes up when its heir has gone on; or, stopped while it had a file locked, when
+    the heir has said that it cannot."""
     make_counters(conn)
     with Producers(dsn, seed=5), RelayProcess(dsn, "run", target.url, "--lease", "1") as sleeper:
         sleeper.wait_until_said("guarantee A")
@@ -237,7 +243,7 @@ def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, t
             _wait_for_progress(conn)
             sleeper.signal(signal.SIGSTOP)
             with RelayProcess(dsn, "run", target.url, "--lease", "1") as heir:
-                _wait_for_progress(conn)
+                _wait_for_progress(conn, or_until_said=("is locked by another process", heir))
                 sleeper.signal(signal.SIGCONT)
                 sleeper.wait_until_said("another relay has taken lane 0")
                 heir.signal(signal.SIGTERM)
