@@ -258,6 +258,7 @@
 \ir journal/rollback/undo_key_match.sql
 \ir journal/rollback/undo_key_attnums.sql
 \ir journal/rollback/undo_maintained.sql
+\ir journal/rollback/undo_counters.sql
 \ir journal/rollback/undo_trace.sql
 \ir journal/rollback/undo_folded.sql
 \ir journal/rollback/undo_source.sql
@@ -267,6 +268,7 @@
 \ir journal/rollback/undo_changed.sql
 \ir journal/rollback/undo_fold.sql
 \ir journal/rollback/undo_group.sql
+\ir journal/rollback/undo_rebase.sql
 \ir journal/rollback/undo_reconsider.sql
 \ir journal/rollback/undo_load.sql
 \ir journal/rollback/undo_drop.sql

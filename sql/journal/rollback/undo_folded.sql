@@ -1,4 +1,5 @@
--- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images.
+-- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images. Where
+-- others changed a counter in between, what the session added is the sum of its own differences.
 create function journal.undo_folded(relation oid) returns text
 language plpgsql stable
 as $undo_folded$
@@ -6,7 +7,9 @@ as $undo_folded$
 begin
     return (
         select pg_catalog.string_agg(
-                   case when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
+                   case when c.attnum = any (journal.undo_counters(relation))
+                        then pg_catalog.format('f.b%1$s as b%1$s, coalesce((f.b%1$s + w.d%1$s)::%2$s, f.a%1$s) as a%1$s', c.attnum, c.image_type)
+                        when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
                         else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end as b%1$s, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end as a%1$s', c.attnum) end,
                    ', ' order by c.attnum)
           from pg_temp.journal_undo_column c

@@ -8,7 +8,7 @@ declare
     suspicious boolean;
     reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text));
 begin
-    perform journal.undo_group(relation);
+    perform journal.undo_rebase(relation), journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null

@@ -36,17 +36,17 @@ begin
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
-               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster then 'conflict' else u.status end,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
                reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
-                             when not s.accounted and $4 and u.same_cluster then 'unjournaled_writer' end,
+                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, s.meddled, u.changed[1])
           from seen s
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
-          journal.undo_maintained(relation),
+          journal.undo_maintained(relation) || journal.undo_counters(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
 end
 $undo_trace_others$;

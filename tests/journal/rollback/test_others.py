@@ -129,7 +129,6 @@ def test_case_18_balance_is_a_conflict(history: History) -> None:
     assert history.rows("table account") == {(1, 950), (2, 1000)}
 
 
-@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
 def test_case_18_declared_counter(history: History) -> None:
     """S `bal = bal - 100`; T `bal = bal + 50`; a column declared as a counter → +100 and KEEP T's 50."""
     history.given(
@@ -144,7 +143,6 @@ def test_case_18_declared_counter(history: History) -> None:
     assert history.rows("table account") == {(1, 1050, "a"), (2, 1000, "b"), (3, 1050, "c")}
 
 
-@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
 def test_case_18_counter_in_the_middle_of_the_session(history: History) -> None:
     """T between two of S's changes to a counter: S's differences are summed, T's stays."""
     history.given(
@@ -172,7 +170,6 @@ def test_case_18_counter_that_became_null(history: History) -> None:
     assert history.roll_back("skip").reasons == {"changed_since"}
 
 
-@pytest.mark.xfail(strict=True, reason="counters are not adjusted yet")
 def test_case_18_redo_of_a_counter(history: History) -> None:
     """The rollback of a counter is undone by its difference as well."""
     history.given(
@@ -186,6 +183,61 @@ def test_case_18_redo_of_a_counter(history: History) -> None:
     history.others("update account set bal = bal + 7")
     assert history.redo(done).rows == {"adjust": 1}
     assert history.rows("table account") == {(1, 957)}
+
+
+def test_case_18_counter_back_at_its_value(history: History) -> None:
+    """T brought the counter back to where S had found it: S's difference is still undone."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal - 100")
+    history.agent("update account set bal = bal + 200")
+    assert history.roll_back().rows == {"adjust": 1}
+    assert history.rows("table account") == {(1, 900)}
+
+
+def test_case_18_counter_and_another_column(history: History) -> None:
+    """A row is restored whole or left whole: a conflict in another column leaves the counter too."""
+    history.given(
+        "create table account (id int primary key, bal bigint, note text)",
+        "insert into account values (1, 1000, 'a'), (2, 1000, 'b')",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100, note = 'agent'")
+    history.others("update account set bal = bal + 5", "update account set note = 'theirs' where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"adjust": 1, "conflict": 1}
+    assert history.rows("table account") == {(1, 905, "theirs"), (2, 1005, "b")}
+
+
+def test_case_18_counter_that_a_constraint_holds(history: History) -> None:
+    """What would be left breaks a CHECK → CONFLICT naming it."""
+    history.given(
+        "create table stock (id int primary key, n int check (n >= 0))",
+        "insert into stock values (1, 0), (2, 0)",
+        stock={"counters": ["n"]},
+    )
+    history.agent("update stock set n = n + 10")
+    history.others("update stock set n = n - 5 where id = 1")
+    done = history.roll_back("skip")
+    assert done.rows == {"adjust": 1, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["constraint"]) == ("constraint_added", "stock_n_check")
+
+
+def test_case_18_counter_where_others_are_not_journaled(history: History) -> None:
+    """A difference can be taken back whoever wrote since."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"], "writers": "agents"},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal + 50")
+    assert history.roll_back().rows == {"adjust": 1}
+    assert history.rows("table account") == {(1, 1050)}
 
 
 def test_case_19_insert_and_edit(history: History) -> None:
