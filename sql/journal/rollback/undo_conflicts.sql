@@ -1,5 +1,6 @@
--- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table.
-create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer) returns jsonb
+-- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. With forced, the
+-- rows that it overwrites; to be asked before it does.
+create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer, forced boolean) returns jsonb
 language plpgsql volatile
 as $undo_conflicts$
 declare
@@ -8,6 +9,7 @@ declare
     all_of_them jsonb := '[]';
 begin
     for item in select u.relation, u.table_name, u.target, u.obstacle, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+        continue when item.target is null and forced;
         if item.target is null then
             all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(item.obstacle, 'audit_only', 'coverage_gap'),
                                                              'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
@@ -20,7 +22,7 @@ begin
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where u.status in ('conflict', 'refuse') or u.forced
+                 where case when %11$L then u.forced else u.status in ('conflict', 'refuse') end
                  order by u.row_no
                  limit $3
             ), other as materialized (
@@ -42,7 +44,7 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
-            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced)
            into part using session_ids, step_ids, shown;
         all_of_them := all_of_them || part;
     end loop;
@@ -50,4 +52,4 @@ begin
 end
 $undo_conflicts$;
 
-comment on function journal.undo_conflicts(uuid[], uuid[], integer) is 'The conflicts of a plan, as the report shows them. Private.';
+comment on function journal.undo_conflicts(uuid[], uuid[], integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';

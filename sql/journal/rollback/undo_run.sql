@@ -10,6 +10,7 @@ declare
     cascaded   uuid[] := '{}';
     rollback   uuid;
     conflicts  jsonb;
+    lost       jsonb;
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
@@ -32,6 +33,7 @@ begin
             continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+            lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
             perform journal.undo_progress('writing');
             select * into carried from journal.undo_carry_out(on_conflict, deadline);
@@ -39,7 +41,7 @@ begin
             report := report || journal.undo_counts();
             exit when carried.stale is not true;
         end loop;
-        conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
+        conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);
