@@ -268,8 +268,11 @@ class _StepFlows:
             raise TransactionOpen("a step commits its own transaction, and one is open on this connection", hint=hint)
         deadline = time.monotonic() + self._call.wait
         while True:
-            yield Savepoint() if self._joined else Begin()
+            if self._joined:
+                yield Savepoint()
             try:
+                if not self._joined:
+                    yield Begin()
                 yield from self._reserved()
             except BaseException as error:
                 yield from self._undone(error)

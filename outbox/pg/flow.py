@@ -211,8 +211,8 @@ def transaction(work: Flow[T]) -> Flow[T]:
 
 def own_transaction(work: Flow[T]) -> Flow[T]:
     """Do `work` in a transaction of our own on the acquired connection."""
-    yield Begin(read_committed=True)
     try:
+        yield Begin(read_committed=True)
         answer = yield from work
         yield Commit()
     except BaseException:

@@ -9,18 +9,21 @@ their own; and a commit() in the body of a step would commit half of it, so it i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, UnboundExecutionError
 
 from outbox.pg.connections import UnknownConnectionKind
 from outbox.pg.connections.pooled import AsyncPooledLink, PooledLink
 from outbox.pg.flow import CommitLost, Link, Parameters, Rows
 
-_OUR_BEGIN = "agent_journal_begin"
+# Connections in AUTOCOMMIT on which a BEGIN of ours is open.
+_our_begins: WeakSet[sa.Connection] = WeakSet()
 
 
 def link(conn: Any) -> Link | None:
@@ -74,7 +77,7 @@ class ConnectionLink:
     def __init__(self, target: Any) -> None:
         self._target = target
         self._savepoints: list[Any] = []
-        self._guarded: sa.Connection | None = None
+        self._guards: list[tuple[Any, str, Callable[..., None]]] = []
         self._ends_autobegin = False
         self._begun: sa.Connection | None = None  # where we sent a BEGIN of our own
 
@@ -109,7 +112,7 @@ class ConnectionLink:
         if not self._is_begun():
             return False
         connection = self._connection()
-        return not _is_autocommit(connection) or _OUR_BEGIN in connection.info
+        return not _is_autocommit(connection) or connection in _our_begins
 
     def begin(self, read_committed: bool) -> None:
         self._ends_autobegin = not self._is_begun()
@@ -118,7 +121,7 @@ class ConnectionLink:
             connection.begin()
         if _is_autocommit(connection):
             connection.exec_driver_sql("begin")
-            connection.info[_OUR_BEGIN] = True
+            _our_begins.add(connection)
             self._begun = connection
         if read_committed:
             connection.exec_driver_sql("set transaction isolation level read committed")
@@ -131,7 +134,7 @@ class ConnectionLink:
             if begun is None:
                 self._target.commit()
             else:
-                begun.info.pop(_OUR_BEGIN, None)
+                _our_begins.discard(begun)
                 begun.exec_driver_sql("commit")
                 if self._ends_autobegin:
                     self._target.commit()
@@ -147,12 +150,13 @@ class ConnectionLink:
         if begun is None:
             self._target.rollback()
             return
-        if not begun.invalidated:
+        _our_begins.discard(begun)
+        usable = not begun.closed and not begun.invalidated
+        if usable:
             for savepoint in reversed(savepoints):
                 savepoint.rollback()
             begun.exec_driver_sql("rollback")
-            begun.info.pop(_OUR_BEGIN, None)
-        if begun.invalidated or self._ends_autobegin or self._holds_state:
+        if not usable or self._ends_autobegin or self._holds_state:
             self._target.rollback()
 
     def savepoint(self) -> None:
@@ -169,20 +173,30 @@ class ConnectionLink:
         answer = self._connection().execute(_text(sql), parameters)
         return [tuple(row) for row in answer] if answer.returns_rows else []
 
-    # -- commit() in the body
+    # -- what a body may not do
 
     def _guard(self, connection: sa.Connection) -> None:
-        if self._guarded is None:
-            event.listen(connection, "commit", self._forbid_commit)
-            self._guarded = connection
+        if not self._guards:
+            self._listen(connection, "commit", self._forbid_commit)
+            if self._begun is not None:
+                self._guard_our_begin(self._begun)
+
+    def _guard_our_begin(self, begun: sa.Connection) -> None:
+        self._listen(begun, "rollback", self._forbid_rollback)
+
+    def _listen(self, target: Any, name: str, listener: Callable[..., None]) -> None:
+        event.listen(target, name, listener)
+        self._guards.append((target, name, listener))
 
     def _unguard(self) -> None:
-        if self._guarded is not None:
-            event.remove(self._guarded, "commit", self._forbid_commit)
-            self._guarded = None
+        while self._guards:
+            event.remove(*self._guards.pop())
 
     def _forbid_commit(self, _connection: sa.Connection) -> None:
         raise InvalidRequestError("commit() is forbidden inside a step: it commits when its block is left")
+
+    def _forbid_rollback(self, _connection: sa.Connection) -> None:
+        raise InvalidRequestError("rollback() is forbidden inside a step: leave its block by an exception")
 
 
 class SessionLink(ConnectionLink):
@@ -194,14 +208,31 @@ class SessionLink(ConnectionLink):
         return self._target.connection()  # type: ignore[no-any-return]
 
     def _dialect_name(self) -> str:
-        return self._target.get_bind().dialect.name  # type: ignore[no-any-return]
+        return self._bind().dialect.name  # type: ignore[no-any-return]
+
+    def _bind(self) -> Any:
+        try:
+            return self._target.get_bind()
+        except UnboundExecutionError:
+            raise UnknownConnectionKind("the SQLAlchemy session has no bind of its own: pass a connection") from None
 
     def _is_begun(self) -> bool:
-        bind = self._target.get_bind()
+        bind = self._bind()
         return self._target.in_transaction() or (isinstance(bind, sa.Connection) and bind.in_transaction())
 
     def flush(self) -> None:
         self._target.flush()
+
+    def _guard_our_begin(self, begun: sa.Connection) -> None:
+        """A flush that fails rolls back by itself; what the session would begin after that is no part of the step."""
+
+        def forbid_begin(_session: orm.Session, _transaction: Any, connection: sa.Connection) -> None:
+            if connection is not begun:
+                raise InvalidRequestError(
+                    "the transaction of this step was rolled back: leave its block by an exception"
+                )
+
+        self._listen(self._target, "after_begin", forbid_begin)
 
 
 def _is_autocommit(connection: sa.Connection) -> bool:

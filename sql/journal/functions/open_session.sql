@@ -28,7 +28,8 @@ begin
         end if;
     end if;
     perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
-    if open_session.role is not null and not pg_has_role(session_user, open_session.role, 'member') then
+    if open_session.role is not null
+       and not exists (select from pg_roles r where r.rolname = open_session.role and pg_has_role(session_user, r.oid, 'member')) then
         raise exception using
             errcode = 'JR008', message = format('%I may not act as the role %I', session_user, open_session.role),
             hint = format('grant %I to %I', open_session.role, session_user);

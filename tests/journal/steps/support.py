@@ -6,8 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -64,24 +63,26 @@ def wait_until_blocked(watch: psycopg.Connection, pid: int) -> None:
     wait_until(lambda: bool(one(watch, query, pid)))
 
 
-@contextmanager
-def in_thread(work: Callable[[], Any]) -> Iterator[list[Any]]:
-    """Run `work` beside the block; what it returned, or the exception it raised, is in the list after the block."""
-    outcome: list[Any] = []
+class Beside:
+    """Work in a thread of its own, from now on."""
 
-    def run() -> None:
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._outcome: Any = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            outcome.append(work())
+            self._outcome = self._work()
         except Exception as error:  # noqa: BLE001  the test looks at it
-            outcome.append(error)
+            self._outcome = error
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield outcome
-    finally:
-        thread.join(_PATIENCE_SECONDS)
-        assert not thread.is_alive()
+    def outcome(self) -> Any:
+        """What the work returned, or the exception it raised."""
+        self._thread.join(_PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+        return self._outcome
 
 
 def one_step(conn: psycopg.Connection, key: str, *, wait: float = 10.0, **options: Any) -> journal.Step:

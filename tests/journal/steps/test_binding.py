@@ -12,7 +12,7 @@ import pytest
 import journal
 import outbox
 from tests.journal.steps.conftest import Connect
-from tests.journal.steps.support import column, in_thread, note, one, wait_until_blocked
+from tests.journal.steps.support import Beside, column, note, one, wait_until_blocked
 
 OWNERS = "select session_id from journal.statements order by statement_id"
 STEPS = "select step_id from journal.statements order by statement_id"
@@ -98,7 +98,7 @@ def test_a_child_session_works_in_the_same_transaction(db: psycopg.Connection, a
     assert column(db, OWNERS) == [agent.id, child.id, grandchild.id, child.id, agent.id]
 
 
-def test_siblings_are_not_children_of_each_other(db: psycopg.Connection, agent: journal.AgentSession) -> None:
+def test_siblings_are_not_children_of_each_other(agent: journal.AgentSession) -> None:
     one_child, other_child = agent.child(agent="one"), agent.child(agent="other")
     with pytest.raises(journal.AlreadyBound), one_child.step("note"), other_child.step("note", join=True):
         pytest.fail("the body ran")
@@ -223,10 +223,11 @@ def test_closing_waits_for_a_running_step(
 ) -> None:
     closing = connect()
     resumed = journal.resume_session(closing, agent.id)
-    with in_thread(resumed.close):
-        with agent.step("note"):
-            wait_until_blocked(watch, closing.info.backend_pid)
-            assert one(watch, "select status from journal.sessions") == "open"
+    with agent.step("note"):
+        beside = Beside(resumed.close)
+        wait_until_blocked(watch, closing.info.backend_pid)
+        assert one(watch, "select status from journal.sessions") == "open"
+    beside.outcome()
     assert one(watch, "select status from journal.sessions") == "closed"
 
 

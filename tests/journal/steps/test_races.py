@@ -1,6 +1,6 @@
 """Two callers of one key: the second waits, bounded, and never runs."""
 
-# ruff: noqa: PT012, SIM117  what is tested is the body of a step, in its session
+# ruff: noqa: PT012  what is tested is the body of a step, in its session
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import journal
 from tests.journal.steps.conftest import Connect
 from tests.journal.steps.support import (
+    Beside,
     column,
-    in_thread,
     note,
     notes,
     one,
@@ -41,30 +41,27 @@ def second(request: pytest.FixtureRequest, db: psycopg.Connection, connect: Conn
 def test_the_second_caller_waits_and_gets_the_first_ones_result(
     db: psycopg.Connection, agent: journal.AgentSession, second: psycopg.Connection, watch: psycopg.Connection
 ) -> None:
-    with in_thread(lambda: one_step(second, "k")) as outcome:
-        with agent.step("note", key="k") as step:
-            wait_until_blocked_or_begin(watch, second)
-            note(db)
-            step.complete("first")
-    assert [(other.replayed, other.result, other.receipt) for other in outcome] == [(True, "first", step.receipt)]
+    with agent.step("note", key="k") as step:
+        beside = Beside(lambda: one_step(second, "k"))
+        wait_until_blocked(watch, second.info.backend_pid)
+        note(db)
+        step.complete("first")
+    other = beside.outcome()
+    assert (other.replayed, other.result, other.receipt) == (True, "first", step.receipt)
     assert notes(watch) == 1
 
 
 def test_the_second_caller_runs_when_the_first_one_fails(
     db: psycopg.Connection, agent: journal.AgentSession, second: psycopg.Connection, watch: psycopg.Connection
 ) -> None:
-    with in_thread(lambda: one_step(second, "k")) as outcome:
-        with pytest.raises(ZeroDivisionError), agent.step("note", key="k"):
-            wait_until_blocked_or_begin(watch, second)
-            note(db)
-            raise ZeroDivisionError
-    assert [(other.replayed, other.result) for other in outcome] == [(False, {"noted": "k"})]
+    with pytest.raises(ZeroDivisionError), agent.step("note", key="k"):
+        beside = Beside(lambda: one_step(second, "k"))
+        wait_until_blocked(watch, second.info.backend_pid)
+        note(db)
+        raise ZeroDivisionError
+    other = beside.outcome()
+    assert (other.replayed, other.result) == (False, {"noted": "k"})
     assert notes(watch) == 1
-
-
-def wait_until_blocked_or_begin(watch: psycopg.Connection, conn: psycopg.Connection) -> None:
-    """The thread starts before the step: it is the step's key that it waits for, whoever came first."""
-    wait_until_blocked(watch, conn.info.backend_pid)
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.2])
@@ -110,14 +107,15 @@ def test_a_final_failure_whose_key_was_taken_meanwhile_holds_no_key(
     db: psycopg.Connection, agent: journal.AgentSession, connect: Connect, watch: psycopg.Connection
 ) -> None:
     second = connect()
-    with in_thread(lambda: one_step(second, "k")) as outcome:
-        with pytest.raises(journal.StepFailed), agent.step("note", key="k"):
-            wait_until_blocked(watch, second.info.backend_pid)
-            raise journal.StepFailed("no")
+    with pytest.raises(journal.StepFailed), agent.step("note", key="k"):
+        beside = Beside(lambda: one_step(second, "k"))
+        wait_until_blocked(watch, second.info.backend_pid)
+        raise journal.StepFailed("no")
     # Which of the two came first after the rollback is open; that they agree is not.
+    beside.outcome()
     with_key = column(watch, "select status from journal.steps where key_expires_at is not null")
     assert len(with_key) == 1
-    if isinstance(outcome[0], journal.StepFailed):
+    if isinstance(beside.outcome(), journal.StepFailed):
         assert (with_key, notes(watch)) == (["failed"], 0)
     else:
         assert (with_key, notes(watch)) == (["completed"], 1)

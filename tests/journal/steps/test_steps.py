@@ -244,9 +244,7 @@ def test_a_generator_that_is_closed_inside_a_step_rolls_back(
     assert db.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
-def test_a_final_failure_with_a_result_that_is_no_json_is_refused(
-    db: psycopg.Connection, agent: journal.AgentSession
-) -> None:
+def test_a_final_failure_with_a_result_that_is_no_json_is_refused(agent: journal.AgentSession) -> None:
     with pytest.raises(journal.NotSerializable), agent.step("note", key="k"):
         raise journal.StepFailed({"x": object()})
     with agent.step("note", key="k") as step:
@@ -269,9 +267,9 @@ def test_the_callers_settings_of_the_connection_do_not_matter(
 
     class Loader(psycopg.adapt.Loader):
         def load(self, data: object) -> object:
-            raise AssertionError("a value was read by the caller's loader")
+            raise AssertionError(f"{data!r} was read by the caller's loader")
 
-    db.row_factory = scalar_row  # type: ignore[assignment]
+    db.row_factory = scalar_row
     db.cursor_factory = psycopg.ClientCursor
     db.adapters.register_dumper(str, Dumper)
     db.adapters.register_loader("text", Loader)

@@ -1,0 +1,48 @@
+"""Isolation levels: a step runs at its connection's, and steps that touch different rows do not fail each other."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+import journal
+import outbox
+from tests.journal.steps.conftest import Connect
+from tests.journal.steps.support import note, one
+
+LEVELS = [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_step_runs_at_the_level_of_its_connection(
+    connect: Connect, db: psycopg.Connection, level: psycopg.IsolationLevel
+) -> None:
+    assert db is not None
+    conn = connect()
+    conn.isolation_level = level
+    session = journal.open_session(conn, agent="bot")
+    with session.step("note"):
+        assert one(conn, "show transaction_isolation") == level.name.lower().replace("_", " ")
+        note(conn)
+    assert journal.rollback(conn, session).outcome == "done"
+
+
+def test_serializable_steps_on_different_rows_do_not_fail_each_other(connect: Connect, db: psycopg.Connection) -> None:
+    """All begin, all write, all end: each page of the journal that one of them read was written by the others before."""
+    with db.transaction():
+        db.execute("insert into orders select g, 'new' from generate_series(1000, 8999) g")
+    db.autocommit = True
+    db.execute("analyze orders")
+    conns = [connect() for _ in range(4)]
+    for conn in conns:
+        conn.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    sessions = [journal.open_session(conn, agent="bot") for conn in conns]
+    for round_ in range(10):
+        steps = [session.step("note", key=f"{n}-{round_}", wait=0) for n, session in enumerate(sessions)]
+        for step in steps:
+            step.__enter__()
+        for n, conn in enumerate(conns):
+            conn.execute("update orders set status = 'x' where id = %s", (1000 + n * 2000 + round_,))
+            outbox.publish(conn, topic="orders")
+        for step in steps:
+            step.__exit__(None, None, None)
