@@ -17,6 +17,7 @@
 \ir journal/tables/segment.sql
 \ir journal/tables/covered_table.sql
 \ir journal/tables/capture.sql
+\ir journal/tables/gap.sql
 \ir journal/functions/cluster_id.sql
 \ir journal/functions/caller.sql
 \ir journal/functions/qualified_name.sql
@@ -45,6 +46,8 @@
 \ir journal/functions/admit_truncate.sql
 \ir journal/functions/capture_truncate.sql
 \ir journal/functions/capture_pieces.sql
+\ir journal/functions/unchanged.sql
+\ir journal/functions/elision_pieces.sql
 \ir journal/functions/capture_body.sql
 \ir journal/functions/why_too_wide.sql
 \ir journal/functions/why_not_coverable.sql
@@ -53,6 +56,7 @@
 \ir journal/functions/trigger_marks.sql
 \ir journal/functions/has_records.sql
 \ir journal/functions/why_gap.sql
+\ir journal/functions/note_gap.sql
 \ir journal/functions/why_stale.sql
 \ir journal/functions/uncovered_state.sql
 \ir journal/functions/cover_command.sql
@@ -171,6 +175,7 @@
 \ir outbox/functions/publish.sql
 \ir outbox/functions/visible_between.sql
 \ir outbox/functions/members.sql
+\ir outbox/functions/raise_missing.sql
 \ir outbox/functions/verify_seals.sql
 \ir outbox/functions/sealed_by.sql
 \ir outbox/functions/seal_of.sql
@@ -196,12 +201,12 @@
 
 -- the relay: destinations and their positions
 \ir relay/tables/destination.sql
+\ir relay/functions/like_patterns.sql
 \ir relay/tables/route.sql
 \ir relay/tables/lane.sql
 \ir relay/tables/mark.sql
 \ir relay/tables/park.sql
 \ir relay/tables/envelope.sql
-\ir relay/functions/matches.sql
 \ir relay/functions/wire_time.sql
 \ir relay/functions/origin.sql
 \ir relay/functions/knows_lineage.sql

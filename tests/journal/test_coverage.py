@@ -90,10 +90,14 @@ def test_a_gap_is_seen_and_mended(conn: psycopg.Connection, superuser_dsn: str, 
     shown = coverage(conn, t)
     assert (shown["status"], shown["fix"]) == ("gap", "journal cover public.t")
     assert shown["reason"]
+    assert shown["gap_since"] == shown["covered_at"]
     cover(conn, t)
     assert status(conn, t) == "covered"
     conn.execute("insert into t values (1); update t set v = 'x'; delete from t")
     assert len(changes(conn, t)) == 3
+    with psycopg.connect(superuser_dsn) as admin:
+        query = "select relation::text, from_at < until_at as ended from journal.gap"
+        assert rows(admin, query) == [{"relation": t, "ended": True}]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $capture_body$
 declare
-    pieces jsonb := journal.capture_pieces(capture, segment);
+    pieces jsonb := journal.capture_pieces(capture, segment)
+                    || journal.elision_pieces(capture, segment, (select c.relkind <> 'p' from pg_class c where c.oid = capture.relation));
 begin
     pieces := pieces || jsonb_build_object(
         'preamble', journal.capture_preamble(options),
@@ -43,12 +44,12 @@ begin{preamble}
             select (select count(*) from old_rows), count(*) into olds, news from new_rows;
         end if;
         if not several then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
-            select this_statement, {old_values}, {new_values}
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true;
         elsif olds = news then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
-            select this_statement, {old_values}, {new_values}
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else

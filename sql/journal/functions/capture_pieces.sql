@@ -18,6 +18,8 @@ begin atomic
                'new_names', pg_catalog.string_agg('n' || s.attnum, ', ' order by p.n) filter (where s.stored is not null) || keyless.new_name,
                'old_values', pg_catalog.string_agg(journal.image_of('o.o' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.old_value,
                'new_values', pg_catalog.string_agg(journal.image_of('n.n' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.new_value,
+               'had', keyless.old_value,
+               'has', keyless.new_value,
                'same_key', coalesce(pg_catalog.string_agg(
                    pg_catalog.format('%s = %s', journal.image_of('o.o' || s.attnum, s.stored), journal.image_of('n.n' || s.attnum, s.stored)), ' and ')
                    filter (where s.attnum = any (segment.key)), 'o.place = -n.place'))

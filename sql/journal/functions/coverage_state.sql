@@ -16,7 +16,7 @@ begin
     end if;
     reason := journal.why_gap(covered);
     if reason is not null then
-        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', journal.cover_command(covered));
+        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', journal.cover_command(covered), 'gap_since', covered.covered_at);
     end if;
     reason := journal.why_stale(covered);
     if reason is not null then

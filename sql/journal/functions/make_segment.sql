@@ -13,6 +13,7 @@ begin
     if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = make_segment.relation), 'usage') then
         raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', make_segment.relation);
     end if;
+    perform journal.note_gap(make_segment.relation);
     segment := journal.current_segment(segment);
     record_id := journal.record_segment(segment);
     insert into journal.covered_table (relation, segment_id, writers, undo, strict_shape, on_truncate, excluded, counters, maintained)

@@ -40,5 +40,5 @@ comment on column journal.coverage.excluded_columns is 'Columns that are never r
 comment on column journal.coverage.counter_columns is 'Columns that many add to: undone by their difference.';
 comment on column journal.coverage.maintained_columns is 'Columns that triggers or libraries keep: left out of conflict checks.';
 comment on column journal.coverage.covered_at is 'When the triggers of today were created.';
-comment on column journal.coverage.gap_since is 'Since when changes may be missing; null: no gap, or not known.';
+comment on column journal.coverage.gap_since is 'Since when changes may be missing at the earliest; null: no gap.';
 comment on column journal.coverage.oldest_image_at is 'Where the oldest segment that still exists begins.';
