@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import NamedTuple
 from urllib.parse import quote
 
 # What CloudEvents leaves as it is in header values: printable ASCII but the space, the double quote and the percent sign.
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+_UNSAFE = re.compile(r"[^!#$&-~]")
 
 
 class Message(NamedTuple):
@@ -67,7 +69,7 @@ def body(message: Message) -> bytes:
 
 def header_value(text: str) -> str:
     """A value as it may stand in a header: what is not printable ASCII is percent-encoded."""
-    return text if text.isascii() and text.isalnum() else quote(text, safe=_SAFE)
+    return quote(text, safe=_SAFE) if _UNSAFE.search(text) else text
 
 
 def json_line(message: Message) -> bytes:

@@ -119,7 +119,7 @@ begin
         execute format(
             'grant select on outbox.messages, outbox.backlog, relay.destinations, relay.lag, relay.parked, relay.deliveries to %I', role_name);
         execute format(
-            'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(), relay.matches(text, text[]),
+            'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(),
              relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint) to %I', role_name);
     end loop;
 end

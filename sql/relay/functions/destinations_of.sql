@@ -6,8 +6,8 @@ as $destinations_of$
     select coalesce(array_agg(d.destination order by d.destination), '{}')
     from relay.destination as d
     join lateral (
-        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
-    ) as r on relay.matches(destinations_of.topic, r.topics)
+        select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on destinations_of.topic like any (r.patterns)
 $destinations_of$;
 
 comment on function relay.destinations_of(text) is 'Names of the destinations that take a topic.';

@@ -23,9 +23,9 @@ begin
     from outbox.members(here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
     join outbox.seal as s on s.no = m.seal
     join lateral (
-        select v.topics, v.lanes from relay.route as v
+        select v.patterns, v.lanes from relay.route as v
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = lane_backlog.lane
+    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = lane_backlog.lane
     where (m.seal, m.id) > (here.last_seal, here.last_id);
 end
 $lane_backlog$;

@@ -16,9 +16,9 @@ begin
         select count(*)
         from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
         join lateral (
-            select v.topics, v.lanes from relay.route as v
+            select v.patterns, v.lanes from relay.route as v
             where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-        ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = position_of.lane
+        ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = position_of.lane
         where (m.seal, m.id) <= (position_of.seal, position_of.id));
 end
 $position_of$;

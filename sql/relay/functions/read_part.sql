@@ -19,7 +19,7 @@ begin
         from outbox.seal as s
         join outbox.seal as p on p.no = s.no - 1
         join lateral (
-            select v.topics, v.lanes from relay.route as v
+            select v.patterns, v.lanes from relay.route as v
             where v.destination = name and v.from_seal <= s.no order by v.version desc limit 1
         ) as r on true
         join outbox.message as m on m.id > after_id and m.id between s.min_id and s.max_id
@@ -27,7 +27,7 @@ begin
           and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap) and m.id <> all (s.pending)
                or m.id = any (s.released))
           and not exists (select from outbox.cancellation as c where c.id = m.id)
-          and relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+          and m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
         order by m.id limit max_members
     ), summed as (
         select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes

@@ -7,16 +7,25 @@ set enable_seqscan = off
 set jit = off
 as $read_seals$
 begin
-    perform outbox.verify_seals(first, last);
     return query
+    with member as materialized (
+        select m.* from outbox.members(first, last) as m
+    ), counted as materialized (
+        select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest from member as m group by m.seal
+    ), missing as materialized (
+        select outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
+        from outbox.seal as s left join counted as c on c.seal = s.no
+        where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
+    )
     select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
            m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
-    from outbox.members(first, last) as m
+    from member as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (
-        select v.topics, v.lanes from relay.route as v
+        select v.patterns, v.lanes from relay.route as v
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
+    where not exists (select from missing)
     order by m.seal, m.id;
 end
 $read_seals$;

@@ -6,8 +6,8 @@ as $size_limit$
     select min(d.max_bytes)
     from relay.destination as d
     join lateral (
-        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
-    ) as r on relay.matches(size_limit.topic, r.topics)
+        select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on size_limit.topic like any (r.patterns)
 $size_limit$;
 
 comment on function relay.size_limit(text) is 'Largest size in bytes that all destinations of a topic take.';

@@ -5,6 +5,7 @@ create table relay.route (
     version     integer not null,
     from_seal   bigint not null,
     topics      text[] not null check (cardinality(topics) > 0),
+    patterns    text[] not null generated always as (relay.like_patterns(topics)) stored,
     lanes       integer not null check (lanes between 1 and 4096),
     created_at  timestamptz not null default clock_timestamp(),
     primary key (destination, version)

@@ -14,7 +14,7 @@ select m.message_id, r.destination, l.lane, relay.position_of(r.destination, l.l
 from outbox.message as m
 cross join lateral (select outbox.seal_of(m.id, m.xid) as no) as q
 join outbox.seal as s on s.no = q.no
-join relay.route as r on r.from_seal <= s.no and relay.matches(m.topic, r.topics)
+join relay.route as r on r.from_seal <= s.no and m.topic like any (r.patterns)
      and not exists (
          select from relay.route as v
          where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
