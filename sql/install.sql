@@ -245,6 +245,7 @@
 \ir journal/rollback/check_readable.sql
 \ir journal/rollback/undo_statements.sql
 \ir journal/rollback/undo_relations.sql
+\ir journal/rollback/undo_already.sql
 \ir journal/rollback/undo_obstacle.sql
 \ir journal/rollback/undo_rows.sql
 \ir journal/rollback/differs.sql
@@ -274,6 +275,7 @@
 \ir journal/rollback/undo_fold.sql
 \ir journal/rollback/undo_group.sql
 \ir journal/rollback/undo_rebase.sql
+\ir journal/rollback/undo_taken_over.sql
 \ir journal/rollback/undo_reconsider.sql
 \ir journal/rollback/undo_load.sql
 \ir journal/rollback/undo_drop.sql

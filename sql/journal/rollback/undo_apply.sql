@@ -1,6 +1,7 @@
 -- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
 -- parked. Then everything that the sessions did themselves, in one
--- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
+-- statement: foreign keys are checked at its end, so the order of tables does not matter. Keys that
+-- only then are free come next, with the rest of their rows. Then what triggers did for them
 -- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
 -- written than planned, so somebody was there in between.
 create function journal.undo_apply() returns boolean
@@ -11,14 +12,22 @@ declare
     planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
                                   where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
+    late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_apply_keys(item.relation), journal.undo_park(item.relation);
+        if not journal.undo_apply_keys(item.relation, false) then
+            late := late || item.relation;
+        end if;
+        perform journal.undo_park(item.relation);
     end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then
         return false;
+    end if;
+    if late <> '{}' then
+        perform journal.undo_apply_keys(l.relation, true) from unnest(late) as l (relation);
+        perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
     return true;

@@ -1,7 +1,7 @@
 -- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
 -- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
--- database, which refuses unless the key is deferrable.
-create function journal.undo_apply_keys(relation oid) returns void
+-- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
+create function journal.undo_apply_keys(relation oid, final boolean) returns boolean
 language plpgsql volatile
 as $undo_apply_keys$
 #variable_conflict use_variable
@@ -17,7 +17,7 @@ declare
     parked  integer := 0;
 begin
     if not moving then
-        return;
+        return true;
     end if;
     move := format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
@@ -29,7 +29,9 @@ begin
         exit when pending = 0;
         if pending = waiting then
             parked := parked + 1;
-            if parked > 1 or not journal.undo_park_keys(relation) then
+            if parked > 1 and not final then
+                return false;
+            elsif parked > 1 or not journal.undo_park_keys(relation) then
                 perform journal.undo_execute(move);
                 exit;
             end if;
@@ -37,7 +39,8 @@ begin
         perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
         waiting := pending;
     end loop;
+    return true;
 end
 $undo_apply_keys$;
 
-comment on function journal.undo_apply_keys(oid) is 'Puts the changed keys of one table back. Private.';
+comment on function journal.undo_apply_keys(oid, boolean) is 'Puts the changed keys of one table back; false where some have to wait. Private.';

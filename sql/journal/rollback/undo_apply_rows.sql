@@ -1,6 +1,6 @@
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
 -- the next part reads: unreferenced parts would run in no order one may rely on.
-create function journal.undo_apply_rows(by_triggers boolean) returns bigint
+create function journal.undo_apply_rows(by_triggers boolean, phases text[] default '{remove,restore,reinsert}') returns bigint
 language plpgsql volatile
 as $undo_apply_rows$
 declare
@@ -11,7 +11,7 @@ declare
     phase      text;
     written    bigint := 0;
 begin
-    foreach phase in array '{remove,restore,reinsert}'::text[] loop
+    foreach phase in array phases loop
         for item in
             select p.statement from pg_temp.journal_undo u
              cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers, barrier) as p (statement)
@@ -31,4 +31,4 @@ begin
 end
 $undo_apply_rows$;
 
-comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
+comment on function journal.undo_apply_rows(boolean, text[]) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';

@@ -1,6 +1,6 @@
 -- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
--- and a row cannot be inserted again where a new column needs a value that no image holds. Nor can an enum label that was
--- renamed since.
+-- and a row cannot be inserted again where a new column needs a value that no image holds. Nor can what was
+-- never recorded (excluded columns), or an enum label that was renamed since.
 create function journal.undo_check_columns(relation oid) returns void
 language plpgsql volatile
 as $undo_check_columns$
@@ -24,6 +24,9 @@ begin
                          where status in (''restore'', ''reinsert'') and (%4$s = any (changed) or kind = ''D'' and b%4$s is not null)',
                        work, case item.problem when 'column_dropped' then 'refuse' else 'conflict' end, item.problem, item.attnum);
     end loop;
+    execute format('update pg_temp.%I set status = ''conflict'', reason = ''coverage_gap'', culprit = excluded.attnum
+                      from (select attnum from pg_temp.journal_undo_column where relation = %s and image_type is null and problem is null and not generated limit 1) excluded
+                     where status = ''reinsert''', work, relation);
     for item in
         select c.attnum, t.oid as type
           from pg_temp.journal_undo_column c

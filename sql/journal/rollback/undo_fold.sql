@@ -71,7 +71,7 @@ begin
         journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
-        journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key')
+        journal.undo_list(relation, '(array_agg(pg_catalog.format(''%%s'', coalesce(a%1$s, b%1$s)) order by row_no desc))[1]::%3$s as k%1$s', ', ', 'key')
         || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
                                               ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
                        from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),

@@ -26,11 +26,11 @@ begin
                 select x.statement_id, bool_or(x.named) as named from (
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
                 union all
-                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null, null) s
                 union all
                 select s.statement_id, false
                   from journal.undo_cancelled($3) c
-                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end) s
+                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end, null) s
                 ) x group by x.statement_id
             ), image as (
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,

@@ -6,7 +6,8 @@ as $undo_reconsider$
 #variable_conflict use_variable
 declare
     suspicious boolean;
-    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text));
+    moved      constant boolean := exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and u.changed && journal.undo_key_attnums(relation));
+    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text or c.image_type is null and not c.generated));
 begin
     perform journal.undo_rebase(relation), journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
@@ -23,7 +24,10 @@ begin
     if suspicious then
         perform journal.undo_trace_others(relation);
     end if;
-    if suspicious or reshaped then
+    if moved then
+        perform journal.undo_taken_over(relation);
+    end if;
+    if suspicious or reshaped or moved then
         perform journal.undo_group(relation);
     end if;
 end

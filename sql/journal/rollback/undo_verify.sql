@@ -1,5 +1,6 @@
 -- Verifies, in a later statement than those that wrote, that what is stored is what was meant: BEFORE and AFTER triggers
--- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many.
+-- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
+-- key of a removed row another one may be back by now.
 create function journal.undo_verify() returns bigint
 language plpgsql volatile
 as $undo_verify$
@@ -8,7 +9,7 @@ declare
     more  bigint;
     total bigint := 0;
 begin
-    for item in select u.relation, u.target from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation, u.target, u.changed && journal.undo_key_attnums(u.relation) as moved from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         execute format($verify$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
@@ -17,9 +18,11 @@ begin
                       left join %3$s t on %4$s
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
-             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
+             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))%5$s$verify$,
             item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
-            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
+            case when item.moved then format(' and not (v.status = ''remove'' and exists (select from pg_temp.journal_undo_%s w where w.status in (''restore'', ''reinsert'') and %s))',
+                                             item.relation, journal.undo_list(item.relation, 'w.b%1$s = u.a%1$s', ' and ', 'key')) else '' end);
         get diagnostics more = row_count;
         total := total + more;
     end loop;
