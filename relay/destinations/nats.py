@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import json
 import logging
 import re
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from relay.destinations.base import (
@@ -31,13 +28,12 @@ from relay.destinations.base import (
     Tail,
     Url,
 )
+from relay.destinations.jetstream import ApiError, JetStream
 from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWriter, TailLost
 from relay.message import Message, attributes, body, header_value, user_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-
-    from nats.aio.client import Client
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 _SHAPE = "a stream is written nats://host:4222/STREAM"
 _STREAM = re.compile(r"^[A-Za-z0-9_-]{1,200}$")
@@ -52,20 +48,10 @@ _LEAST_PAYLOAD = 64 * 1024 + 4 * _HEADROOM
 _NOT_FOUND = 10059
 _NO_MESSAGE = 10037
 _WRONG_LAST_SEQUENCE = 10071
-_WRONG_STREAM = 10060
 _TOO_LARGE = 10054
 _BATCH_REFUSED = frozenset({10174, 10175, 10176, 10199})
 
 _log = logging.getLogger("relay.nats")
-T = TypeVar("T")
-
-
-class ApiError(Exception):
-    """What the server's API or an append answered; `code` is nats-server's error code."""
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(str(error.get("description", "unknown error")))
-        self.code = int(error.get("err_code", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +83,9 @@ class Nats(Destination):
 
     def __init__(self, url: Url, credentials: str | None = None) -> None:
         super().__init__(url, credentials)
-        self._client: Client | None = None
+        self._server = JetStream(url.host, url.port, credentials)
         self._streams: dict[int, _Stream] = {}
         self._payload = 0
-        self._problem = ""
-        self._gone = asyncio.Event()
-        self._timeout = 5.0
 
     @classmethod
     def parse(cls, url: str) -> Url:
@@ -129,8 +112,7 @@ class Nats(Destination):
     # -- opening
 
     async def open(self, owner: Owner, *, fresh: bool) -> Limits:
-        client = await self._connected()
-        self._payload = client.max_payload
+        self._payload = await self._server.connect()
         if self._payload < _LEAST_PAYLOAD:
             raise DestinationRefused(
                 f"the server takes messages of {self._payload} bytes only",
@@ -150,7 +132,7 @@ class Nats(Destination):
 
     async def _open_stream(self, name: str, owner: Owner, *, fresh: bool) -> _Stream:
         try:
-            info = await self._api(f"STREAM.INFO.{name}")
+            info = await self._server.api(f"STREAM.INFO.{name}")
         except ApiError as error:
             if error.code != _NOT_FOUND:
                 raise _unavailable(error) from error
@@ -180,7 +162,7 @@ class Nats(Destination):
             "metadata": {_OWNER: owner.mark},
         }
         try:
-            info = await self._api(f"STREAM.CREATE.{name}", config)
+            info = await self._server.api(f"STREAM.CREATE.{name}", config)
         except ApiError as error:
             raise DestinationRefused(f"stream {name} cannot be created: {error}") from error
         _log.info("created stream %s", name)
@@ -201,7 +183,7 @@ class Nats(Destination):
             await self._tail_of(_Stream.of(info), known=None)  # raises unless the last message is a relay's
         wanted = {**config, "metadata": {**metadata, _OWNER: owner.mark}, "allow_atomic": True}
         try:
-            return await self._api(f"STREAM.UPDATE.{config['name']}", wanted)
+            return await self._server.api(f"STREAM.UPDATE.{config['name']}", wanted)
         except (ApiError, DestinationUnavailable) as error:
             self.notices.append(f"stream {config['name']} could not be marked as ours: {error}")
             return info
@@ -217,9 +199,9 @@ class Nats(Destination):
         for headers in trials:
             subject = f"{stream.name}.relay-probe"
             for one in headers[:-1]:
-                await self._publish(subject, b"", one)
+                await self._server.publish(subject, b"", one)
             try:
-                await self._request(subject, b"", headers[-1])
+                await self._server.request(subject, b"", headers[-1])
             except ApiError as error:
                 if error.code == _WRONG_LAST_SEQUENCE:
                     continue
@@ -231,10 +213,10 @@ class Nats(Destination):
     # -- the lane
 
     async def tail(self, lane: int, known: Tail | None) -> Tail | None:
-        await self._connected()
+        await self._server.connect()
         name = self._streams[lane].name
         try:
-            info = await self._api(f"STREAM.INFO.{name}")
+            info = await self._server.api(f"STREAM.INFO.{name}")
         except ApiError as error:
             if error.code == _NOT_FOUND:
                 raise TailLost(f"stream {name} is gone", hint="restore it, or use another --name") from error
@@ -281,8 +263,8 @@ class Nats(Destination):
                 headers["Nats-Batch-Sequence"] = str(number)
             encoded[-1][2]["Nats-Batch-Commit"] = "1"
             for subject, payload, headers in encoded[:-1]:
-                await self._publish(subject, payload, headers)
-        return await self._request(*encoded[-1])
+                await self._server.publish(subject, payload, headers)
+        return await self._server.request(*encoded[-1])
 
     async def read_back(self, lane: int, after: Tail | None, upto: Tail) -> AsyncIterator[tuple[int, str]]:
         name = self._streams[lane].name
@@ -296,140 +278,17 @@ class Nats(Destination):
                     yield tail.position, str(tail.message_id)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):  # whatever a dying connection says, it is gone
-                await asyncio.wait_for(client.close(), 2)
-
-    # -- the connection: never nats-py's own reconnection, which would send old bytes again
-
-    async def _connected(self) -> Client:
-        if self._client is None or not self._client.is_connected:
-            await self.close()
-            self._client = await self._connect()
-        return self._client
-
-    async def _connect(self) -> Client:
-        try:
-            from nats.aio.client import Client  # noqa: PLC0415  loaded when it is used
-            from nats.errors import Error  # noqa: PLC0415
-        except ImportError as error:
-            raise DestinationRefused("nats-py is not installed", hint="pip install 'agent-journal[nats]'") from error
-        client = Client()
-        self._problem = ""
-        self._gone.clear()
-        try:
-            async with asyncio.timeout(self._timeout):
-                await client.connect(
-                    servers=[f"nats://{self.url.host}:{self.url.port}"],
-                    name="relay",
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,  # 0 would mean for ever
-                    reconnect_time_wait=0,
-                    connect_timeout=5,
-                    pending_size=64 * 1024 * 1024,
-                    error_cb=self._on_error,
-                    disconnected_cb=self._on_gone,
-                    closed_cb=self._on_gone,
-                    **_credentials(self.credentials),
-                )
-        except ImportError as error:
-            raise DestinationRefused("the credentials need nkeys", hint="pip install nkeys") from error
-        except (Error, OSError, TimeoutError, ValueError) as error:
-            with contextlib.suppress(Exception):
-                await client.close()
-            raise self._cannot_connect(error) from error
-        return client
-
-    def _cannot_connect(self, error: BaseException) -> DestinationUnavailable:
-        where = f"{self.url.host}:{self.url.port}"
-        said = f"{self._problem} {error}".lower()
-        if "authorization" in said or "authentication" in said:
-            return DestinationUnavailable(
-                f"NATS at {where} refuses the credentials",
-                hint="give the file with the credentials: --credentials FILE",
-            )
-        return DestinationUnavailable(
-            f"NATS at {where} cannot be reached", hint="check host and port, and that the server runs"
-        )
-
-    async def _on_error(self, error: Exception) -> None:
-        self._problem = str(error) or type(error).__name__
-        _log.debug("nats: %s", self._problem)
-
-    async def _on_gone(self) -> None:
-        self._gone.set()
-
-    async def _api(self, call: str, request: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        return await self._request(f"$JS.API.{call}", json.dumps(request).encode() if request else b"", None)
+        await self._server.close()
 
     async def _headers_of(self, stream: str, number: int) -> Mapping[str, str] | None:
         """Headers of a stored message as the stream's leader has it; None when it is gone."""
         try:
-            answer = await self._api(f"STREAM.MSG.GET.{stream}", {"seq": number})
+            answer = await self._server.api(f"STREAM.MSG.GET.{stream}", {"seq": number})
         except ApiError as error:
             if error.code == _NO_MESSAGE:
                 return None
             raise _unavailable(error) from error
         return _parsed_headers(base64.b64decode(answer["message"].get("hdrs", "")))
-
-    async def _publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
-        from nats.errors import Error  # noqa: PLC0415
-
-        if self._client is None:
-            raise DestinationUnavailable("the connection to NATS was lost")
-        try:
-            await self._client.publish(subject, payload, headers=headers)
-        except (Error, OSError) as error:
-            raise self._lost(error) from error
-
-    async def _request(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> Mapping[str, Any]:
-        from nats.errors import Error  # noqa: PLC0415
-
-        client = self._client
-        if client is None:
-            raise DestinationUnavailable("the connection to NATS was lost")
-        try:
-            reply = await self._unless_gone(client.request(subject, payload, timeout=self._timeout, headers=headers))
-            answer: Mapping[str, Any] = json.loads(reply.data)
-        except (Error, OSError, TimeoutError, ValueError) as error:
-            await self.close()  # what was sent on it must not arrive behind our back
-            raise self._lost(error) from error
-        # Three replicas put a sequence beside the error: the error is looked at first.
-        if "error" in answer:
-            raise ApiError(answer["error"])
-        return answer
-
-    async def _unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of some work; nats-py itself would wait for an answer on a dead connection until the time is up."""
-        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone.wait())
-        try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not task.done():
-                task.cancel()
-        if not task.done():
-            raise ConnectionError("the connection was closed")
-        return task.result()
-
-    def _lost(self, error: BaseException) -> DestinationUnavailable:
-        reason = self._problem or str(error) or type(error).__name__
-        return DestinationUnavailable(f"NATS at {self.url.host}:{self.url.port} did not answer: {reason}")
-
-
-def _credentials(path: str | None) -> dict[str, Any]:
-    """Connection options from a file: NATS' own .creds, or `user:password`, or a token."""
-    if path is None:
-        return {}
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DestinationRefused(f"the file of credentials cannot be read: {path}") from error
-    if "-----BEGIN NATS USER JWT-----" in text:
-        return {"user_credentials": path}
-    user, colon, password = text.partition(":")
-    return {"user": user, "password": password} if colon else {"token": text}
 
 
 def _unavailable(error: ApiError) -> DestinationUnavailable:

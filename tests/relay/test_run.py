@@ -113,6 +113,34 @@ def test_from_now_leaves_out_what_was_sealed_before(dsn: str, conn: Connection) 
     assert [(event["position"], event["data"]) for event in events(out.encode())] == [(1, "after")]
 
 
+def test_from_a_time_leaves_out_what_was_sealed_before_it(dsn: str, conn: Connection) -> None:
+    publish(conn, data="before")
+    drain(dsn, "stdout:", "--name", "other")
+    moment = conn.execute("select clock_timestamp()").fetchone()
+    assert moment is not None
+    publish(conn, data="after")
+    drain(dsn, "stdout:", "--name", "other")
+    _, out, _ = relay(dsn, "run", "stdout:", "--drain", "--from", moment[0].isoformat())
+    assert [(event["position"], event["data"]) for event in events(out.encode())] == [(1, "after")]
+    assert relay(dsn, "run", "stdout:", "--from", "soon")[0] == 2
+
+
+def test_lanes_are_streams_of_their_own_and_a_key_keeps_its_lane(
+    dsn: str, conn: Connection, nats: NatsServer, stream: str, nats_url: str
+) -> None:
+    make_counters(conn)
+    produce(conn, 1600)
+    drain(dsn, f"{nats_url}?lanes=3")
+    produce(conn, 80)
+    drain(dsn, f"{nats_url}?lanes=3")
+    lanes = [in_stream(nats.url, f"{stream}-{lane}") for lane in range(3)]
+    keys = [{one.key for one in lane} for lane in lanes]
+    assert set.union(*keys) == committed(conn).keys()
+    for lane, mine in zip(lanes, keys, strict=True):
+        judge({key: n for key, n in committed(conn).items() if key in mine}, lane)
+    assert relay(dsn, "run", f"{nats_url}?lanes=4", "--drain")[0] == 2
+
+
 def test_held_messages_are_counted_and_do_not_fail_a_drain(dsn: str, conn: Connection) -> None:
     publish_in(conn, open_session(conn), hold="close")
     assert "1 held messages were not delivered" in drain(dsn, "stdout:")
