@@ -313,6 +313,7 @@
 \ir journal/rollback/undo_park.sql
 \ir journal/rollback/undo_park_keys.sql
 \ir journal/rollback/undo_apply_keys.sql
+\ir journal/rollback/undo_follow.sql
 \ir journal/rollback/undo_apply_rows.sql
 \ir journal/rollback/undo_apply.sql
 \ir journal/rollback/undo_settle.sql

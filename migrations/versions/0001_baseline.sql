@@ -161,6 +161,7 @@ create table journal.segment (
     key         int2[] not null,
     from_at     timestamptz not null default clock_timestamp(),
     until_at    timestamptz,
+    dropped_at  timestamptz,
     unique (relation, shape)
 );
 
@@ -170,6 +171,7 @@ comment on column journal.segment.kind is
 comment on column journal.segment.attnums is 'All live columns of that shape, in order; names, types and image_types run parallel.';
 comment on column journal.segment.image_types is
     'Type of the image columns; ''text'' marked by a leading * holds what the type''s output function gives; null: no image (generated, excluded).';
+comment on column journal.segment.dropped_at is 'When retention dropped its table; the ledger still tells what was there.';
 comment on column journal.segment.key is 'Columns of the primary key, in the order of the key; empty where there is none.';
 
 -- sql/journal/tables/covered_table.sql
@@ -211,6 +213,22 @@ comment on column journal.capture.record_id is 'Where rows of an unknown shape g
 comment on column journal.capture.attnums is 'Live columns of the relation, in order.';
 comment on column journal.capture.places is 'For each of them, its attnum in the covered table: partitions may number them otherwise.';
 
+-- sql/journal/tables/gap.sql
+-- Times in which changes of a covered table may have gone unrecorded, as cover found them when it mended them. Insert only.
+create table journal.gap (
+    gap_id   bigint generated always as identity primary key,
+    relation regclass not null,
+    reason   text not null,
+    from_at  timestamptz not null,
+    until_at timestamptz not null default clock_timestamp()
+);
+
+create index gap_relation on journal.gap (relation);
+
+comment on table journal.gap is 'Gaps in the coverage of tables that were mended since. Private.';
+comment on column journal.gap.from_at is 'The last time that coverage was known to be whole: the gap began then or later.';
+comment on column journal.gap.until_at is 'When cover mended it.';
+
 -- sql/journal/functions/cluster_id.sql
 -- Transaction ids repeat after a restore into another cluster; the system identifier tells the clusters apart. It never
 -- changes under a running server, so it is declared immutable: planned once in each connection, free after that.
@@ -247,6 +265,20 @@ begin atomic
 end;
 
 comment on function journal.qualified_name(oid) is 'schema.table, quoted where needed; null where the relation is gone.';
+
+-- sql/journal/functions/attribute_names.sql
+-- Columns by their present names.
+create function journal.attribute_names(relation oid, attnums int2[]) returns text[]
+language sql stable
+begin atomic
+    select case when attnums is not null then array(
+        select a.attname::text
+          from unnest(attnums) with ordinality as k (attnum, n)
+          join pg_catalog.pg_attribute a on a.attrelid = relation and a.attnum = k.attnum and not a.attisdropped
+         order by k.n) end;
+end;
+
+comment on function journal.attribute_names(oid, int2[]) is 'Present names of columns given by number.';
 
 -- sql/journal/functions/type_of.sql
 -- The type of an expression as a constant of the plan: declared immutable on purpose, so that
@@ -359,6 +391,7 @@ comment on function journal.base_type(oid) is 'The type under a domain; any othe
 create function journal.shape_is(capture_id integer, types text[], present oid[]) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $shape_is$
 declare
     capture journal.capture;
@@ -418,6 +451,7 @@ comment on function journal.relations_of(oid) is 'A table, or every relation of 
 -- The reg* types are stored as text too: pg_upgrade refuses most of them in user tables.
 create function journal.image_type(column_type oid) returns text
 language sql stable
+set quote_all_identifiers = off
 begin atomic
     select case when t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype in ('b', 'r', 'm')
                      and t.typname not like any ('{reg%,\\_reg%}')
@@ -718,6 +752,8 @@ begin atomic
                'new_names', pg_catalog.string_agg('n' || s.attnum, ', ' order by p.n) filter (where s.stored is not null) || keyless.new_name,
                'old_values', pg_catalog.string_agg(journal.image_of('o.o' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.old_value,
                'new_values', pg_catalog.string_agg(journal.image_of('n.n' || s.attnum, s.stored), ', ' order by p.n) filter (where s.stored is not null) || keyless.new_value,
+               'had', keyless.old_value,
+               'has', keyless.new_value,
                'same_key', coalesce(pg_catalog.string_agg(
                    pg_catalog.format('%s = %s', journal.image_of('o.o' || s.attnum, s.stored), journal.image_of('n.n' || s.attnum, s.stored)), ' and ')
                    filter (where s.attnum = any (segment.key)), 'o.place = -n.place'))
@@ -731,6 +767,51 @@ end;
 
 comment on function journal.capture_pieces(journal.capture, journal.segment) is 'Lists of columns, as SQL text, for a capture function.';
 
+-- sql/journal/functions/unchanged.sql
+-- Whether a large value was left as it was, as SQL text; null for types whose values are small. From 17 on the server shows
+-- where it keeps a value out of line: the same place is the same value, at no cost. Before, the value has to be read: the
+-- cheapest comparison that is exact (bytes, not what the type calls equal), and only for values that are large.
+create function journal.unchanged(attnum int2, column_type oid, server_version integer) returns text
+language sql stable
+begin atomic
+    select case
+        when t.typlen <> -1 or t.typstorage not in ('x', 'e') then null
+        when server_version >= 170000
+            then pg_catalog.format('pg_column_toast_chunk_id(o.o%1$s) = pg_column_toast_chunk_id(n.n%1$s)', attnum)
+        else pg_catalog.format('pg_column_size(o.o%1$s) > 1000 and ', attnum) || pg_catalog.format(
+            case when t.oid in ('text'::pg_catalog.regtype, 'varchar'::pg_catalog.regtype) then 'o.o%1$s collate "C" = n.n%1$s collate "C"'
+                 when t.oid = 'bytea'::pg_catalog.regtype then 'o.o%1$s = n.n%1$s'
+                 else 'record_image_eq(row(o.o%1$s), row(n.n%1$s))' end, attnum)
+        end
+      from pg_catalog.pg_type t
+     where t.oid = journal.base_type(column_type);
+end;
+
+comment on function journal.unchanged(int2, oid, integer) is 'SQL text: a large value is the same in both rows; null where values of the type are small.';
+
+-- sql/journal/functions/elision_pieces.sql
+-- Large values that an update left alone are stored on neither side, and named in `elided`. Not for a partitioned table: a row
+-- that moves gets another place for its values, which could by chance bear the same number. Never for the key.
+create function journal.elision_pieces(capture journal.capture, segment journal.segment, elides boolean) returns jsonb
+language sql stable
+begin atomic
+    select pg_catalog.jsonb_build_object(
+        'kept_old_values', pg_catalog.string_agg(case when c.same is null then c.old else pg_catalog.format('case when %s then null else %s end', c.same, c.old) end, ', ' order by c.n),
+        'kept_new_values', pg_catalog.string_agg(case when c.same is null then c.new else pg_catalog.format('case when %s then null else %s end', c.same, c.new) end, ', ' order by c.n),
+        'elided', case when pg_catalog.count(c.same) = 0 then 'null' else pg_catalog.format(
+            'case when %s then array_remove(array[%s], null)::int2[] end', pg_catalog.string_agg(c.same, ' or '),
+            pg_catalog.string_agg(pg_catalog.format('case when %s then %s end', c.same, c.attnum), ', ' order by c.n) filter (where c.same is not null)) end)
+      from (select a.attnum, a.n, journal.image_of('o.o' || a.attnum, a.stored) as old, journal.image_of('n.n' || a.attnum, a.stored) as new,
+                   case when elides and a.attnum <> all (segment.key)
+                        then '(' || journal.unchanged(a.attnum, a.type, pg_catalog.current_setting('server_version_num')::integer) || ')' end as same
+              from (select s.attnum, s.type, s.stored, p.n
+                      from unnest(capture.places) with ordinality as p (attnum, n)
+                      join unnest(segment.attnums, segment.types, segment.image_types) as s (attnum, type, stored) on s.attnum = p.attnum) a
+             where a.stored is not null) c;
+end;
+
+comment on function journal.elision_pieces(journal.capture, journal.segment, boolean) is 'Lists of columns, as SQL text, for images of an update that leave unchanged large values out.';
+
 -- sql/journal/functions/capture_body.sql
 -- Writes the body of a capture function. Transition tables are read through positional aliases, so renames and odd names are
 -- harmless. The shape check is folded into the plan of the first query (shape_is), which depends on the table and is made
@@ -742,7 +823,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $capture_body$
 declare
-    pieces jsonb := journal.capture_pieces(capture, segment);
+    pieces jsonb := journal.capture_pieces(capture, segment)
+                    || journal.elision_pieces(capture, segment, (select c.relkind <> 'p' from pg_class c where c.oid = capture.relation));
 begin
     pieces := pieces || jsonb_build_object(
         'preamble', journal.capture_preamble(options),
@@ -777,12 +859,12 @@ begin{preamble}
             select (select count(*) from old_rows), count(*) into olds, news from new_rows;
         end if;
         if not several then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
-            select this_statement, {old_values}, {new_values}
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true;
         elsif olds = news then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
-            select this_statement, {old_values}, {new_values}
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
@@ -978,6 +1060,19 @@ end;
 
 comment on function journal.why_gap(journal.covered_table) is 'Why changes of a covered table may be missing, or null.';
 
+-- sql/journal/functions/note_gap.sql
+-- Cover mends a gap; that there was one must not be forgotten.
+create function journal.note_gap(relation regclass) returns void
+language sql volatile
+begin atomic
+    insert into journal.gap (relation, reason, from_at)
+    select c.relation, journal.why_gap(c), c.covered_at
+      from journal.covered_table c
+     where c.relation = note_gap.relation and journal.why_gap(c) is not null;
+end;
+
+comment on function journal.note_gap(regclass) is 'Remembers the gap of a table that is about to be mended.';
+
 -- sql/journal/functions/why_stale.sql
 -- Why a covered table is not recorded in the form that it has now, or null.
 create function journal.why_stale(covered journal.covered_table) returns text
@@ -1023,16 +1118,33 @@ $uncovered_state$;
 
 comment on function journal.uncovered_state(regclass) is 'Status, reason and fix of a table that is not covered.';
 
+-- sql/journal/functions/cover_command.sql
+-- The command that covers a table as it is covered: a fix must not forget that a column holds secrets.
+create function journal.cover_command(covered journal.covered_table) returns text
+language sql stable
+begin atomic
+    select pg_catalog.concat_ws(' ', 'journal cover', journal.qualified_name(covered.relation),
+               case covered.writers when 'agents' then '--agents-only' end,
+               case when not covered.undo then '--audit-only' end,
+               case when covered.strict_shape then '--strict' end,
+               (select pg_catalog.string_agg('--exclude ' || n, ' ') from unnest(journal.attribute_names(covered.relation, covered.excluded)) as n),
+               (select pg_catalog.string_agg('--counter ' || n, ' ') from unnest(journal.attribute_names(covered.relation, covered.counters)) as n),
+               (select pg_catalog.string_agg('--maintained ' || n, ' ') from unnest(journal.attribute_names(covered.relation, covered.maintained)) as n),
+               case covered.on_truncate when 'refuse' then '--truncate refuse' end);
+end;
+
+comment on function journal.cover_command(journal.covered_table) is 'The command that covers a table with the options it has.';
+
 -- sql/journal/functions/coverage_state.sql
 -- Status, reason and fix of one table's coverage: the one home of the rules that the coverage view shows. A partition is
 -- covered as part of the table it belongs to.
 create function journal.coverage_state(relation regclass) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $coverage_state$
 declare
     root    constant regclass := coalesce(pg_partition_root(relation), relation);
-    fix     constant text := format('journal cover %s', journal.qualified_name(root));
     covered journal.covered_table;
     reason  text;
 begin
@@ -1042,11 +1154,11 @@ begin
     end if;
     reason := journal.why_gap(covered);
     if reason is not null then
-        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', fix);
+        return jsonb_build_object('status', 'gap', 'reason', reason, 'fix', journal.cover_command(covered), 'gap_since', covered.covered_at);
     end if;
     reason := journal.why_stale(covered);
     if reason is not null then
-        return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', fix);
+        return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', journal.cover_command(covered));
     end if;
     return jsonb_build_object('status', 'covered');
 end
@@ -1189,8 +1301,28 @@ $record_segment$;
 
 comment on function journal.record_segment(journal.segment) is 'The empty segment for rows of unknown shapes; one that is not empty is brought into typed form.';
 
+-- sql/journal/functions/write_capture.sql
+-- Writes the capture function of one relation.
+create function journal.write_capture(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $write_capture$
+begin
+    execute format('create or replace function journal.%I() returns trigger language plpgsql security definer
+                    set search_path = pg_catalog, pg_temp set jit = off%s as %L',
+                   'capture_' || capture.capture_id,
+                   case when exists (select from unnest(segment.image_types) t where t like '*%') then journal.pinned_settings() else '' end,
+                   journal.capture_body(capture, segment, options));
+    execute format('comment on function journal.%I() is %L', 'capture_' || capture.capture_id,
+                   format('Records changes of %s. Private.', journal.qualified_name(capture.relation)));
+    return format('journal.%I', 'capture_' || capture.capture_id);
+end
+$write_capture$;
+
+comment on function journal.write_capture(journal.capture, journal.segment, journal.covered_table) is 'Writes the capture function of one relation; returns its name.';
+
 -- sql/journal/functions/make_capture.sql
--- Writes the capture function of one relation, and remembers how its columns stand for those of the covered table.
+-- Remembers how the columns of a relation stand for those of the covered table, and writes its capture function.
 create function journal.make_capture(member oid, segment journal.segment, record_id integer, options journal.covered_table) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -1206,18 +1338,11 @@ begin
     on conflict on constraint capture_segment_id_relation_key do update
        set record_id = excluded.record_id, attnums = excluded.attnums, places = excluded.places
     returning c.* into capture;
-    execute format('create or replace function journal.%I() returns trigger language plpgsql security definer
-                    set search_path = pg_catalog, pg_temp set jit = off%s as %L',
-                   'capture_' || capture.capture_id,
-                   case when exists (select from unnest(segment.image_types) t where t like '*%') then journal.pinned_settings() else '' end,
-                   journal.capture_body(capture, segment, options));
-    execute format('comment on function journal.%I() is %L', 'capture_' || capture.capture_id,
-                   format('Records changes of %s. Private.', journal.qualified_name(member)));
-    return format('journal.%I', 'capture_' || capture.capture_id);
+    return journal.write_capture(capture, segment, options);
 end
 $make_capture$;
 
-comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Writes the capture function of one relation; returns its name.';
+comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Makes the capture of one relation; returns the name of its function.';
 
 -- sql/journal/functions/make_segment.sql
 -- The definer half of cover: makes or reuses the segment for the table's present shape, brings rows that were kept whole into
@@ -1225,6 +1350,7 @@ comment on function journal.make_capture(oid, journal.segment, integer, journal.
 create function journal.make_segment(relation regclass, options journal.covered_table) returns table (member oid, kind "char", capture text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $make_segment$
 #variable_conflict use_column
 declare
@@ -1234,6 +1360,7 @@ begin
     if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = make_segment.relation), 'usage') then
         raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', make_segment.relation);
     end if;
+    perform journal.note_gap(make_segment.relation);
     segment := journal.current_segment(segment);
     record_id := journal.record_segment(segment);
     insert into journal.covered_table (relation, segment_id, writers, undo, strict_shape, on_truncate, excluded, counters, maintained)
@@ -1394,6 +1521,7 @@ create function journal.cover(
 ) returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $cover$
 declare
     options journal.covered_table;
@@ -1419,6 +1547,38 @@ $cover$;
 
 comment on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean) is
     'Covers a table, or brings its coverage to the present; idempotent. writers: all, agents; undo: false records only; truncate: capture, refuse; strict: writes fail when the shape is not the one covered. Raises NotCoverable. Returns {table, before, after}.';
+
+-- sql/journal/functions/cover_options.sql
+-- The options of a covered table, for its owner to cover it again.
+create function journal.cover_options(relation regclass) returns journal.covered_table
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select c.* from journal.covered_table c where c.relation = cover_options.relation;
+end;
+
+comment on function journal.cover_options(regclass) is 'The options that a table is covered with; null where it is not. Private: call journal.cover_again.';
+
+-- sql/journal/functions/cover_again.sql
+-- Covers a table anew with the options it has: what doctor does about stale coverage and gaps.
+create function journal.cover_again(relation regclass) returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $cover_again$
+declare
+    root    constant regclass := coalesce(pg_partition_root(relation), relation);
+    options constant journal.covered_table := journal.cover_options(root);
+begin
+    if options.relation is null then
+        return journal.cover(root);
+    end if;
+    return journal.cover(root, options.writers, options.undo, journal.attribute_names(root, options.excluded),
+                         journal.attribute_names(root, options.counters), journal.attribute_names(root, options.maintained),
+                         options.on_truncate, options.strict_shape);
+end
+$cover_again$;
+
+comment on function journal.cover_again(regclass) is 'Covers a table, or the table that a partition belongs to, with the options that it has. Returns what journal.cover returns.';
 
 -- sql/journal/functions/forget_coverage.sql
 -- The definer half of uncover: closes the segments, forgets the options, drops the capture functions.
@@ -1620,6 +1780,9 @@ declare
     visible int2[];
 begin
     select s.* into shape from journal.segment s where s.segment_id = substr(images.segment, 9)::integer;
+    if shape.dropped_at is not null then
+        return;
+    end if;
     visible := journal.visible_columns(shape, journal.caller());
     return query execute
         'select key, before, after, changed_columns, elided_columns from ('
@@ -1783,7 +1946,7 @@ declare
     shape   journal.segment;
     visible int2[];
 begin
-    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' order by s.shape loop
+    for shape in select s.* from journal.segment s where s.relation = row_images.relation and s.kind = 'typed' and s.key <> '{}' and s.dropped_at is null order by s.shape loop
         visible := journal.visible_columns(shape, journal.caller());
         if shape.key <@ visible and key ?& journal.column_names(shape, shape.key) then
             return query execute
@@ -1810,20 +1973,6 @@ end;
 
 comment on function journal.row_history(regclass, jsonb) is
     'Rows of journal.changes of the row with this key, such as {"id": 42}, oldest first. Reads all images of the table.';
-
--- sql/journal/functions/attribute_names.sql
--- Columns by their present names.
-create function journal.attribute_names(relation oid, attnums int2[]) returns text[]
-language sql stable
-begin atomic
-    select case when attnums is not null then array(
-        select a.attname::text
-          from unnest(attnums) with ordinality as k (attnum, n)
-          join pg_catalog.pg_attribute a on a.attrelid = relation and a.attnum = k.attnum and not a.attisdropped
-         order by k.n) end;
-end;
-
-comment on function journal.attribute_names(oid, int2[]) is 'Present names of columns given by number.';
 
 -- sql/journal/views/coverage.sql
 -- Every user table and how it is covered. The rules stand in journal.coverage_state.
@@ -1868,7 +2017,7 @@ comment on column journal.coverage.excluded_columns is 'Columns that are never r
 comment on column journal.coverage.counter_columns is 'Columns that many add to: undone by their difference.';
 comment on column journal.coverage.maintained_columns is 'Columns that triggers or libraries keep: left out of conflict checks.';
 comment on column journal.coverage.covered_at is 'When the triggers of today were created.';
-comment on column journal.coverage.gap_since is 'Since when changes may be missing; null: no gap, or not known.';
+comment on column journal.coverage.gap_since is 'Since when changes may be missing at the earliest; null: no gap.';
 comment on column journal.coverage.oldest_image_at is 'Where the oldest segment that still exists begins.';
 
 -- sql/journal/functions/retention.sql
@@ -1883,12 +2032,13 @@ comment on function journal.retention() is 'How long images are kept after their
 
 -- sql/journal/functions/is_droppable.sql
 -- Whether retention may drop a segment. A session that is open and was bound within the last 7 days keeps what it wrote.
-create function journal.is_droppable(segment journal.segment) returns boolean
+create function journal.is_droppable(segment journal.segment, keep interval default null) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select segment.until_at is not null
-       and segment.until_at < pg_catalog.now() - journal.retention()
+       and segment.dropped_at is null
+       and segment.until_at < pg_catalog.now() - coalesce(keep, journal.retention())
        and not exists (
            select
              from journal.session s
@@ -1898,7 +2048,7 @@ begin atomic
               and (select max(l.bound_at) from journal.binding l where l.session_id = s.session_id) > pg_catalog.now() - interval '7 days');
 end;
 
-comment on function journal.is_droppable(journal.segment) is 'Whether retention may drop the segment.';
+comment on function journal.is_droppable(journal.segment, interval) is 'Whether retention may drop the segment.';
 
 -- sql/journal/views/segments.sql
 -- Where the images are. Sizes and estimates are the server's own; nothing is counted.
@@ -1925,6 +2075,70 @@ comment on column journal.segments.until_at is 'When the next one took over, or 
 comment on column journal.segments.images is 'Images, as the server estimates them.';
 comment on column journal.segments.bytes is 'Size on disk with indexes and large values.';
 comment on column journal.segments.droppable is 'Whether retention may drop it: no longer in use, and nothing in it is young enough or needed by a session that is open.';
+
+-- sql/journal/functions/rotate_segment.sql
+-- Begins a new segment of the same shape, so that the one before it can be dropped whole one day. The capture functions are
+-- replaced where they stand: no trigger changes, no writer waits, and one in flight ends in the old segment.
+create function journal.rotate_segment(relation regclass) returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $rotate_segment$
+declare
+    options journal.covered_table;
+    segment journal.segment;
+    before  integer;
+begin
+    select * into strict options from journal.covered_table c where c.relation = rotate_segment.relation for update;
+    select * into strict segment from journal.segment s where s.segment_id = options.segment_id;
+    before := segment.segment_id;
+    update journal.segment s set until_at = clock_timestamp() where s.segment_id = before;
+    segment := journal.add_segment(segment);
+    update journal.covered_table c set segment_id = segment.segment_id where c.relation = rotate_segment.relation;
+    update journal.capture c set segment_id = segment.segment_id where c.segment_id = before;
+    perform journal.write_capture(c, segment, options) from journal.capture c where c.segment_id = segment.segment_id;
+    return segment.segment_id;
+end
+$rotate_segment$;
+
+comment on function journal.rotate_segment(regclass) is 'Begins a new segment of a covered table; returns its id. Private: call journal.prune.';
+
+-- sql/journal/functions/prune.sql
+-- Retention. Segments that have been written to for a day give way to new ones; whole segments are dropped that nothing young
+-- enough, and no session that is open, needs. Writers are never waited for: a table that is busy with DDL has its turn next time.
+create function journal.prune(keep interval default null, rotate_after interval default '1 day')
+returns table (segment text, table_name text, action text, bytes bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $prune$
+#variable_conflict use_column
+declare
+    found journal.segment;
+    used  boolean;
+begin
+    for found in
+        select s.* from journal.segment s join journal.covered_table c on c.segment_id = s.segment_id
+         where s.from_at < clock_timestamp() - prune.rotate_after order by s.segment_id
+    loop
+        execute format('select exists (select from journal.segment_%s)', found.segment_id) into used;
+        continue when not used;
+        segment := 'segment_' || journal.rotate_segment(found.relation);
+        table_name := found.table_name; action := 'begun'; bytes := 0;
+        return next;
+    end loop;
+    for found in select s.* from journal.segment s where journal.is_droppable(s, prune.keep) order by s.segment_id loop
+        segment := 'segment_' || found.segment_id;
+        table_name := found.table_name; action := 'dropped';
+        bytes := pg_total_relation_size(to_regclass('journal.segment_' || found.segment_id));
+        execute format('drop table journal.segment_%s', found.segment_id);
+        update journal.segment s set dropped_at = clock_timestamp() where s.segment_id = found.segment_id;
+        return next;
+    end loop;
+end
+$prune$;
+
+comment on function journal.prune(interval, interval) is
+    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). Returns what was begun and dropped.';
 
 
 -- journal: sessions, steps and receipts
@@ -2237,7 +2451,8 @@ begin
         end if;
     end if;
     perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
-    if open_session.role is not null and not pg_has_role(session_user, open_session.role, 'member') then
+    if open_session.role is not null
+       and not exists (select from pg_roles r where r.rolname = open_session.role and pg_has_role(session_user, r.oid, 'member')) then
         raise exception using
             errcode = 'JR008', message = format('%I may not act as the role %I', session_user, open_session.role),
             hint = format('grant %I to %I', open_session.role, session_user);
@@ -3525,32 +3740,37 @@ $members$;
 
 comment on function outbox.members(bigint, bigint) is 'Members of the seals first to last, in no order; their order is (seal, id).';
 
+-- sql/outbox/functions/raise_missing.sql
+-- A dropped partition, or a deleted row, would otherwise make a delivery silently shorter.
+create function outbox.raise_missing(seal bigint, named bigint, present bigint) returns void
+language plpgsql volatile
+as $raise_missing$
+begin
+    raise exception using
+        errcode = 'RL004',
+        message = format('outbox: seal %s names %s messages, %s are there', seal, named, present),
+        hint = 'messages were deleted before they were delivered: restore them, or start the destination anew from a later seal';
+end
+$raise_missing$;
+
+comment on function outbox.raise_missing(bigint, bigint, bigint) is 'Raises SourceRewound: a seal is not complete.';
+
 -- sql/outbox/functions/verify_seals.sql
--- Whether all members of these seals are still there. A dropped partition would otherwise make a replay silently shorter.
+-- Whether all members of these seals are still there.
 create function outbox.verify_seals(first bigint, last bigint) returns void
-language plpgsql stable
+language sql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $verify_seals$
-declare
-    bad record;
-begin
-    select s.no, s.members, coalesce(f.found, 0) as found into bad
-    from outbox.seal as s
-    left join (
+    with counted as materialized (
         select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest
         from outbox.members(first, last) as m group by m.seal
-    ) as f on f.seal = s.no
-    where s.no between first and last and (s.members, s.digest) <> (coalesce(f.found, 0), coalesce(f.digest, 0))
-    order by s.no limit 1;
-    if found then
-        raise exception using
-            errcode = 'RL004',
-            message = format('outbox: seal %s names %s messages, %s are there', bad.no, bad.members, bad.found),
-            hint = 'messages were deleted before they were delivered: restore them, or start the destination anew from a later seal';
-    end if;
-end
+    )
+    select outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
+    from outbox.seal as s left join counted as c on c.seal = s.no
+    where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
+    order by s.no limit 1
 $verify_seals$;
 
 comment on function outbox.verify_seals(bigint, bigint) is 'Raises SourceRewound when members of these seals are missing.';
@@ -3567,9 +3787,9 @@ $sealed_by$;
 comment on function outbox.sealed_by(bigint, bigint, xid8) is 'Whether a message, not cancelled, is sealed by this seal or before.';
 
 -- sql/outbox/functions/seal_of.sql
--- The seal of a message. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
+-- The seal of a message; readers of the views run it. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
 create function outbox.seal_of(id bigint, xid xid8) returns bigint
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $seal_of$
 declare
@@ -3668,6 +3888,9 @@ set search_path = pg_catalog, pg_temp
 as $lock_sealer$
 begin
     if wait then
+        if current_setting('lock_timeout') = '0' then
+            perform set_config('lock_timeout', '10s', true);   -- somebody may have left a sealing transaction open
+        end if;
         perform from outbox.sealer for update;
     else
         perform from outbox.sealer for update skip locked;
@@ -4022,6 +4245,31 @@ $take_back$;
 comment on function outbox.take_back(uuid[], uuid[], uuid) is
     'Takes back the messages of sessions (step_ids null: of all their steps) for a rollback, and says what became of each: cancelled, compensated, sent or already_cancelled.';
 
+-- sql/outbox/functions/unsealed.sql
+-- What is committed and not sealed, cancelled messages left out: reads that only, however long the history is.
+create function outbox.unsealed()
+returns table (message_id uuid, topic text, key text, created_at timestamptz, release_at timestamptz, bytes integer, waited boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $unsealed$
+declare
+    last outbox.seal;
+begin
+    select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    return query
+    select u.message_id, u.topic, u.key, u.created_at, u.release_at, u.bytes, u.waited
+    from (
+        select v.*, false as waited from outbox.visible_between(coalesce(last.snap, '3:3:'), pg_current_snapshot()) as v
+        union all
+        select m.*, true from outbox.message as m where m.id = any (last.pending)
+    ) as u
+    where not exists (select from outbox.cancellation as c where c.id = u.id);
+end
+$unsealed$;
+
+comment on function outbox.unsealed() is 'Messages that are committed and not sealed; waited: a seal has passed them by.';
+
 -- sql/outbox/views/messages.sql
 -- Every message and what became of it.
 create view outbox.messages as
@@ -4060,23 +4308,14 @@ comment on column outbox.messages.headers is 'Headers that travel with it.';
 comment on column outbox.messages.bytes is 'Size of data, headers, topic, type and key.';
 
 -- sql/outbox/views/backlog.sql
--- What is committed and not sealed yet: reads that only, however long the history is.
+-- What is committed and not sealed yet.
 create view outbox.backlog as
 select w.topic, w.status, count(*) as messages, sum(w.bytes)::bigint as bytes, min(w.created_at) as oldest_at,
        clock_timestamp() - min(w.created_at) as age
 from (
     select u.topic, u.bytes, u.created_at,
            case when u.release_at > clock_timestamp() or u.waited then 'held' else 'pending' end as status
-    from (select coalesce((select s.no from outbox.seal as s order by s.no desc limit 1), -1) as no) as l
-    left join outbox.seal as p on p.no = l.no
-    cross join lateral (
-        select v.id, v.topic, v.bytes, v.created_at, v.release_at, false as waited
-        from outbox.visible_between(coalesce(p.snap, '3:3:'), pg_current_snapshot()) as v
-        union all
-        select m.id, m.topic, m.bytes, m.created_at, m.release_at, true
-        from outbox.message as m where m.id = any (p.pending)
-    ) as u
-    where not exists (select from outbox.cancellation as c where c.id = u.id)
+    from outbox.unsealed() as u
 ) as w
 group by w.topic, w.status;
 
@@ -4111,6 +4350,16 @@ comment on column relay.destination.url is 'Without credentials.';
 comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
 comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';
 
+-- sql/relay/functions/like_patterns.sql
+-- Topic patterns as LIKE has them: * stands for any text, everything else for itself.
+create function relay.like_patterns(topics text[]) returns text[]
+language sql immutable strict parallel safe
+return (
+    select array_agg(replace(replace(replace(replace(t.topic, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%') order by t.place)
+    from unnest(topics) with ordinality as t(topic, place));
+
+comment on function relay.like_patterns(text[]) is 'LIKE patterns of topics with * for any text.';
+
 -- sql/relay/tables/route.sql
 -- Which messages a destination takes, by seal: the version in force is a function of the seal, so positions never move. A filter
 -- that lived only on a command line would make two relays double or lose messages.
@@ -4119,6 +4368,7 @@ create table relay.route (
     version     integer not null,
     from_seal   bigint not null,
     topics      text[] not null check (cardinality(topics) > 0),
+    patterns    text[] not null generated always as (relay.like_patterns(topics)) stored,
     lanes       integer not null check (lanes between 1 and 4096),
     created_at  timestamptz not null default clock_timestamp(),
     primary key (destination, version)
@@ -4209,18 +4459,6 @@ create type relay.envelope as (
 
 comment on type relay.envelope is 'A sealed message as relays read it. Private.';
 
--- sql/relay/functions/matches.sql
--- Topic patterns: * stands for any text, everything else for itself.
-create function relay.matches(topic text, patterns text[]) returns boolean
-language sql immutable parallel safe
-as $matches$
-    select patterns = '{*}' or exists (
-        select from unnest(patterns) as p(pattern)
-        where topic like replace(replace(replace(replace(p.pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'))
-$matches$;
-
-comment on function relay.matches(text, text[]) is 'Whether a topic is one of the patterns; * stands for any text.';
-
 -- sql/relay/functions/wire_time.sql
 -- RFC 3339 in UTC, as CloudEvents wants it.
 create function relay.wire_time(at_time timestamptz) returns text
@@ -4260,8 +4498,8 @@ as $size_limit$
     select min(d.max_bytes)
     from relay.destination as d
     join lateral (
-        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
-    ) as r on relay.matches(size_limit.topic, r.topics)
+        select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on size_limit.topic like any (r.patterns)
 $size_limit$;
 
 comment on function relay.size_limit(text) is 'Largest size in bytes that all destinations of a topic take.';
@@ -4275,8 +4513,8 @@ as $destinations_of$
     select coalesce(array_agg(d.destination order by d.destination), '{}')
     from relay.destination as d
     join lateral (
-        select r.topics from relay.route as r where r.destination = d.destination order by r.version desc limit 1
-    ) as r on relay.matches(destinations_of.topic, r.topics)
+        select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
+    ) as r on destinations_of.topic like any (r.patterns)
 $destinations_of$;
 
 comment on function relay.destinations_of(text) is 'Names of the destinations that take a topic.';
@@ -4602,16 +4840,25 @@ set enable_seqscan = off
 set jit = off
 as $read_seals$
 begin
-    perform outbox.verify_seals(first, last);
     return query
+    with member as materialized (
+        select m.* from outbox.members(first, last) as m
+    ), counted as materialized (
+        select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest from member as m group by m.seal
+    ), missing as materialized (
+        select outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
+        from outbox.seal as s left join counted as c on c.seal = s.no
+        where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
+    )
     select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
            m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
-    from outbox.members(first, last) as m
+    from member as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (
-        select v.topics, v.lanes from relay.route as v
+        select v.patterns, v.lanes from relay.route as v
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
+    where not exists (select from missing)
     order by m.seal, m.id;
 end
 $read_seals$;
@@ -4640,7 +4887,7 @@ begin
         from outbox.seal as s
         join outbox.seal as p on p.no = s.no - 1
         join lateral (
-            select v.topics, v.lanes from relay.route as v
+            select v.patterns, v.lanes from relay.route as v
             where v.destination = name and v.from_seal <= s.no order by v.version desc limit 1
         ) as r on true
         join outbox.message as m on m.id > after_id and m.id between s.min_id and s.max_id
@@ -4648,7 +4895,7 @@ begin
           and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap) and m.id <> all (s.pending)
                or m.id = any (s.released))
           and not exists (select from outbox.cancellation as c where c.id = m.id)
-          and relay.matches(m.topic, r.topics) and m.slot % r.lanes = any (only_lanes)
+          and m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
         order by m.id limit max_members
     ), summed as (
         select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
@@ -4693,9 +4940,9 @@ begin
     from outbox.members(here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
     join outbox.seal as s on s.no = m.seal
     join lateral (
-        select v.topics, v.lanes from relay.route as v
+        select v.patterns, v.lanes from relay.route as v
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = lane_backlog.lane
+    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = lane_backlog.lane
     where (m.seal, m.id) > (here.last_seal, here.last_id);
 end
 $lane_backlog$;
@@ -4721,9 +4968,9 @@ begin
         select count(*)
         from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
         join lateral (
-            select v.topics, v.lanes from relay.route as v
+            select v.patterns, v.lanes from relay.route as v
             where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-        ) as r on relay.matches(m.topic, r.topics) and m.slot % r.lanes = position_of.lane
+        ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = position_of.lane
         where (m.seal, m.id) <= (position_of.seal, position_of.id));
 end
 $position_of$;
@@ -4826,7 +5073,7 @@ select m.message_id, r.destination, l.lane, relay.position_of(r.destination, l.l
 from outbox.message as m
 cross join lateral (select outbox.seal_of(m.id, m.xid) as no) as q
 join outbox.seal as s on s.no = q.no
-join relay.route as r on r.from_seal <= s.no and relay.matches(m.topic, r.topics)
+join relay.route as r on r.from_seal <= s.no and m.topic like any (r.patterns)
      and not exists (
          select from relay.route as v
          where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
@@ -4949,12 +5196,17 @@ comment on function journal.check_readable(oid) is 'Raises RollbackRefused unles
 
 -- sql/journal/rollback/undo_statements.sql
 -- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
--- before it in its transaction.
-create function journal.undo_statements(session_ids uuid[], step_ids uuid[])
+-- before it in its transaction. Those of sessions and steps that were taken back entirely, and still are, count as undone: they
+-- are told apart by cancelled (null: all).
+create function journal.undo_statements(session_ids uuid[], step_ids uuid[], cancelled boolean default false)
 returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
                same_cluster boolean, rows bigint, operation "char")
 language sql stable
 begin atomic
+    with cancelled as materialized (
+        select r.session_id, r.step_id from journal.reversal r
+         where r.session_id = any (undo_statements.session_ids) and not r.partly and journal.effective_rollback(r.rollback_id) is null
+    )
     select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
       from journal.binding b
      cross join lateral (
@@ -4966,21 +5218,28 @@ begin atomic
        and s.statement_id > b.statement_id and s.statement_id < following.statement_id
       join journal.segment g on g.segment_id = s.segment_id
      where b.session_id = any (undo_statements.session_ids)
-       and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids));
+       and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids))
+       and (undo_statements.cancelled is null or undo_statements.cancelled = exists (
+           select from cancelled c where c.session_id = b.session_id and (c.step_id is null or c.step_id = b.step_id)));
 end;
 
-comment on function journal.undo_statements(uuid[], uuid[]) is 'The captured statements of sessions, or of some of their steps. Private.';
+comment on function journal.undo_statements(uuid[], uuid[], boolean) is 'The captured statements of sessions, or of some of their steps. Private.';
 
 -- sql/journal/rollback/undo_relations.sql
--- The tables that sessions changed, with the counts that a plan starts from.
+-- The tables that sessions changed, with the counts that a plan starts from, and what stands in the way of a table as a whole:
+-- it is recorded only, gone, has lost images to retention, or was written in a shape that cover has not seen.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
-returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean)
+returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean, obstacle text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint,
            pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id),
-           pg_catalog.bool_and(s.operation = 'U')
+           pg_catalog.bool_and(s.operation = 'U'),
+           case when exists (select from journal.covered_table c where c.relation = s.relation and not c.undo) then 'audit_only'
+                when journal.qualified_name(s.relation) is null then 'table_recreated'
+                when pg_catalog.bool_or(pg_catalog.to_regclass(pg_catalog.format('journal.segment_%s', g.segment_id)) is null) then 'images_pruned'
+                when pg_catalog.bool_or(g.kind = 'record' or g.key = '{}') then 'coverage_gap' end
       from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation
@@ -4988,6 +5247,45 @@ begin atomic
 end;
 
 comment on function journal.undo_relations(uuid[], uuid[]) is 'The tables that sessions changed. Private.';
+
+-- sql/journal/rollback/undo_already.sql
+-- How many changes of sessions are taken back already, by rollbacks that are in effect, table by table.
+create function journal.undo_already(session_ids uuid[], step_ids uuid[])
+returns table (relation oid, table_name text, images bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint
+      from journal.undo_statements(undo_already.session_ids, undo_already.step_ids, true) s
+      join journal.segment g on g.segment_id = s.segment_id
+     group by s.relation;
+end;
+
+comment on function journal.undo_already(uuid[], uuid[]) is 'Changes of sessions that are taken back already. Private.';
+
+-- sql/journal/rollback/undo_obstacle.sql
+-- Why nothing of a table can be undone, in words.
+create function journal.undo_obstacle(obstacle text, table_name text) returns text
+language sql immutable
+begin atomic
+    select case obstacle
+           when 'audit_only' then pg_catalog.format('%s is recorded only, not to be undone', table_name)
+           when 'images_pruned' then pg_catalog.format('images of %s were dropped by retention', table_name)
+           when 'coverage_gap' then pg_catalog.format('%s has rows in a shape that cover has not seen: journal cover %1$s', table_name)
+           end;
+end;
+
+comment on function journal.undo_obstacle(text, text) is 'Why nothing of a table can be undone, in words. Private.';
+
+-- sql/journal/rollback/undo_rows.sql
+-- The rows of a table as generated SQL reads and writes them: partitions belong to it, tables that inherit from it do not.
+create function journal.undo_rows(relation oid) returns text
+language sql stable
+begin atomic
+    select case when c.relkind = 'p' then '' else 'only ' end || journal.qualified_name(c.oid) from pg_catalog.pg_class c where c.oid = undo_rows.relation;
+end;
+
+comment on function journal.undo_rows(oid) is 'SQL text: a table with its partitions, without its heirs. Private.';
 
 -- sql/journal/rollback/differs.sql
 -- SQL text: two images are not the same, byte for byte. Where equality of the type says just that, it is used: it is ten
@@ -5047,8 +5345,8 @@ language sql stable
 begin atomic
     select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
                what,
-               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'null::int2[]'
-                    else pg_catalog.format('%L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
+               case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
+                    else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.o' || c.attnum end, ', ' order by c.attnum),
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.n' || c.attnum end, ', ' order by c.attnum),
                undo_segment_source.segment_id)
@@ -5182,11 +5480,11 @@ begin
                 select x.statement_id, bool_or(x.named) as named from (
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
                 union all
-                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null) s
+                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null, null) s
                 union all
                 select s.statement_id, false
                   from journal.undo_cancelled($3) c
-                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end) s
+                 cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end, null) s
                 ) x group by x.statement_id
             ), image as (
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
@@ -5358,6 +5656,23 @@ $undo_maintained$;
 
 comment on function journal.undo_maintained(oid) is 'Maintained columns of a table under rollback. Private.';
 
+-- sql/journal/rollback/undo_counters.sql
+-- Counter columns of a table under rollback: those that many add to, undone by their difference.
+create function journal.undo_counters(relation oid) returns int2[]
+language plpgsql stable
+as $undo_counters$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce(array_agg(c.attnum), '{}')
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_counters.relation and c.counter and c.carried and c.problem is null and c.key_position is null and not c.as_text
+    );
+end
+$undo_counters$;
+
+comment on function journal.undo_counters(oid) is 'Counter columns of a table under rollback. Private.';
+
 -- sql/journal/rollback/undo_trace.sql
 -- Where keys changed, a row is followed through its keys: an image continues the last one that left a row at its key.
 -- Events of a key in order of images; an odd mark says that the row had moved away from there.
@@ -5397,7 +5712,8 @@ $undo_trace$;
 comment on function journal.undo_trace(oid) is 'Follows rows through changed keys. Private.';
 
 -- sql/journal/rollback/undo_folded.sql
--- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images.
+-- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images. Where
+-- others changed a counter in between, what the session added is the sum of its own differences.
 create function journal.undo_folded(relation oid) returns text
 language plpgsql stable
 as $undo_folded$
@@ -5405,7 +5721,9 @@ as $undo_folded$
 begin
     return (
         select pg_catalog.string_agg(
-                   case when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
+                   case when c.attnum = any (journal.undo_counters(relation))
+                        then pg_catalog.format('f.b%1$s as b%1$s, coalesce((f.b%1$s + w.d%1$s)::%2$s, f.a%1$s) as a%1$s', c.attnum, c.image_type)
+                        when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
                         else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end as b%1$s, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end as a%1$s', c.attnum) end,
                    ', ' order by c.attnum)
           from pg_temp.journal_undo_column c
@@ -5525,7 +5843,7 @@ begin
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
-                  left join only %4$s t on %5$s
+                  left join %4$s t on %5$s
                 offset 0) x$judge$,
         case when journal.undo_maintained(relation) = '{}' then 'u.changed'
              else format('array(select c from unnest(u.changed) c where c <> all (%L::int2[]))', journal.undo_maintained(relation)) end,
@@ -5533,7 +5851,7 @@ begin
              then journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)')
              else format('case when u.kind = ''D'' then %s else %s end', journal.undo_differing(relation, 'u.b%s'),
                          journal.undo_differing(relation, 'u.a%s', '(u.kind = ''I'' or %s = any (u.changed))')) end,
-        source, journal.qualified_name(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
+        source, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'));
 end
 $undo_judge$;
 
@@ -5634,8 +5952,11 @@ begin
         journal.undo_list(relation, '(%1$s::int2, 1, i.kind <> ''I'', case when i.b%1$s is not null then pg_catalog.format(''%%s'', i.b%1$s) end), '
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
-        journal.undo_list(relation, '(array_agg(coalesce(a%1$s, b%1$s) order by row_no desc))[1] as k%1$s', ', ', 'key'),
-        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation));
+        journal.undo_list(relation, '(array_agg(pg_catalog.format(''%%s'', coalesce(a%1$s, b%1$s)) order by row_no desc))[1]::%3$s as k%1$s', ', ', 'key')
+        || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
+                                              ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
+                       from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation));
     execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
                    work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
@@ -5668,6 +5989,58 @@ $undo_group$;
 
 comment on function journal.undo_group(oid) is 'Counts the rows of a work table by what is done with them. Private.';
 
+-- sql/journal/rollback/undo_rebase.sql
+-- Moves what a session did to counters on to where they stand now: the row gets back what it has less what the session added,
+-- whatever others added since. Values that are or were NULL have no difference; they are compared like any other.
+create function journal.undo_rebase(relation oid) returns void
+language plpgsql volatile
+as $undo_rebase$
+#variable_conflict use_variable
+begin
+    if not exists (select from pg_temp.journal_undo u where u.relation = undo_rebase.relation and u.changed && journal.undo_counters(relation)) then
+        return;
+    end if;
+    execute (
+        select format($rebase$
+            update pg_temp.journal_undo_%1$s u set %2$s
+              from %3$s t
+             where %4$s and u.kind = 'U' and u.live and u.broken is null and u.restored && %5$L$rebase$,
+            relation,
+            string_agg(format('b%1$s = case when %1$s = any (u.restored) and u.a%1$s - u.b%1$s is not null and t.%2$s is not null then t.%2$s - (u.a%1$s - u.b%1$s) else u.b%1$s end, '
+                              'a%1$s = case when %1$s = any (u.restored) and u.a%1$s - u.b%1$s is not null and t.%2$s is not null then t.%2$s else u.a%1$s end', c.attnum, c.name), ', '),
+            journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation))
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_rebase.relation and c.attnum = any (journal.undo_counters(relation)));
+    execute format('update pg_temp.journal_undo_%1$s u set status = ''restore'', reason = null, culprit = null
+                      from %2$s t
+                     where %3$s and u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
+                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation),
+                   journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'));
+end
+$undo_rebase$;
+
+comment on function journal.undo_rebase(oid) is 'Moves changes of counters on to where these stand now. Private.';
+
+-- sql/journal/rollback/undo_taken_over.sql
+-- Deleted rows whose key another row of the same session has taken over: what lives there is not the row that was deleted,
+-- even if it looks like it, nor somebody else's. It gives the key up again when it goes back to its own, or is removed.
+create function journal.undo_taken_over(relation oid) returns void
+language plpgsql volatile
+as $undo_taken_over$
+begin
+    execute format($taken_over$
+        update pg_temp.journal_undo_%1$s u
+           set status = case when w.status in ('restore', 'remove') then 'reinsert' else 'conflict' end,
+               reason = case when w.status not in ('restore', 'remove') then 'key_reused' end,
+               live = w.status not in ('restore', 'remove'), traced = true, culprit = null
+          from pg_temp.journal_undo_%1$s w
+         where u.kind = 'D' and u.live and u.broken is null and w.kind in ('U', 'I') and w.live and w.row_no <> u.row_no and %2$s$taken_over$,
+        relation, journal.undo_list(relation, 'w.a%1$s = u.b%1$s', ' and ', 'key'));
+end
+$undo_taken_over$;
+
+comment on function journal.undo_taken_over(oid) is 'Rows whose key another row of the session has taken over. Private.';
+
 -- sql/journal/rollback/undo_reconsider.sql
 -- The second look at rows that did not match at the first: those that are as they were before the session already need
 -- nothing, whoever put them there; those that somebody wrote after the session are judged by the journal.
@@ -5677,16 +6050,26 @@ as $undo_reconsider$
 #variable_conflict use_variable
 declare
     suspicious boolean;
-    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and c.problem is not null);
+    met        bigint := 0;  -- deleted rows that met one of the session's own
+    reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text or c.image_type is null and not c.generated));
 begin
-    perform journal.undo_group(relation);
+    perform journal.undo_rebase(relation), journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
-                          from only %2$s t
+                          from %2$s t
                          where u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and %3$s and %4$s is null',
-                       relation, journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+                       relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
                        journal.undo_differing(relation, 'u.b%s', '%s = any (u.changed)'));
+    end if;
+    if exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and (u.removes or u.restored && journal.undo_key_attnums(relation))) then
+        -- a deleted row does not meet itself in a row that the session put in its place and the rollback takes away
+        execute format('update pg_temp.journal_undo_%1$s u set status = ''reinsert'', reason = null, culprit = null, live = false
+                         where u.kind = ''D'' and u.live and u.broken is null and exists (
+                               select from pg_temp.journal_undo_%1$s y
+                                where y.row_no <> u.row_no and (y.status = ''remove'' or y.status = ''restore'' and y.restored && %2$L) and %3$s)',
+                       relation, journal.undo_key_attnums(relation), journal.undo_list(relation, 'y.a%1$s = u.b%1$s', ' and ', 'key'));
+        get diagnostics met = row_count;
     end if;
     if reshaped then
         perform journal.undo_check_columns(relation);
@@ -5694,7 +6077,7 @@ begin
     if suspicious then
         perform journal.undo_trace_others(relation);
     end if;
-    if suspicious or reshaped then
+    if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;
 end
@@ -5752,19 +6135,22 @@ begin
             journal.undo_drop('journal_undo_group');
     create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
     create temporary table journal_undo on commit drop as
-    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates, journal.qualified_name(r.relation) as target,
-           case when journal.qualified_name(r.relation) is null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
+    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
+           case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
+           case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
            '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
-      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c;
+      from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c
+     where u.target is not null;
     create temporary table journal_undo_group (
         relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
     ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
                 journal.undo_drop('journal_image_' || item.relation);
+        perform journal.check_readable(item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
         perform journal.undo_load(item.relation);
     end loop;
@@ -5846,7 +6232,7 @@ as $undo_probe$
 #variable_conflict use_variable
 declare
     maintained int2[];
-    target     constant text := journal.qualified_name(relation);
+    target     constant text := journal.undo_rows(relation);
     columns    text;
     themselves text;
     tests      text;
@@ -5860,15 +6246,16 @@ begin
       from pg_temp.journal_undo_column c
       join pg_temp.journal_undo u using (relation)
       join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
-     cross join lateral (select c.attnum = any (u.changed) and a.attidentity <> 'a' as settable) s
+     cross join lateral (select (c.attnum = any (u.changed) or u.changed = '{}' and c.key_position is null and has_column_privilege(c.relation, c.attnum, 'update'))
+                                and a.attidentity <> 'a' as settable) s
      where c.relation = undo_probe.relation and c.problem is null and not c.generated;
     if columns is null then
         return '{}';
     end if;
     begin
         perform set_config('lock_timeout', '50ms', true), journal.undo_as_caller(true);
-        execute format('with x as materialized (select x.*, x.ctid from only %1$s x limit 1 for no key update skip locked),
-                             t as (update only %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid returning t.*)
+        execute format('with x as materialized (select x.*, x.ctid, x.tableoid from %1$s x limit 1 for no key update skip locked),
+                             t as (update %1$s t set (%2$s) = row(%3$s) from x where t.ctid operator(pg_catalog.=) x.ctid and t.tableoid operator(pg_catalog.=) x.tableoid returning t.*)
                         select pg_catalog.array_remove(array[%4$s]::int2[], null) from x, t',
                        target, columns, themselves, tests)
            into maintained;
@@ -5940,10 +6327,10 @@ begin
         with wanted as materialized (
             select * from pg_temp.journal_undo_%2$s u where %4$s
         ), locked as materialized (
-            select t.xmin as now_xmin, u.live_xmin from only %1$s t join wanted u on %3$s order by %5$s for %6$s of t
+            select t.xmin as now_xmin, u.live_xmin from %1$s t join wanted u on %3$s order by %5$s for %6$s of t
         )
         select (select count(*) from locked where now_xmin = live_xmin) = (select count(*) from wanted)$lock$,
-        journal.qualified_name(relation), relation, journal.undo_key_match(relation, 'u.a%1$s'), which, journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength)
+        journal.undo_rows(relation), relation, journal.undo_key_match(relation, 'u.a%1$s'), which, journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength)
        into unchanged;
     return unchanged;
 end
@@ -5987,7 +6374,8 @@ comment on function journal.undo_lock(boolean, timestamptz) is
 
 -- sql/journal/rollback/undo_check_columns.sql
 -- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
--- and a row cannot be inserted again where a new column needs a value that no image holds.
+-- and a row cannot be inserted again where a new column needs a value that no image holds. Nor can what was
+-- never recorded (excluded columns), or an enum label that was renamed since.
 create function journal.undo_check_columns(relation oid) returns void
 language plpgsql volatile
 as $undo_check_columns$
@@ -6010,6 +6398,21 @@ begin
         execute format('update pg_temp.%1$I set status = %2$L, reason = %3$L, culprit = %4$s
                          where status in (''restore'', ''reinsert'') and (%4$s = any (changed) or kind = ''D'' and b%4$s is not null)',
                        work, case item.problem when 'column_dropped' then 'refuse' else 'conflict' end, item.problem, item.attnum);
+    end loop;
+    execute format('update pg_temp.%I set status = ''conflict'', reason = ''coverage_gap'', culprit = excluded.attnum
+                      from (select attnum from pg_temp.journal_undo_column where relation = %s and image_type is null and problem is null and not generated limit 1) excluded
+                     where status = ''reinsert''', work, relation);
+    for item in
+        select c.attnum, t.oid as type
+          from pg_temp.journal_undo_column c
+          join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+          join pg_type t on t.oid = journal.base_type(a.atttypid) and t.typtype = 'e'
+         where c.relation = undo_check_columns.relation and c.carried and c.problem is null
+    loop
+        execute format('with label as materialized (select e.enumlabel::text as label from pg_enum e where e.enumtypid = %3$s)
+                        update pg_temp.%1$I u set status = ''conflict'', reason = ''retyped'', culprit = %2$s
+                         where status in (''restore'', ''reinsert'') and (kind = ''D'' or %2$s = any (restored)) and b%2$s not in (select label from label)
+                            or status = ''conflict'' and culprit = %2$s and a%2$s not in (select label from label)', work, item.attnum, item.type);
     end loop;
 end
 $undo_check_columns$;
@@ -6044,7 +6447,7 @@ begin
                    coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
-              join only %3$s t on %4$s
+              join %3$s t on %4$s
               left join lateral (
                    select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
                      from other o
@@ -6055,17 +6458,17 @@ begin
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
-               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster then 'conflict' else u.status end,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
                reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
-                             when not s.accounted and $4 and u.same_cluster then 'unjournaled_writer' end,
+                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, s.meddled, u.changed[1])
           from seen s
          where s.row_no = u.row_no$trace$,
-        relation, work, (select u.target from pg_temp.journal_undo u where u.relation = undo_trace_others.relation),
+        relation, work, journal.undo_rows(relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
-          journal.undo_maintained(relation),
+          journal.undo_maintained(relation) || journal.undo_counters(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
 end
 $undo_trace_others$;
@@ -6204,12 +6607,13 @@ comment on function journal.key_text(oid, text) is 'SQL text that prints the pri
 -- sql/journal/rollback/unique_columns.sql
 -- Unique and exclusion constraints over plain columns, with the operator that says "the same" for each column.
 create function journal.unique_columns(relation oid)
-returns table (name name, exclusion boolean, attnums int2[], operators oid[])
+returns table (name name, exclusion boolean, attnums int2[], operators oid[], primary_key boolean, immediate boolean, nulls_distinct boolean)
 language sql stable
 begin atomic
     select c.relname, i.indisexclusion, pg_catalog.array_agg(k.attnum order by k.n),
            case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.contype = 'x')
-                else pg_catalog.array_agg(a.amopopr order by k.n) end
+                else pg_catalog.array_agg(a.amopopr order by k.n) end,
+           i.indisprimary, i.indimmediate, not i.indnullsnotdistinct
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
      cross join lateral rows from (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::oid[])) with ordinality as k (attnum, opclass, n)
@@ -6218,7 +6622,7 @@ begin atomic
                                     and a.amopstrategy = 3 and not i.indisexclusion
      where i.indrelid = unique_columns.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and i.indexprs is null and i.indpred is null and k.n <= i.indnkeyatts
-     group by c.relname, i.indexrelid, i.indisexclusion;
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indisprimary, i.indimmediate, i.indnullsnotdistinct;
 end;
 
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
@@ -6290,12 +6694,12 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child, c.relkind,
+        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child,
                (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
                   from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
                   join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
                   join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
-          from pg_catalog.pg_constraint f join pg_catalog.pg_class c on c.oid = f.conrelid
+          from pg_catalog.pg_constraint f
           join pg_temp.journal_undo u on u.relation = f.confrelid
          where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
            and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
@@ -6305,14 +6709,14 @@ begin
                set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.their[1], their_key = r.their[2], their_relation = %12$s
               from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
-                      join only %5$s t on %6$s
+                      join %5$s t on %6$s
                       join %7$s x on %8$s
                      where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
-            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'),
-            case when item.relkind = 'p' then item.child else 'only ' || item.child end, item.matches, item.confkey, item.confupdtype,
+            journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
+            journal.undo_rows(item.conrelid), item.matches, item.confkey, item.confupdtype,
             journal.undo_leaving(item.conrelid, item.conkey), item.conrelid, journal.live_key(item.conrelid, 'x'));
         get diagnostics more = row_count;
         total := total + more;
@@ -6373,10 +6777,9 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, c.relkind, k.*,
+        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
           from pg_constraint f
-          join pg_class c on c.oid = f.confrelid
           join pg_temp.journal_undo u on u.relation = f.conrelid
          cross join lateral (
                select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
@@ -6391,14 +6794,14 @@ begin
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
-              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join only %5$s t on %6$s
+              from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join %5$s t on %6$s
                      where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
              where w.row_no = u.row_no and %8$s
                and not exists (select from %9$s x where %10$s and not %11$s)
                %12$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.qualified_name(relation),
+            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.undo_rows(relation),
             journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
-            case when item.relkind = 'p' then item.parent else 'only ' || item.parent end, item.live_match,
+            journal.undo_rows(item.confrelid), item.live_match,
             journal.undo_leaving(item.confrelid, item.confkey),
             case when item.under_rollback and item.image_match is not null then
                 format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
@@ -6440,13 +6843,13 @@ begin
                set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
               from (select u.row_no, min(array[%4$s, %10$s]) as their
                       from pg_temp.journal_undo_%1$s u
-                      left join only %5$s t on %6$s
-                      join only %5$s x on %7$s and x.ctid is distinct from t.ctid
+                      left join %5$s t on %6$s
+                      join %5$s x on %7$s and (x.tableoid, x.ctid) is distinct from (t.tableoid, t.ctid)
                      where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %8$L) and not %9$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
-            journal.qualified_name(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
+            journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), item.taken, item.attnums,
             journal.undo_leaving(relation, item.attnums), journal.live_key(relation, 'x'));
         get diagnostics more = row_count;
         total := total + more;
@@ -6472,9 +6875,9 @@ declare
     rows_as_they_would_be text;
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
-    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join only %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
+    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
                   string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
-                  relation, plan.target, journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
+                  relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
       into rows_as_they_would_be
       from pg_temp.journal_undo_column c
      where c.relation = undo_check_constraints.relation and c.live_type is not null;
@@ -6538,40 +6941,41 @@ comment on function journal.undo_depend() is 'Turns rows of a rollback away that
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
 -- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
 -- difference is written.
-create function journal.undo_update(relation oid, columns int2[], mine text) returns text
+create function journal.undo_update(relation oid, columns int2[], mine text, barrier text) returns text
 language plpgsql stable
 as $undo_update$
 #variable_conflict use_variable
 begin
     return (
-        select format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and $barrier$ operator(pg_catalog.>=) 0'
+        select format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
                       ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
-                      journal.qualified_name(relation),
+                      journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
                       relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
                       case when (select a.thorough from pg_temp.journal_undo_args a)
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
-                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end)
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier)
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );
 end
 $undo_update$;
 
-comment on function journal.undo_update(oid, int2[], text) is 'SQL text that restores the given columns. Private.';
+comment on function journal.undo_update(oid, int2[], text, text) is 'SQL text that restores the given columns. Private.';
 
 -- sql/journal/rollback/undo_statement_of.sql
--- The statements that one table needs in one phase of a rollback, as text with $barrier$ where the count of what must run
--- before stands. Updates come one for each distinct set of columns: a column that a row did not change is not named, for
--- the sake of column privileges and of triggers on columns. Maintained columns are left to their triggers.
-create function journal.undo_statement_of(relation oid, phase text, by_triggers boolean) returns setof text
+-- The statements that one table needs in one phase of a rollback, as text; barrier counts what must run before. Updates come
+-- one for each distinct set of columns: a column that a row did not change is not named, for the sake of column privileges
+-- and of triggers on columns. Maintained columns are left to their triggers.
+create function journal.undo_statement_of(relation oid, phase text, by_triggers boolean, barrier text) returns setof text
 language plpgsql volatile
 as $undo_statement_of$
 #variable_conflict use_variable
 declare
     target text := journal.qualified_name(relation);
+    rows   text := journal.undo_rows(relation);
     work   text := 'pg_temp.journal_undo_' || relation;
     mine   text := format('u.status operator(pg_catalog.=) %L and %s', phase, case when by_triggers then 'u.depth operator(pg_catalog.>) 1' else 'u.depth operator(pg_catalog.<=) 1' end);
     columns int2[];
@@ -6581,33 +6985,146 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from only %s t using %s u where %s and %s returning 1', target, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s returning 1', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
-        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and $barrier$ operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
+        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
-                           case when by_triggers then format(' and not exists (select from only %s t where %s)', target, journal.undo_key_match(relation, 'u.b%1$s')) else '' end);
+                           case when by_triggers then format(' and not exists (select from %s t where %s)', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else
         for columns in select distinct g.restored from pg_temp.journal_undo_group g
                         where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers
         loop
             continue when columns = '{}';
-            return next journal.undo_update(relation, columns, mine);
+            return next journal.undo_update(relation, columns, mine, barrier);
         end loop;
     end if;
 end
 $undo_statement_of$;
 
-comment on function journal.undo_statement_of(oid, text, boolean) is 'The statements of one table in one phase of a rollback. Private.';
+comment on function journal.undo_statement_of(oid, text, boolean, text) is 'The statements of one table in one phase of a rollback. Private.';
+
+-- sql/journal/rollback/undo_parking.sql
+-- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
+-- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value.
+create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, exclusion boolean) returns text
+language plpgsql stable
+as $undo_parking$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod into item
+      from pg_temp.journal_undo_column c
+      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+      join pg_type b on b.oid = journal.base_type(a.atttypid)
+     where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
+    return case
+        when not item.not_null and nulls_distinct then 'null'
+        when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
+        when item.typname in ('int2', 'int4', 'int8', 'numeric') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('date', 'timestamp', 'timestamptz') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) pg_catalog.make_interval(days => u.row_no::integer) from %2$s p where pg_catalog.isfinite(p.%1$s))::%3$s',
+                   item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('text', 'varchar', 'bpchar') then
+            format('pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, ''-'', ''''), %s)::%s',
+                   case when item.atttypmod > 4 then item.atttypmod - 4 else 32 end, item.live_type)
+        when item.typname = 'uuid' then format('pg_catalog.gen_random_uuid()::%s', item.live_type)
+        end;
+end
+$undo_parking$;
+
+comment on function journal.undo_parking(oid, int2, boolean, boolean) is 'SQL text of a value that is in nobody''s way. Private.';
+
+-- sql/journal/rollback/undo_park.sql
+-- Unique and exclusion constraints that are not deferrable are checked row by row, so rows that swap their values, or shift
+-- them, stand in each other's way inside one UPDATE. Those whose values another row is to get back are parked first.
+create function journal.undo_park(relation oid) returns void
+language plpgsql volatile
+as $undo_park$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    for item in
+        select i.name, i.attnums, p.attnum, p.parking, c.name as column_name, m.matches
+          from journal.unique_columns(relation) i
+          join pg_temp.journal_undo u on u.relation = undo_park.relation and u.restored && i.attnums
+         cross join lateral (
+               select a.attnum, journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) as parking
+                 from unnest(i.attnums) as a (attnum)
+                where a.attnum = any (u.restored) and journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) is not null
+                order by journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) <> 'null'
+                limit 1) p
+          join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum
+         cross join lateral (
+               select string_agg(format('x.%s %s %s', k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
+                 from unnest(i.attnums, i.operators) as o (attnum, operator)
+                 join pg_temp.journal_undo_column k on k.relation = undo_park.relation and k.attnum = o.attnum) m
+         where i.immediate and not i.primary_key
+    loop
+        perform journal.undo_execute(format(
+            'with parked as materialized (
+                 select y.row_no from pg_temp.journal_undo_%1$s y join %2$s x on %3$s
+                  where y.status operator(pg_catalog.=) ''restore'' and %4$s operator(pg_catalog.=) any (y.restored)
+                    and exists (select from pg_temp.journal_undo_%1$s u join %2$s t on %5$s
+                                 where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
+                                   and u.row_no operator(pg_catalog.<>) y.row_no and %7$s))
+             update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select row_no from parked)) and %5$s',
+            relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(y.b%1$s, y.a%1$s)', 'x'), item.attnum,
+            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.attnums, item.matches, item.column_name, item.parking));
+    end loop;
+end
+$undo_park$;
+
+comment on function journal.undo_park(oid) is 'Moves rows out of each other''s way before unique values are put back. Private.';
+
+-- sql/journal/rollback/undo_park_keys.sql
+-- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now. False
+-- where the key has no column with a value to park at, or is deferrable and needs none.
+create function journal.undo_park_keys(relation oid) returns boolean
+language plpgsql volatile
+as $undo_park_keys$
+#variable_conflict use_variable
+declare
+    attnums constant int2[] := journal.undo_key_attnums(relation);
+    item    record;
+begin
+    select p.attnum, p.parking, c.name, c.as_text, c.live_type, c.base_type into item
+      from journal.unique_columns(relation) i
+      join pg_temp.journal_undo u on u.relation = undo_park_keys.relation
+     cross join lateral (
+           select a.attnum, journal.undo_parking(relation, a.attnum, false, false) as parking
+             from unnest(attnums) as a (attnum) where a.attnum = any (u.restored)) p
+      join pg_temp.journal_undo_column c on c.relation = undo_park_keys.relation and c.attnum = p.attnum
+     where i.primary_key and i.immediate and p.parking is not null
+     limit 1;
+    if not found then
+        return false;
+    end if;
+    perform journal.undo_execute(format(
+        'with parked as (update %1$s t set %2$s = %3$s from pg_temp.journal_undo_%4$s u
+                          where u.status operator(pg_catalog.=) ''restore'' and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
+                         returning u.row_no, %7$s as now)
+         update pg_temp.journal_undo_%4$s u set a%5$s = parked.now from parked where parked.row_no operator(pg_catalog.=) u.row_no',
+        journal.undo_rows(relation), item.name, item.parking, relation, item.attnum, journal.undo_key_match(relation, 'u.a%1$s'),
+        journal.undo_live('t', item.name, item.as_text, item.live_type, item.base_type)));
+    return true;
+end
+$undo_park_keys$;
+
+comment on function journal.undo_park_keys(oid) is 'Parks the rows whose keys wait for each other. Private.';
 
 -- sql/journal/rollback/undo_apply_keys.sql
 -- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
--- that wait for each other in a circle are left to the database, which refuses unless the key is deferrable.
-create function journal.undo_apply_keys(relation oid) returns void
+-- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
+-- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
+create function journal.undo_apply_keys(relation oid, final boolean) returns boolean
 language plpgsql volatile
 as $undo_apply_keys$
 #variable_conflict use_variable
 declare
-    target  text := journal.qualified_name(relation);
+    target  text := journal.undo_rows(relation);
     attnums int2[] := journal.undo_key_attnums(relation);
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
@@ -6615,34 +7132,71 @@ declare
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
+    parked  integer := 0;
 begin
     if not moving then
-        return;
+        return true;
     end if;
-    move := format('update only %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    move := format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, attnums, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join only %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
            into pending;
         exit when pending = 0;
         if pending = waiting then
-            perform journal.undo_execute(move);
-            exit;
+            parked := parked + 1;
+            if parked > 1 and not final then
+                return false;
+            elsif parked > 1 or not journal.undo_park_keys(relation) then
+                perform journal.undo_execute(move);
+                exit;
+            end if;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from only %s x where %s)', target, there));
+        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
         waiting := pending;
     end loop;
+    return true;
 end
 $undo_apply_keys$;
 
-comment on function journal.undo_apply_keys(oid) is 'Puts the changed keys of one table back. Private.';
+comment on function journal.undo_apply_keys(oid, boolean) is 'Puts the changed keys of one table back; false where some have to wait. Private.';
+
+-- sql/journal/rollback/undo_follow.sql
+-- Where the rollback put a parent's key back, cascades have moved its children. Children that are to be removed or restored and
+-- whose own key followed are looked for under their new key from here on.
+create function journal.undo_follow(relation oid) returns void
+language plpgsql volatile
+as $undo_follow$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    for item in
+        select f.confrelid, f.confkey,
+               string_agg(format('a%1$s = p.b%2$s::%3$s, b%1$s = case when u.kind = ''U'' then p.b%2$s::%3$s end', k.child, k.parent, c.image_type), ', ') as now,
+               string_agg(format('u.a%s = p.a%s', k.child, k.parent), ' and ') as matches
+          from pg_constraint f
+          join pg_temp.journal_undo u on u.relation = f.confrelid and u.restored && f.confkey
+         cross join lateral unnest(f.conkey, f.confkey) as k (child, parent)
+          join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = k.child
+         where f.contype = 'f' and f.confupdtype = 'c' and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
+         group by f.oid, f.confrelid, f.confkey
+    loop
+        execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p
+                         where (u.status = ''remove'' or u.status = ''restore'' and not u.restored && %4$L) and p.status = ''restore'' and p.restored && %5$L and %6$s',
+                       relation, item.now, item.confrelid, journal.undo_key_attnums(relation), item.confkey, item.matches);
+    end loop;
+end
+$undo_follow$;
+
+comment on function journal.undo_follow(oid) is 'Follows rows whose key followed the key of a parent. Private.';
 
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
 -- the next part reads: unreferenced parts would run in no order one may rely on.
-create function journal.undo_apply_rows(by_triggers boolean) returns bigint
+create function journal.undo_apply_rows(by_triggers boolean, phases text[] default '{remove,restore,reinsert}') returns bigint
 language plpgsql volatile
 as $undo_apply_rows$
 declare
@@ -6653,14 +7207,14 @@ declare
     phase      text;
     written    bigint := 0;
 begin
-    foreach phase in array '{remove,restore,reinsert}'::text[] loop
+    foreach phase in array phases loop
         for item in
             select p.statement from pg_temp.journal_undo u
-             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers) as p (statement)
+             cross join lateral journal.undo_statement_of(u.relation, phase, by_triggers, barrier) as p (statement)
              where u.target is not null order by u.relation
         loop
             names := names || format('part%s', cardinality(names) + 1);
-            parts := parts || format('%s as (%s)', names[cardinality(names)], replace(item.statement, '$barrier$', barrier));
+            parts := parts || format('%s as (%s)', names[cardinality(names)], item.statement);
         end loop;
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
@@ -6673,11 +7227,13 @@ begin
 end
 $undo_apply_rows$;
 
-comment on function journal.undo_apply_rows(boolean) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
+comment on function journal.undo_apply_rows(boolean, text[]) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
 
 -- sql/journal/rollback/undo_apply.sql
--- Applies a plan. Changed keys first, in statements of their own. Then everything that the sessions did themselves, in one
--- statement: foreign keys are checked at its end, so the order of tables does not matter. Then what triggers did for them
+-- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
+-- parked. Then everything that the sessions did themselves, in one
+-- statement: foreign keys are checked at its end, so the order of tables does not matter. Keys that
+-- only then are free come next, with the rest of their rows. Then what triggers did for them
 -- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
 -- written than planned, so somebody was there in between.
 create function journal.undo_apply() returns boolean
@@ -6688,14 +7244,25 @@ declare
     planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
                                   where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
+    late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_apply_keys(item.relation);
+        if not journal.undo_apply_keys(item.relation, false) then
+            late := late || item.relation;
+        end if;
+        perform journal.undo_park(item.relation);
+    end loop;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_follow(item.relation);
     end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then
         return false;
+    end if;
+    if late <> '{}' then
+        perform journal.undo_apply_keys(l.relation, true) from unnest(late) as l (relation);
+        perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
     return true;
@@ -6738,7 +7305,8 @@ comment on function journal.undo_settle() is 'Checks the deferred constraints of
 
 -- sql/journal/rollback/undo_verify.sql
 -- Verifies, in a later statement than those that wrote, that what is stored is what was meant: BEFORE and AFTER triggers
--- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many.
+-- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
+-- key of a removed row another one may be back by now.
 create function journal.undo_verify() returns bigint
 language plpgsql volatile
 as $undo_verify$
@@ -6747,18 +7315,22 @@ declare
     more  bigint;
     total bigint := 0;
 begin
-    for item in select u.relation, u.target from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation, u.removes and (u.reinserts or u.restored && journal.undo_key_attnums(u.relation)) as replaces
+                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         execute format($verify$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
-              from (select u.row_no, u.status, t.ctid is not null as there, case when t.ctid is not null then %2$s end as culprit
+              from (select u.row_no, u.status, t.ctid is not null%5$s as there, case when t.ctid is not null then %2$s end as culprit
                       from pg_temp.journal_undo_%1$s u
-                      left join only %3$s t on %4$s
+                      left join %3$s t on %4$s
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
              where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
             item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
-            item.target, journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'));
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
+            -- what stands under the key of a removed row may be another one that the rollback has put there
+            case when item.replaces then format(' and not (u.status = ''remove'' and exists (select from pg_temp.journal_undo_%s z where z.status in (''restore'', ''reinsert'') and z.row_no <> u.row_no and %s))',
+                                                item.relation, journal.undo_list(item.relation, 'z.b%1$s = u.a%1$s', ' and ', 'key')) else '' end);
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -6803,14 +7375,15 @@ exception
         perform journal.undo_as_caller(false);
         blocked := true;
         stale := true;
-    when integrity_constraint_violation or insufficient_privilege or raise_exception or triggered_action_exception then
+    when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
             'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since'
-                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added' else 'trigger_rewrote' end);
+                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
+                                 else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
 end
 $undo_attempt$;
 
@@ -6864,7 +7437,8 @@ end;
 comment on function journal.undo_add(jsonb, jsonb) is 'Adds counts per status. Private.';
 
 -- sql/journal/rollback/undo_counts.sql
--- Rows and changes of a plan per status, whole and per table, as the report shows them.
+-- Rows and changes of a plan per status, whole and per table, as the report shows them. What was taken back before is a noop,
+-- each change a row.
 create function journal.undo_counts() returns jsonb
 language plpgsql volatile
 as $undo_counts$
@@ -6876,21 +7450,30 @@ declare
     rows    jsonb := zero;
     changes jsonb := zero;
 begin
-    for item in select u.relation, u.table_name, u.images, u.target from pg_temp.journal_undo u order by u.table_name loop
-        if item.target is null then
-            counts := jsonb_build_object('rows', jsonb_build_object('refuse', item.images), 'changes', jsonb_build_object('refuse', item.images), 'columns', '[]'::jsonb);
+    for item in
+        select relation, coalesce(u.table_name, a.table_name) as table_name, u.images, u.target, u.table_name is not null as concerned,
+               case u.obstacle when 'audit_only' then 'conflict' else 'refuse' end as status,
+               case when a.images > 0 then jsonb_build_object('noop', a.images) else '{}' end as already
+          from pg_temp.journal_undo u
+          full join (select a.* from pg_temp.journal_undo_args g, journal.undo_already(g.session_ids, g.step_ids) a) a using (relation)
+         order by 2
+    loop
+        if not item.concerned then
+            counts := '{"rows": {}, "changes": {}, "columns": []}';
+        elsif item.target is null then
+            counts := jsonb_build_object('rows', jsonb_build_object(item.status, item.images), 'changes', jsonb_build_object(item.status, item.images), 'columns', '[]'::jsonb);
         else
             select jsonb_build_object(
                        'rows', coalesce(jsonb_object_agg(s.status, s.rows), '{}'), 'changes', coalesce(jsonb_object_agg(s.status, s.changes), '{}'),
                        'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_group g, unnest(g.changed) a
                                      join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = a where g.relation = item.relation))
               into counts
-              from (select case when g.forced then 'force' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
+              from (select case when g.forced then 'force' when g.status = 'restore' and g.restored && journal.undo_counters(item.relation) then 'adjust' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
                       from pg_temp.journal_undo_group g where g.relation = item.relation group by 1) s;
         end if;
-        rows := journal.undo_add(rows, counts -> 'rows');
-        changes := journal.undo_add(changes, counts -> 'changes');
-        tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add('{"total": 0}', counts -> 'rows'), 'columns', counts -> 'columns',
+        rows := journal.undo_add(journal.undo_add(rows, counts -> 'rows'), item.already);
+        changes := journal.undo_add(journal.undo_add(changes, counts -> 'changes'), item.already);
+        tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add(journal.undo_add('{"total": 0}', counts -> 'rows'), item.already), 'columns', counts -> 'columns',
                                                'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
                                                                where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
     end loop;
@@ -6933,8 +7516,9 @@ $undo_digest$;
 comment on function journal.undo_digest() is 'Digest of the plan in the work tables. Private.';
 
 -- sql/journal/rollback/undo_conflicts.sql
--- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table.
-create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer) returns jsonb
+-- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. With forced, the
+-- rows that it overwrites; to be asked before it does.
+create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer, forced boolean) returns jsonb
 language plpgsql volatile
 as $undo_conflicts$
 declare
@@ -6942,10 +7526,11 @@ declare
     part jsonb;
     all_of_them jsonb := '[]';
 begin
-    for item in select u.relation, u.table_name, u.target, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+    for item in select u.relation, u.table_name, u.target, u.obstacle, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
+        continue when item.target is null and forced;
         if item.target is null then
-            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', 'table_recreated',
-                                                             'base', null, 'ours', null, 'theirs', null, 'constraint', null, 'forced', false, 'their', null);
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(item.obstacle, 'audit_only', 'coverage_gap'),
+                                                             'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
         execute format($conflicts$
@@ -6953,9 +7538,9 @@ begin
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
                        case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
                   from pg_temp.journal_undo_%1$s u
-                  left join only %7$s t on %8$s
+                  left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where u.status in ('conflict', 'refuse') or u.forced
+                 where case when %11$L then u.forced else u.status in ('conflict', 'refuse') end
                  order by u.row_no
                  limit $3
             ), other as materialized (
@@ -6977,7 +7562,7 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
-            item.target, journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name)
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced)
            into part using session_ids, step_ids, shown;
         all_of_them := all_of_them || part;
     end loop;
@@ -6985,7 +7570,7 @@ begin
 end
 $undo_conflicts$;
 
-comment on function journal.undo_conflicts(uuid[], uuid[], integer) is 'The conflicts of a plan, as the report shows them. Private.';
+comment on function journal.undo_conflicts(uuid[], uuid[], integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';
 
 -- sql/journal/rollback/undo_agents_of.sql
 -- The agent sessions that statements belong to; statements of nobody and of rollbacks belong to none.
@@ -7207,8 +7792,8 @@ comment on function journal.undo_force(oid) is 'Overrules conflicts over changed
 
 -- sql/journal/rollback/undo_prepare.sql
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
--- it planned, and it must plan again. Where keys change or triggers did part of the work, all rows are locked: then other
--- statements of the rollback itself may touch them, and their xmin guards nothing.
+-- it planned, and it must plan again. Where keys or unique values change or triggers did part of the work, all rows are locked:
+-- then other statements of the rollback itself may touch them, and their xmin guards nothing.
 create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], forcing boolean, locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
@@ -7218,7 +7803,8 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, u.changed && journal.undo_key_attnums(u.relation) as moves from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation, u.table_name, exists (select from journal.unique_columns(u.relation) i where u.changed && i.attnums) as moves
+                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if forcing then
             perform journal.undo_force(item.relation);
         end if;
@@ -7302,17 +7888,18 @@ comment on function journal.undo_messages(uuid[], uuid[], uuid) is 'What becomes
 
 -- sql/journal/rollback/undo_account.sql
 -- Keys and receipts of what was rolled back, in the same transaction as the rows. Sessions that were still open are stopped
--- for good; a rollback that was itself rolled back counts no more.
+-- for good; a rollback that was itself rolled back counts no more. What was taken back before stays with the rollback that did it.
 create function journal.undo_account(rollback_id uuid, session_ids uuid[], step_ids uuid[], partly boolean) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $undo_account$
 declare
     reversed record;
+    standing constant uuid[] := array(select s from unnest(session_ids) s where journal.session_reversed(s) <> 'fully');
 begin
     update journal.rollback r set reversed_by = undo_account.rollback_id
-     where r.rollback_id = any (undo_account.session_ids) and undo_account.step_ids is null and not undo_account.partly;
-    select * into reversed from journal.reverse_steps(undo_account.session_ids, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
+     where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
+    select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
     update journal.session s
        set status = 'stopped', closed_at = clock_timestamp(), status_reason = format('rolled back by %s', undo_account.rollback_id)
      where s.session_id = any (undo_account.session_ids) and s.status = 'open' and undo_account.step_ids is null;
@@ -7425,6 +8012,7 @@ declare
     cascaded   uuid[] := '{}';
     rollback   uuid;
     conflicts  jsonb;
+    lost       jsonb;
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
@@ -7447,6 +8035,7 @@ begin
             continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+            lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
             exit when not executing or not journal.undo_may_proceed(report, on_conflict);
             perform journal.undo_progress('writing');
             select * into carried from journal.undo_carry_out(on_conflict, deadline);
@@ -7454,7 +8043,7 @@ begin
             report := report || journal.undo_counts();
             exit when carried.stale is not true;
         end loop;
-        conflicts := journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end) || coalesce(failure, '[]'::jsonb);
+        conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);
@@ -7711,12 +8300,12 @@ begin
         execute format(
             'grant execute on function journal.operation_name("char"), journal.images(text, bigint), journal.row_images(regclass, jsonb),
              journal.session_changes(uuid), journal.row_history(regclass, jsonb), journal.qualified_name(oid), journal.coverage_state(regclass),
-             journal.attribute_names(oid, int2[]), journal.is_droppable(journal.segment) to %I', role_name);
+             journal.attribute_names(oid, int2[]), journal.is_droppable(journal.segment, interval) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
-             journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean),
+             journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean), journal.cover_again(regclass), journal.cover_options(regclass), journal.prune(interval, interval),
              journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
              journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.trigger_marks(oid),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);
@@ -7776,4 +8365,35 @@ begin
     end loop;
 end
 $grants_rollback$;
+
+-- messages and relays: agents publish, operators run relays, readers look. Nobody may call outbox.take_back but the journal.
+do $grants_relay$
+declare
+    role_name text;
+begin
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_agent', 'journal_operator') loop
+        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) to %I', role_name);
+    end loop;
+    for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
+        execute format(
+            'grant execute on function outbox.seal(boolean), relay.poll(bigint, bigint, bigint, boolean), relay.last_seal(),
+             relay.read_seals(text, integer[], bigint, bigint), relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
+             relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
+             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text),
+             relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
+             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
+             relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
+             relay.left_over(text), relay.pause(text), relay.resume(text) to %I', role_name);
+    end loop;
+    for role_name in
+        select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
+    loop
+        execute format(
+            'grant select on outbox.messages, outbox.backlog, relay.destinations, relay.lag, relay.parked, relay.deliveries to %I', role_name);
+        execute format(
+            'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(),
+             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint) to %I', role_name);
+    end loop;
+end
+$grants_relay$;
 

@@ -21,6 +21,9 @@ begin
         end if;
         perform journal.undo_park(item.relation);
     end loop;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        perform journal.undo_follow(item.relation);
+    end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then
         return false;

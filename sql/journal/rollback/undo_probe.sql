@@ -21,7 +21,8 @@ begin
       from pg_temp.journal_undo_column c
       join pg_temp.journal_undo u using (relation)
       join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
-     cross join lateral (select c.attnum = any (u.changed) and a.attidentity <> 'a' as settable) s
+     cross join lateral (select (c.attnum = any (u.changed) or u.changed = '{}' and c.key_position is null and has_column_privilege(c.relation, c.attnum, 'update'))
+                                and a.attidentity <> 'a' as settable) s
      where c.relation = undo_probe.relation and c.problem is null and not c.generated;
     if columns is null then
         return '{}';

@@ -6,7 +6,7 @@ as $undo_reconsider$
 #variable_conflict use_variable
 declare
     suspicious boolean;
-    moved      constant boolean := exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and u.changed && journal.undo_key_attnums(relation));
+    met        bigint := 0;  -- deleted rows that met one of the session's own
     reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text or c.image_type is null and not c.generated));
 begin
     perform journal.undo_rebase(relation), journal.undo_group(relation);
@@ -18,16 +18,22 @@ begin
                        relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
                        journal.undo_differing(relation, 'u.b%s', '%s = any (u.changed)'));
     end if;
+    if exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and (u.removes or u.restored && journal.undo_key_attnums(relation))) then
+        -- a deleted row does not meet itself in a row that the session put in its place and the rollback takes away
+        execute format('update pg_temp.journal_undo_%1$s u set status = ''reinsert'', reason = null, culprit = null, live = false
+                         where u.kind = ''D'' and u.live and u.broken is null and exists (
+                               select from pg_temp.journal_undo_%1$s y
+                                where y.row_no <> u.row_no and (y.status = ''remove'' or y.status = ''restore'' and y.restored && %2$L) and %3$s)',
+                       relation, journal.undo_key_attnums(relation), journal.undo_list(relation, 'y.a%1$s = u.b%1$s', ' and ', 'key'));
+        get diagnostics met = row_count;
+    end if;
     if reshaped then
         perform journal.undo_check_columns(relation);
     end if;
     if suspicious then
         perform journal.undo_trace_others(relation);
     end if;
-    if moved then
-        perform journal.undo_taken_over(relation);
-    end if;
-    if suspicious or reshaped or moved then
+    if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;
 end

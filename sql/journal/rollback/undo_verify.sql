@@ -9,20 +9,22 @@ declare
     more  bigint;
     total bigint := 0;
 begin
-    for item in select u.relation, u.target, u.changed && journal.undo_key_attnums(u.relation) as moved from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation, u.removes and (u.reinserts or u.restored && journal.undo_key_attnums(u.relation)) as replaces
+                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         execute format($verify$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'trigger_rewrote', culprit = v.culprit
-              from (select u.row_no, u.status, t.ctid is not null as there, case when t.ctid is not null then %2$s end as culprit
+              from (select u.row_no, u.status, t.ctid is not null%5$s as there, case when t.ctid is not null then %2$s end as culprit
                       from pg_temp.journal_undo_%1$s u
                       left join %3$s t on %4$s
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
-             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))%5$s$verify$,
+             where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
             item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
             journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
-            case when item.moved then format(' and not (v.status = ''remove'' and exists (select from pg_temp.journal_undo_%s w where w.status in (''restore'', ''reinsert'') and %s))',
-                                             item.relation, journal.undo_list(item.relation, 'w.b%1$s = u.a%1$s', ' and ', 'key')) else '' end);
+            -- what stands under the key of a removed row may be another one that the rollback has put there
+            case when item.replaces then format(' and not (u.status = ''remove'' and exists (select from pg_temp.journal_undo_%s z where z.status in (''restore'', ''reinsert'') and z.row_no <> u.row_no and %s))',
+                                                item.relation, journal.undo_list(item.relation, 'z.b%1$s = u.a%1$s', ' and ', 'key')) else '' end);
         get diagnostics more = row_count;
         total := total + more;
     end loop;

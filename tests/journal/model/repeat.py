@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 
 import psycopg
@@ -24,7 +25,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with connected(arguments.dsn) as conn:
         history = random_history(arguments.seed)
-        result = check_history(conn, history, f"r{arguments.seed}")
+        result = check_history(conn, history, f"r{os.getpid()}_{arguments.seed}")
         kind = arguments.kind or next((f.kind for f in result.findings), None)
         if kind is not None and not arguments.whole:
             history, result = smallest(conn, history, kind)
@@ -39,7 +40,7 @@ def smallest(conn: psycopg.Connection, history: History, kind: str) -> tuple[His
     numbers = itertools.count()
 
     def checked(candidate: History) -> Result:
-        return check_history(conn, candidate, f"s{next(numbers)}")
+        return check_history(conn, candidate, f"s{os.getpid()}_{next(numbers)}")
 
     def fails(candidate: History) -> bool:
         try:
