@@ -8,15 +8,12 @@ set search_path = pg_catalog, pg_temp
 as $undo_gaps$
 #variable_conflict use_variable
 declare
+    wrote_from  timestamptz;
     wrote_until timestamptz;
-    known_since timestamptz;
-    known_until timestamptz;
 begin
-    select max(coalesce(v.closed_at, 'infinity')) into wrote_until from journal.sessions v where v.session_id = any (session_ids);
-    select min(s.from_at), max(coalesce(s.until_at, 'infinity')) into known_since, known_until from journal.segment s where s.relation = undo_gaps.relation;
-    select case when journal.coverage_state(relation) ->> 'status' = 'gap' then c.covered_at else known_until end into known_until
-      from (select) one left join journal.covered_table c on c.relation = undo_gaps.relation;
-    if known_until < wrote_until then
+    select min(v.opened_at), max(coalesce(v.closed_at, 'infinity')) into wrote_from, wrote_until from journal.sessions v where v.session_id = any (session_ids);
+    if journal.undo_gap_since(relation, session_ids) < wrote_until
+       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
     return query

