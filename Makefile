@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROLES := superuser owner
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak chaos freeze clean
+.PHONY: help demo test check bench soak freeze clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,11 +25,8 @@ check: $(VENV)/.dev ## style, types, import rules, schema equals migrations, doc
 bench: $(VENV)/.dev ## measured ratios beside their baselines
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.dev ## a long run under load
-	$(BIN)/python -m benchmarks soak
-
-chaos: $(VENV)/.dev ## faults in every place, many times over
-	$(BIN)/python -m benchmarks chaos
+soak: $(VENV)/.dev ## thousands of random histories through the rollback and its model; SEED=n repeats a run
+	$(BIN)/python -m tests.journal.model.soak --histories $(or $(HISTORIES),3000) $(if $(SEED),--seed $(SEED))
 
 freeze: $(VENV)/.dev ## write sql/ into the first revision (only until the first release)
 	$(BIN)/python -m migrations.freeze
