@@ -22,7 +22,7 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class CoverOptions:
-    """What is asked for; what is not asked for keeps the default, which stands in SQL."""
+    """What is asked for; others get the defaults, which stand in SQL. With nothing asked for, a covered table keeps its own."""
 
     agents_only: bool = False
     audit_only: bool = False
@@ -70,14 +70,25 @@ def _cover(conn: Connection, table: str, options: CoverOptions) -> Covered:
         try:
             with conn.transaction():
                 conn.execute("select set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
-                journal.cover(conn, table, **options.given())
+                _cover_as_asked(conn, table, options)
         except errors.LockNotAvailable:
             time.sleep(random.uniform(0.1, 0.2) * (attempt + 1))  # noqa: S311  spreads the attempts, protects nothing
         except (journal.JournalError, psycopg.Error) as error:
-            return _refused(table, error)
+            return _refused(table, journal.from_database(error) or error)
         else:
             return Covered(table, "covered")
     return Covered(table, "refused", "it is in use all the time: no lock within the time limit", retryable=True)
+
+
+def _cover_as_asked(conn: Connection, table: str, options: CoverOptions) -> None:
+    """With no option given, a table that is covered keeps those it has: a second run must not start recording excluded columns."""
+    covered = conn.execute(
+        "select journal.coverage_state(to_regclass(%s)) ->> 'status' in ('covered', 'stale', 'gap')", [table]
+    ).fetchone()
+    if covered == (True,) and not options.given():
+        conn.execute("select journal.cover_again(%s::text::regclass)", [table])
+    else:
+        journal.cover(conn, table, **options.given())
 
 
 def _refused(table: str, error: Exception) -> Covered:

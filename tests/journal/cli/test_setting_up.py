@@ -142,3 +142,14 @@ def test_a_stopped_session_steps_no_more(shell: Shell, conn: psycopg.Connection)
 def test_stopping_twice_is_no_failure(shell: Shell, shop: Shop) -> None:
     for _ in range(2):
         assert shell("stop", "--session", shop.session_id, "--reason", "x").code == 0
+
+
+def test_covering_again_keeps_the_options_that_a_table_has(shell: Shell, conn: psycopg.Connection) -> None:
+    conn.execute("create table secrets (id int primary key, token text)")
+    assert shell("cover", "secrets", "--exclude", "token").code == 0
+    for command in (["cover", "secrets"], ["cover", "--schema", "public"], ["doctor", "--fix"]):
+        shell(*command)
+        row = conn.execute(
+            "select excluded_columns from journal.coverage where table_name = 'public.secrets'"
+        ).fetchone()
+        assert row == (["token"],), command
