@@ -275,7 +275,6 @@
 \ir journal/rollback/undo_fold.sql
 \ir journal/rollback/undo_group.sql
 \ir journal/rollback/undo_rebase.sql
-\ir journal/rollback/undo_taken_over.sql
 \ir journal/rollback/undo_reconsider.sql
 \ir journal/rollback/undo_load.sql
 \ir journal/rollback/undo_drop.sql
