@@ -10,15 +10,13 @@ from uuid import UUID
 from journal.errors import NotSerializable, SchemaVersionError, UnknownSession, UnsupportedConnection
 from outbox.pg import connections
 from outbox.pg.connections import UnknownConnectionKind
-from outbox.pg.errors import is_driver_error, reraised, sqlstate_of
+from outbox.pg.errors import NOT_MIGRATED, is_driver_error, reraised, sqlstate_of
 from outbox.pg.flow import Flow, Link, run, scalar, transaction
 from outbox.pg.strict_json import NotJson, dumps
 
 T = TypeVar("T")
 
 _HINT = "pass a psycopg 3 or SQLAlchemy connection to PostgreSQL, or a pool, engine or sessionmaker of one"
-# undefined_function, invalid_schema_name, undefined_table: what our own statements meet in a database without our schema.
-_NOT_THERE = frozenset({"42883", "3F000", "42P01"})
 
 
 def link(conn: Any) -> Link:
@@ -48,7 +46,7 @@ def call(sql: str, **parameters: str | None) -> Flow[Any]:
         with reraised():
             answer = yield from scalar(sql, **parameters)
     except Exception as error:
-        if is_driver_error(error) and sqlstate_of(error) in _NOT_THERE:
+        if is_driver_error(error) and sqlstate_of(error) in NOT_MIGRATED:
             raise SchemaVersionError(
                 "this database does not have the journal's schema, or has another version of it",
                 hint="run journal migrate",

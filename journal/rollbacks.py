@@ -160,7 +160,7 @@ def plan_rollback(
 ) -> Any:
     """What `rollback` would do now, without doing it: reads only, stops nothing.
 
-    `sessions`: one id or many. `steps`: only these steps of them. `on_conflict`: 'refuse' or 'skip'. Raises `UnknownSession`.
+    `sessions`: one id or many. `steps`: only these steps of them. `on_conflict`: as of `rollback`. Raises `UnknownSession`.
     """
     parameters = _parameters(sessions, steps, on_conflict)
     return perform(conn, lambda: _planned(parameters))
@@ -209,11 +209,11 @@ def rollback(
     """Undo what sessions did, all or nothing, and leave everybody else's work alone. The rollback can be rolled back.
 
     `what`: one session id or many, or a plan, which is then carried out as it was shown. `steps`: only these steps.
-    `on_conflict`: 'refuse' (default: nothing happens) or 'skip' (the other rows are restored). `max_rows`: refuse a larger plan.
-    `wait`: seconds to wait for locks.
+    `on_conflict`: 'refuse' (default: nothing happens), 'skip' (the other rows are restored), 'cascade' (also the sessions that
+    built on these) or 'force' (overwrites what came later). `max_rows`: refuse a larger plan. `wait`: seconds to wait for locks.
 
-    Where no transaction is open, the sessions are stopped first, for good (not with `steps`), and the rollback commits. In a
-    transaction of the caller's nothing is committed; a session that is still open raises `RollbackBusy` there.
+    Where no transaction is open, all sessions concerned are stopped first, for good (not with `steps`), and the rollback
+    commits. In a transaction of the caller's nothing is committed; a session that is still open raises `RollbackBusy` there.
 
     Returns the report; that there was nothing to roll back is a report too. Raises `RollbackConflict`, `RollbackRefused`,
     `PlanChanged`, `RollbackBusy`, `TooManyRows`, `UnknownSession`. What raises has changed no row.
@@ -230,23 +230,26 @@ def rollback(
         "max_rows": None if max_rows is None else str(max_rows),
         "wait": str(float(wait)),
     }
-    stopped = [] if steps is not None else _ids(what)
-    return run(supported(_rolled_back(parameters, stopped, reason)), link(conn))
+    named = [] if steps is not None else _ids(what)
+    return run(supported(_rolled_back(parameters, named, reason)), link(conn))
 
 
-def _rolled_back(parameters: dict[str, str | None], stopped: list[str], reason: str) -> Flow[RollbackReport]:
+def _rolled_back(parameters: dict[str, str | None], named: list[str], reason: str) -> Flow[RollbackReport]:
     yield Acquire()
     try:
         if (yield InTransaction()):
             return (yield from _applied(parameters))
-        yield from own_transaction(_stopped(stopped, reason))
+        if named and parameters["on_conflict"] == "cascade":
+            plan = yield from own_transaction(call(_REPORT, **parameters | {"mode": "plan"}))
+            named = [session["session_id"] for session in plan["sessions"]]
+        yield from own_transaction(_stopped(named, reason))
         return (yield from own_transaction(_applied(parameters)))
     finally:
         yield GiveBack()
 
 
 def _stopped(session_ids: list[str], reason: str) -> Flow[None]:
-    """Committed before the rollback asks for its locks: from then on no step of theirs can begin."""
+    """Committed before the rollback asks for its locks: from then on no step of theirs, or of their children, can begin."""
     for session_id in session_ids:
         yield from call(STOP_SESSION, session_id=session_id, reason=reason or "to be rolled back")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from outbox.errors import NotSerializable, OutboxError
 from outbox.pg.connections import link
-from outbox.pg.errors import reraised
+from outbox.pg.errors import NOT_MIGRATED, is_driver_error, reraised, sqlstate_of
 from outbox.pg.flow import Flow, adrive, drive, scalar, transaction
 from outbox.pg.strict_json import NotJson, dumps
 
@@ -89,8 +89,13 @@ def publish(
 
 
 def _published(parameters: Mapping[str, str | None]) -> Flow[UUID]:
-    with reraised():
-        return UUID((yield from scalar(_PUBLISH, **parameters)))
+    try:
+        with reraised():
+            return UUID((yield from scalar(_PUBLISH, **parameters)))
+    except Exception as error:
+        if is_driver_error(error) and sqlstate_of(error) in NOT_MIGRATED:
+            raise OutboxError("this database does not have the outbox's schema", hint="run journal migrate") from error
+        raise
 
 
 def _json(value: Any, name: str) -> str | None:

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+_CLEANUPS = 20  # more than any flow nests
+
 T = TypeVar("T")
 Rows = list[tuple[str | None, ...]]
 Parameters = Mapping[str, str | None]
@@ -172,11 +174,22 @@ async def adrive(flow: Flow[T], link: Link) -> T:
         try:
             answer = await effect.on(link)
         except GeneratorExit:
-            raise  # the event loop is gone: nothing can be awaited any more
+            _abandon(flow)
+            raise
         except BaseException as error:  # noqa: BLE001  the flow decides, and raises it again
             step = _thrower(flow, error)
         else:
             step = _sender(flow, answer)
+
+
+def _abandon(flow: Flow[T]) -> None:
+    """The event loop is gone: what the flow still wants done to clean up cannot be awaited. The server will roll back."""
+    for _ in range(_CLEANUPS):
+        try:
+            flow.close()
+        except RuntimeError:
+            continue
+        return
 
 
 def _thrower(flow: Flow[T], error: BaseException) -> Any:

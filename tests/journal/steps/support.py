@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 import journal
 
 _COMMIT = b"COMMIT"
+_COMMITTED = b"COMMIT\0"  # the tag that ends the reply
 _PATIENCE_SECONDS = 30
 
 
@@ -106,7 +107,6 @@ class Line:
         self.dsn = make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable")
         self._lose_request = threading.Event()
         self._lose_reply = threading.Event()
-        self._committing = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_commit(self) -> None:
@@ -133,15 +133,13 @@ class Line:
             while chunk := client.recv(65536):
                 if _COMMIT in chunk.upper() and self._lose_request.is_set():
                     break
-                if _COMMIT in chunk.upper() and self._lose_reply.is_set():
-                    self._committing.set()
                 server.sendall(chunk)
         _hang_up(client, server)
 
     def _replies(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := server.recv(65536):
-                if self._committing.is_set():
+                if _COMMITTED in chunk and self._lose_reply.is_set():
                     break
                 client.sendall(chunk)
         _hang_up(client, server)

@@ -239,3 +239,43 @@ async def test_nothing_is_left_checked_out(pool: psycopg_pool.AsyncConnectionPoo
         with pytest.raises(journal.UnknownReceipt):
             await journal.receipt(pool, session.id)
     assert pool.get_stats()["pool_size"] == pool.get_stats()["pool_available"]
+
+
+async def test_another_thread_cannot_step_on_a_busy_connection(db: psycopg.Connection) -> None:
+    session = journal.open_session(db, agent="bot")
+
+    def other() -> None:
+        with session.step("other", join=True):
+            pytest.fail("the body ran")
+
+    with session.step("note"), pytest.raises(journal.ConcurrentStep):
+        await asyncio.to_thread(other)
+
+
+async def test_a_step_may_be_left_in_another_thread(db: psycopg.Connection, watch: psycopg.Connection) -> None:
+    """As frameworks do that run the parts of a dependency in a pool of threads."""
+    session = journal.open_session(db, agent="bot")
+    step = session.step("note")
+    await asyncio.to_thread(step.__enter__)
+    await asyncio.to_thread(db.execute, NOTE)
+    await asyncio.to_thread(step.__exit__, None, None, None)
+    assert step.receipt is not None
+    assert notes(watch) == 1
+
+
+async def test_an_asynchronous_generator_that_is_closed_inside_a_step(
+    conn: psycopg.AsyncConnection, watch: psycopg.Connection
+) -> None:
+    """As frameworks do with dependencies when a request is given up."""
+    session = await journal.open_session(conn, agent="bot")
+
+    async def dependency() -> AsyncIterator[journal.AsyncStep]:
+        async with session.step("note", key="k") as step:
+            await conn.execute(NOTE)
+            yield step
+
+    running = dependency()
+    await anext(running)
+    await running.aclose()  # type: ignore[attr-defined]
+    assert notes(watch) == 0
+    assert conn.info.transaction_status == TransactionStatus.IDLE

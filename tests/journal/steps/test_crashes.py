@@ -4,22 +4,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.ext import asyncio as sa_asyncio
 
 import journal
 import outbox
 from tests.journal.steps.conftest import Connect
-from tests.journal.steps.support import Line, column, note, notes, one, one_step, wait_until
+from tests.journal.steps.support import Beside, Line, column, note, notes, one, one_step, wait_until
 
-DRIVERS = ["psycopg", "sqlalchemy", "sqlalchemy-autocommit"]
+DRIVERS = ["psycopg", "sqlalchemy", "sqlalchemy-autocommit", "sqlalchemy-psycopg2"]
+ASYNC_DRIVERS = ["psycopg", "sqlalchemy-psycopg", "sqlalchemy-asyncpg", "sqlalchemy-asyncpg-autocommit"]
 
 
 @pytest.fixture
@@ -38,10 +43,38 @@ def cut(request: pytest.FixtureRequest, line: Line, db: psycopg.Connection) -> I
             yield conn
         return
     options = {"isolation_level": "AUTOCOMMIT"} if request.param.endswith("autocommit") else {}
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(line.dsn), **options)
+    driver = "psycopg2" if request.param.endswith("psycopg2") else "psycopg"
+    engine = sa.create_engine(url(line.dsn, driver), **options)
     with engine.connect() as connection:
         yield connection
     engine.dispose()
+
+
+@pytest.fixture(params=ASYNC_DRIVERS)
+async def async_cut(request: pytest.FixtureRequest, line: Line, db: psycopg.Connection) -> AsyncIterator[Any]:
+    """The same for asynchronous drivers."""
+    assert db is not None
+    if request.param == "psycopg":
+        async with await psycopg.AsyncConnection.connect(line.dsn) as conn:
+            yield conn
+        return
+    options = {"isolation_level": "AUTOCOMMIT"} if request.param.endswith("autocommit") else {}
+    engine = sa_asyncio.create_async_engine(url(line.dsn, request.param.split("-")[1]), **options)
+    async with sa_asyncio.AsyncSession(engine) as session:
+        yield session
+    await engine.dispose()
+
+
+def url(dsn: str, driver: str) -> sa.URL:
+    parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+    return sa.URL.create(
+        f"postgresql+{driver}",
+        username=parts["user"],
+        password=parts.get("password"),
+        host=parts["host"],
+        port=int(parts["port"]),
+        database=parts["dbname"],
+    )
 
 
 def write(conn: Any) -> None:
@@ -74,6 +107,87 @@ def test_a_lost_commit_is_an_unknown_outcome_too(cut: Any, line: Line, watch: ps
     again = one_step(watch, "k")
     assert not again.replayed
     assert notes(watch) == 1
+
+
+@pytest.mark.parametrize("lost", ["reply", "commit"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+async def test_asynchronous_drivers_do_not_know_either(
+    async_cut: Any, line: Line, watch: psycopg.Connection, lost: str
+) -> None:
+    if (
+        lost == "commit"
+        and isinstance(async_cut, sa_asyncio.AsyncSession)
+        and async_cut.get_bind().dialect.driver == "asyncpg"
+    ):
+        pytest.skip("asyncpg prepares its COMMIT beforehand: the line cannot see it")
+    agent = await journal.open_session(async_cut, agent="bot")
+    getattr(line, f"lose_{lost}")()
+    with pytest.raises(journal.OutcomeUnknown):
+        async with agent.step("note", key="k"):
+            statement = "insert into notes (note) values ('x')"
+            await async_cut.execute(sa.text(statement) if isinstance(async_cut, sa_asyncio.AsyncSession) else statement)
+    if lost == "reply":
+        wait_until(lambda: notes(watch) == 1)
+    assert one_step(watch, "k").replayed is (lost == "reply")
+    assert notes(watch) == 1
+
+
+def test_a_backend_that_dies_in_its_commit_leaves_the_outcome_unknown(
+    db: psycopg.Connection, connect: Connect, watch: psycopg.Connection
+) -> None:
+    sleep_at_commit(watch)
+    conn = connect()
+    agent = journal.open_session(conn, agent="bot")
+    pid = conn.info.backend_pid
+
+    def kill_it() -> None:
+        wait_until(lambda: bool(one(watch, "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s", pid)))
+        watch.execute("select pg_terminate_backend(%s)", (pid,))
+
+    killer = Beside(kill_it)
+    with pytest.raises(journal.OutcomeUnknown), agent.step("note", key="k"):
+        note(conn)
+    killer.outcome()
+    assert notes(watch) == 0
+    watch.execute("drop trigger sleep on notes")
+    assert not one_step(watch, "k").replayed
+    assert db.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+async def test_cancelled_in_its_commit(db: psycopg.Connection, dsn: str, watch: psycopg.Connection) -> None:
+    """Whatever became of the commit, the key knows."""
+    assert db is not None
+    sleep_at_commit(watch)
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        agent = await journal.open_session(conn, agent="bot")
+        pid = conn.info.backend_pid
+
+        async def work() -> None:
+            async with agent.step("note", key="k"):
+                await conn.execute("insert into notes (note) values ('x')")
+
+        task = asyncio.create_task(work())
+        query = "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s"
+        await asyncio.to_thread(wait_until, lambda: bool(one(watch, query, pid)))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    watch.execute("drop trigger sleep on notes")
+    assert notes(watch) == 0
+    assert not one_step(watch, "k").replayed
+    assert notes(watch) == 1
+
+
+def sleep_at_commit(conn: psycopg.Connection) -> None:
+    """Commits of new notes take a minute, unless someone is impatient."""
+    conn.execute(
+        "create function sleep() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return null; end $$"
+    )
+    conn.execute(
+        "create constraint trigger sleep after insert on notes deferrable initially deferred "
+        "for each row execute function sleep()"
+    )
 
 
 def test_after_an_unknown_outcome_the_session_goes_on_over_a_new_line(
@@ -160,6 +274,35 @@ def test_a_session_whose_connection_died_says_that_it_stays_open(
         raise ZeroDivisionError
     assert any("could not be closed" in text for text in caught.value.__notes__)
     assert column(watch, "select status from journal.sessions") == ["open"]
+
+
+_INTERRUPTED = """
+import sys, psycopg, journal
+conn = psycopg.connect(sys.argv[1], autocommit=True)
+agent = journal.open_session(conn, agent="bot")
+try:
+    with agent.step("note", key="k") as step:
+        conn.execute("insert into notes (note) values ('x')")
+        print(conn.info.backend_pid, flush=True)
+        conn.execute("select pg_sleep(60)")
+except KeyboardInterrupt:
+    print(conn.info.transaction_status.name, flush=True)
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c(db: psycopg.Connection, dsn: str, watch: psycopg.Connection) -> None:
+    assert db is not None
+    with subprocess.Popen([sys.executable, "-c", _INTERRUPTED, dsn], stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        pid = int(client.stdout.readline())
+        wait_until(lambda: bool(one(watch, "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s", pid)))
+        client.send_signal(signal.SIGINT)
+        assert client.stdout.readline().strip() == "IDLE"
+        assert client.wait() == 130
+    assert notes(watch) == 0
+    assert column(watch, "select error ->> 'type' from journal.steps") == ["builtins.KeyboardInterrupt"]
+    assert not one_step(watch, "k").replayed
 
 
 _CLIENT = """
