@@ -6021,26 +6021,6 @@ $undo_rebase$;
 
 comment on function journal.undo_rebase(oid) is 'Moves changes of counters on to where these stand now. Private.';
 
--- sql/journal/rollback/undo_taken_over.sql
--- Deleted rows whose key another row of the same session has taken over: what lives there is not the row that was deleted,
--- even if it looks like it, nor somebody else's. It gives the key up again when it goes back to its own, or is removed.
-create function journal.undo_taken_over(relation oid) returns void
-language plpgsql volatile
-as $undo_taken_over$
-begin
-    execute format($taken_over$
-        update pg_temp.journal_undo_%1$s u
-           set status = case when w.status in ('restore', 'remove') then 'reinsert' else 'conflict' end,
-               reason = case when w.status not in ('restore', 'remove') then 'key_reused' end,
-               live = w.status not in ('restore', 'remove'), traced = true, culprit = null
-          from pg_temp.journal_undo_%1$s w
-         where u.kind = 'D' and u.live and u.broken is null and w.kind in ('U', 'I') and w.live and w.row_no <> u.row_no and %2$s$taken_over$,
-        relation, journal.undo_list(relation, 'w.a%1$s = u.b%1$s', ' and ', 'key'));
-end
-$undo_taken_over$;
-
-comment on function journal.undo_taken_over(oid) is 'Rows whose key another row of the session has taken over. Private.';
-
 -- sql/journal/rollback/undo_reconsider.sql
 -- The second look at rows that did not match at the first: those that are as they were before the session already need
 -- nothing, whoever put them there; those that somebody wrote after the session are judged by the journal.
@@ -6475,6 +6455,32 @@ $undo_trace_others$;
 
 comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';
 
+-- sql/journal/rollback/undo_gap_since.sql
+-- Since when changes of a table may be missing now: since it was covered last, if its triggers are not as they were then; since
+-- it was uncovered; null if never. A partition that was attached after the sessions' last transaction matters nothing to them.
+create function journal.undo_gap_since(relation oid, session_ids uuid[]) returns timestamptz
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_gap_since$
+declare
+    covered  journal.covered_table;
+    their_xid constant xid := (select max(b.transaction_id)::xid from journal.binding b where b.session_id = any (session_ids) and b.cluster = journal.cluster_id());
+begin
+    select * into covered from journal.covered_table c where c.relation = undo_gap_since.relation;
+    if covered.relation is null then
+        return (select max(s.until_at) from journal.segment s where s.relation = undo_gap_since.relation);
+    elsif covered.trigger_marks <> journal.trigger_marks(relation)
+          or exists (select from journal.relations_of(relation) r
+                      where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member)
+                        and (select min(age(i.xmin)) from pg_partition_ancestors(r.member) a join pg_inherits i on i.inhrelid = a.relid) >= age(their_xid)) then
+        return covered.covered_at;
+    end if;
+    return null;
+end
+$undo_gap_since$;
+
+comment on function journal.undo_gap_since(oid, uuid[]) is 'Since when changes of a table may be missing. Private.';
+
 -- sql/journal/rollback/undo_gaps.sql
 -- Where the journal may not know all that sessions did around a table: its own coverage was interrupted while they could
 -- write, or a foreign key took the effects of their deletes (or key changes) on to a table that was not covered then.
@@ -6486,15 +6492,12 @@ set search_path = pg_catalog, pg_temp
 as $undo_gaps$
 #variable_conflict use_variable
 declare
+    wrote_from  timestamptz;
     wrote_until timestamptz;
-    known_since timestamptz;
-    known_until timestamptz;
 begin
-    select max(coalesce(v.closed_at, 'infinity')) into wrote_until from journal.sessions v where v.session_id = any (session_ids);
-    select min(s.from_at), max(coalesce(s.until_at, 'infinity')) into known_since, known_until from journal.segment s where s.relation = undo_gaps.relation;
-    select case when journal.coverage_state(relation) ->> 'status' = 'gap' then c.covered_at else known_until end into known_until
-      from (select) one left join journal.covered_table c on c.relation = undo_gaps.relation;
-    if known_until < wrote_until then
+    select min(v.opened_at), max(coalesce(v.closed_at, 'infinity')) into wrote_from, wrote_until from journal.sessions v where v.session_id = any (session_ids);
+    if journal.undo_gap_since(relation, session_ids) < wrote_until
+       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
     return query
