@@ -10,8 +10,8 @@ declare
     moment constant timestamptz := clock_timestamp();
     size constant bigint := coalesce(octet_length(data::text), 0) + octet_length(headers::text)
                             + octet_length(topic) + coalesce(octet_length(key), 0) + octet_length(type);
+    checked constant boolean := outbox.check_size(topic, size);
 begin
-    perform outbox.check_size(topic, size);
     insert into outbox.message
         (message_id, session_id, step_id, topic, key, slot, type, data, headers, compensation, compensates, caused_by,
          hold, release_at, created_at, bytes)

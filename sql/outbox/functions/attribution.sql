@@ -1,15 +1,16 @@
--- Whose message this is, and the hold it inherits. The journal is bound late: the outbox works without it.
-create function outbox.attribution() returns table (session_id uuid, step_id uuid, hold text)
+-- Whose message this is, and the hold it inherits; all null outside a bound session. The journal is bound late: the outbox works
+-- without it.
+create function outbox.attribution(out session_id uuid, out step_id uuid, out hold text)
 language plpgsql stable
 as $attribution$
 begin
     if to_regprocedure('journal.bound_session()') is not null then
-        return query
-        select b.session_id, b.step_id, s.hold
-        from journal.bound_session() as b
-        left join journal.session as s on s.session_id = b.session_id;
+        select b.session_id, b.step_id into session_id, step_id from journal.bound_session() as b;
+    end if;
+    if session_id is not null then
+        select s.hold into hold from journal.session as s where s.session_id = attribution.session_id;
     end if;
 end
 $attribution$;
 
-comment on function outbox.attribution() is 'Session, step and default hold of a message published now; no row outside a bound session.';
+comment on function outbox.attribution() is 'Session, step and default hold of a message published now.';

@@ -1,10 +1,10 @@
 -- Every held id is carried by every seal, so their number is limited; and only a session can close.
-create function outbox.check_hold(hold text, session_id uuid) returns void
+create function outbox.check_hold(hold text, session_id uuid) returns boolean
 language plpgsql stable
 as $check_hold$
 begin
     if hold is null then
-        return;
+        return true;
     elsif hold = 'close' and session_id is null then
         raise exception using
             errcode = 'OX000',
@@ -16,7 +16,8 @@ begin
             message = 'outbox: 10,000 messages are held back already',
             hint = 'close the sessions that hold messages, see outbox.backlog, or publish without a hold';
     end if;
+    return true;
 end
 $check_hold$;
 
-comment on function outbox.check_hold(text, uuid) is 'Raises unless one more message may be held like this.';
+comment on function outbox.check_hold(text, uuid) is 'True; raises unless one more message may be held like this.';

@@ -1,6 +1,6 @@
 -- A key travels in headers: its length is limited for every destination alike.
-create function outbox.check_key(key text) returns void
-language plpgsql immutable
+create function outbox.check_key(key text) returns boolean
+language plpgsql immutable strict
 as $check_key$
 begin
     if key = '' then
@@ -14,7 +14,8 @@ begin
             message = format('outbox: the key is %s bytes long', octet_length(key)),
             hint = 'a key is at most 1,024 bytes long';
     end if;
+    return true;
 end
 $check_key$;
 
-comment on function outbox.check_key(text) is 'Raises unless the text may be a key; null is no key.';
+comment on function outbox.check_key(text) is 'True; raises unless the text may be a key. Null is no key.';

@@ -1,13 +1,13 @@
 -- Said at the source, not at the broker: a message that a registered destination cannot take would stop its lane. No destination
 -- is registered that takes less than 64 kB, so small messages look nothing up.
-create function outbox.check_size(topic text, bytes bigint) returns void
+create function outbox.check_size(topic text, bytes bigint) returns boolean
 language plpgsql stable
 as $check_size$
 declare
     size_limit bigint;
 begin
     if bytes <= 65536 then
-        return;
+        return true;
     end if;
     size_limit := least(relay.size_limit(topic), 268435456);
     if bytes > size_limit then
@@ -16,7 +16,8 @@ begin
             message = format('outbox: the message is %s bytes long, the limit is %s', bytes, size_limit),
             hint = 'send a reference to the data, or let the destination take larger messages and run its relay again';
     end if;
+    return true;
 end
 $check_size$;
 
-comment on function outbox.check_size(text, bigint) is 'Raises MessageTooLarge when a registered destination could not take a message of this size.';
+comment on function outbox.check_size(text, bigint) is 'True; raises MessageTooLarge when a registered destination could not take a message of this size.';

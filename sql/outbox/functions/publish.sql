@@ -10,14 +10,14 @@ as $publish$
 declare
     bound record;
     effective_hold text;
+    checked boolean;
 begin
-    perform outbox.check_topic(topic);
-    perform outbox.check_topic(coalesce(type, topic));
-    perform outbox.check_key(key);
-    perform outbox.check_headers(coalesce(headers, '{}'));
-    select a.session_id, a.step_id, a.hold into bound from outbox.attribution() as a;
+    -- Assigned, not performed: plpgsql evaluates a simple expression several times faster than a statement.
+    checked := outbox.check_topic(coalesce(topic, '')) and outbox.check_topic(type)
+               and outbox.check_key(key) and outbox.check_headers(headers);
+    bound := outbox.attribution();
     effective_hold := coalesce(hold, bound.hold);
-    perform outbox.check_hold(effective_hold, bound.session_id);
+    checked := outbox.check_hold(effective_hold, bound.session_id);
     return outbox.add_message(
         topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
         hold => effective_hold, compensation => compensation);
