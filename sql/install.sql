@@ -250,6 +250,7 @@
 \ir journal/rollback/undo_rows.sql
 \ir journal/rollback/differs.sql
 \ir journal/rollback/undo_columns.sql
+\ir journal/rollback/undo_image.sql
 \ir journal/rollback/undo_segment_source.sql
 \ir journal/rollback/undo_images.sql
 \ir journal/rollback/undo_changed_columns.sql

@@ -1,4 +1,5 @@
--- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since.
+-- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since. Images that
+-- hold a column in different types, because it was retyped in between, are compared as texts.
 create function journal.undo_columns(relation oid, segments integer[])
 returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
                generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
@@ -10,12 +11,13 @@ begin
     return query
     with image as (
         select distinct on (c.attnum) c.attnum, c.name, c.type, c.stored, array_position(g.key, c.attnum) as key_position,
-               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed
+               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed,
+               min(c.stored) over (partition by c.attnum) <> max(c.stored) over (partition by c.attnum) as as_text
           from journal.segment g, unnest(g.attnums, g.names, g.types, g.image_types) as c (attnum, name, type, stored)
          where g.segment_id = any (segments)
          order by c.attnum, g.segment_id desc
     )
-    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), ltrim(i.stored, '*'), i.stored like '*%', i.key_position,
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%', i.key_position,
            format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
            a.attgenerated <> '', a.attnotnull,
            a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),

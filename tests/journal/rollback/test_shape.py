@@ -133,6 +133,50 @@ def test_case_45_type_changed(history: History, kind: str) -> None:
     assert history.rows("select id, v from t") == {(1, "a"), (2, "b")}
 
 
+def test_case_45_session_that_spans_the_change(history: History) -> None:
+    """The session wrote the column before and after its type changed → CONFLICT; other columns and rows are restored."""
+    history.given(
+        "create table t (id int primary key, n int, v text)",
+        "insert into t values (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c')",
+    )
+    history.agent("update t set n = 9, v = 'x' where id = 1", "update t set v = 'x' where id = 3")
+    history.others("alter table t alter n type text")
+    history.cover("t")
+    history.agent(
+        "update t set n = 'ten' where id = 1", "update t set v = 'y' where id = 2", "update t set v = 'z' where id = 3"
+    )
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 2, "conflict": 1}
+    assert (done.conflict["reason"], done.conflict["column"], done.conflict["base"]) == ("retyped", "n", "1")
+    assert history.rows("table t") == {(1, "ten", "x"), (2, "2", "b"), (3, "3", "c")}
+
+
+@pytest.mark.parametrize("spanning", [False, True])
+def test_case_45_key_became_bigint(history: History, spanning: bool) -> None:
+    """A key that grew to bigint finds its rows all the same."""
+    history.given("create table t (id int primary key, v text)", "insert into t values (1, 'a'), (2, 'b'), (3, 'c')")
+    history.agent("update t set v = 'x' where id = 1", "insert into t values (4, 'new')")
+    history.others("alter table t alter id type bigint")
+    if spanning:
+        history.cover("t")
+        history.agent("update t set v = 'y' where id in (1, 2)")
+    assert history.roll_back().rows == {"restore": 2 if spanning else 1, "remove": 1}
+    history.expect_start()
+
+
+def test_case_45_shape_that_cover_has_not_seen(history: History) -> None:
+    """Rows written in a shape that cover has not seen → REFUSED until it has."""
+    history.given("create table t (id int primary key, n int)", "insert into t values (1, 1), (2, 2)")
+    history.agent("update t set n = 9 where id = 1")
+    history.others("alter table t add x int")
+    history.agent("update t set n = 9 where id = 2")
+    done = history.roll_back("skip")
+    assert (done.outcome, done.reasons) == ("refused", {"coverage_gap"})
+    history.cover("t")
+    assert history.roll_back().rows == {"restore": 2}
+    assert history.rows("select id, n from t") == {(1, 1), (2, 2)}
+
+
 def test_case_45_shorter_varchar(history: History) -> None:
     """A length limit that the old value exceeds: never cut."""
     history.given("create table t (id int primary key, v varchar(20))", "insert into t values (1, 'a long old value')")

@@ -171,6 +171,19 @@ def test_case_39_toasted_values(history: History) -> None:
     assert history.one("select count(*) from t join sums using (id) where md5(big) = sum and small = 's'") == 2
 
 
+def test_case_39_large_value_through_a_whole_session(history: History) -> None:
+    """A large value that stays, changes, and goes with its row, over several transactions."""
+    history.given(
+        "create table t (id int primary key, big text, n int)",
+        "insert into t values (1, repeat('abc', 100000), 1), (2, repeat('x', 5000), 1)",
+    )
+    history.agent("update t set n = 2")
+    history.agent("update t set big = 'short' where id = 2", "update t set n = 3")
+    history.agent("delete from t")
+    assert history.roll_back().rows == {"reinsert": 2}
+    history.expect_start()
+
+
 def test_case_40_generated_columns(history: History) -> None:
     """Stored generated columns → never written; they follow."""
     history.given(

@@ -1,0 +1,9 @@
+-- SQL text of an image in the type that all images of its column share.
+create function journal.undo_image(expression text, stored text, image_type text) returns text
+language sql immutable
+begin atomic
+    select case when pg_catalog.ltrim(stored, '*') = image_type then expression
+                else pg_catalog.format('case when %1$s is not null then pg_catalog.format(''%%s'', %1$s) end', expression) end;
+end;
+
+comment on function journal.undo_image(text, text, text) is 'SQL text of an image in a shared type. Private.';
