@@ -14,12 +14,13 @@ import pytest
 
 from journal.embedded import start_nats
 from relay.destinations import destination_class
-from relay.destinations.base import Destination, InDoubt, Limits, Outcome, Owner, Tail
+from relay.destinations.base import Destination, InDoubt, Limits, Outcome, Owner, Stored, Tail
 from relay.destinations.jsonl import Jsonl
+from relay.errors import RelayError
 from relay.lane import LaneWorker
 from relay.pace import Pace
 from relay.source import Registration, Source
-from tests.relay.oracle import judge
+from tests.relay.oracle import Unfaithful, judge
 from tests.relay.support import (
     Connection,
     Producers,
@@ -120,6 +121,30 @@ async def test_faults_1_and_5_lost_and_late_requests_and_answers(
     await _deliver_all(dsn, network, Limits(1_000_000, batch_messages=7))
     judge(committed(conn), target.arrived())
     assert set(network.seen) == {"fine", "request lost", "answer lost", "kept"}
+
+
+class Believing(Jsonl):
+    """A file that is appended to whatever its tail is, as most relays do it."""
+
+    def _append(self, lines: bytes, expected: Tail | None) -> Outcome:  # noqa: ARG002
+        with self.path.open("ab") as file:
+            file.write(lines)
+            return Stored(token=str(file.tell()))
+
+
+async def test_the_same_faults_are_seen_where_the_append_is_not_conditional(
+    dsn: str, conn: Connection, tmp_path: Path
+) -> None:
+    """The negative of the test above: it is the condition that keeps messages from arriving twice."""
+    make_counters(conn)
+    produce(conn, 480)
+    conn.execute("select outbox.seal()")
+    path = tmp_path / "out.jsonl"
+    network = Unreliable(Believing(Jsonl.parse(f"file://{path}")), random.Random(1))
+    with contextlib.suppress(RelayError, TimeoutError):  # it may also notice what it has done
+        await _deliver_all(dsn, network, Limits(1_000_000, batch_messages=7))
+    with pytest.raises(Unfaithful, match="more than once"):
+        judge(committed(conn), in_file(path))
 
 
 async def _deliver_all(dsn: str, destination: Destination, limits: Limits) -> None:
