@@ -307,6 +307,7 @@
 \ir journal/rollback/undo_check_referencing.sql
 \ir journal/rollback/undo_check_unique.sql
 \ir journal/rollback/undo_check_constraints.sql
+\ir journal/rollback/undo_leave_to_triggers.sql
 \ir journal/rollback/undo_depend.sql
 \ir journal/rollback/undo_update.sql
 \ir journal/rollback/undo_statement_of.sql
@@ -316,6 +317,8 @@
 \ir journal/rollback/undo_apply_keys.sql
 \ir journal/rollback/undo_follow.sql
 \ir journal/rollback/undo_apply_rows.sql
+\ir journal/rollback/undo_stirs_triggers.sql
+\ir journal/rollback/undo_correct.sql
 \ir journal/rollback/undo_apply.sql
 \ir journal/rollback/undo_settle.sql
 \ir journal/rollback/undo_verify.sql

@@ -3472,25 +3472,26 @@ comment on function outbox.hash_of(uuid) is 'What a message adds to the digest o
 
 -- sql/outbox/functions/check_topic.sql
 -- Topics become subjects, keys and file fields: short, printable, no control characters.
-create function outbox.check_topic(topic text) returns void
-language plpgsql immutable
+create function outbox.check_topic(topic text) returns boolean
+language plpgsql immutable strict
 as $check_topic$
 begin
-    if topic is null or topic = '' or octet_length(topic) > 255 or topic ~ '[[:cntrl:]]' then
+    if topic = '' or octet_length(topic) > 255 or topic ~ '[[:cntrl:]]' then
         raise exception using
             errcode = 'OX002',
             message = 'outbox: the topic is empty, too long or holds control characters',
             hint = 'a topic is 1 to 255 bytes of printable text';
     end if;
+    return true;
 end
 $check_topic$;
 
-comment on function outbox.check_topic(text) is 'Raises InvalidTopic unless the text may name a topic.';
+comment on function outbox.check_topic(text) is 'True; raises InvalidTopic unless the text may name a topic. Null is not looked at.';
 
 -- sql/outbox/functions/check_key.sql
 -- A key travels in headers: its length is limited for every destination alike.
-create function outbox.check_key(key text) returns void
-language plpgsql immutable
+create function outbox.check_key(key text) returns boolean
+language plpgsql immutable strict
 as $check_key$
 begin
     if key = '' then
@@ -3504,20 +3505,23 @@ begin
             message = format('outbox: the key is %s bytes long', octet_length(key)),
             hint = 'a key is at most 1,024 bytes long';
     end if;
+    return true;
 end
 $check_key$;
 
-comment on function outbox.check_key(text) is 'Raises unless the text may be a key; null is no key.';
+comment on function outbox.check_key(text) is 'True; raises unless the text may be a key. Null is no key.';
 
 -- sql/outbox/functions/check_headers.sql
 -- Headers are flat, and none may pass for one of ours or steer the broker (Nats-Rollup would empty a stream).
-create function outbox.check_headers(headers jsonb) returns void
-language plpgsql immutable
+create function outbox.check_headers(headers jsonb) returns boolean
+language plpgsql immutable strict
 as $check_headers$
 declare
     name text;
 begin
-    if jsonb_typeof(headers) is distinct from 'object' then
+    if headers = '{}' then
+        return true;
+    elsif jsonb_typeof(headers) <> 'object' then
         raise exception using
             errcode = 'OX003', message = 'outbox: headers are not a JSON object', detail = '{"path": "headers"}',
             hint = 'pass an object of strings, numbers and booleans';
@@ -3535,22 +3539,23 @@ begin
             detail = jsonb_build_object('path', 'headers.' || left(name, 128))::text,
             hint = 'names are letters, digits, - and _, not beginning with ce- or nats-; values are strings without control characters, numbers or booleans';
     end loop;
+    return true;
 end
 $check_headers$;
 
-comment on function outbox.check_headers(jsonb) is 'Raises NotSerializable unless every header can travel on every destination.';
+comment on function outbox.check_headers(jsonb) is 'True; raises NotSerializable unless every header can travel on every destination.';
 
 -- sql/outbox/functions/check_size.sql
 -- Said at the source, not at the broker: a message that a registered destination cannot take would stop its lane. No destination
 -- is registered that takes less than 64 kB, so small messages look nothing up.
-create function outbox.check_size(topic text, bytes bigint) returns void
+create function outbox.check_size(topic text, bytes bigint) returns boolean
 language plpgsql stable
 as $check_size$
 declare
     size_limit bigint;
 begin
     if bytes <= 65536 then
-        return;
+        return true;
     end if;
     size_limit := least(relay.size_limit(topic), 268435456);
     if bytes > size_limit then
@@ -3559,10 +3564,11 @@ begin
             message = format('outbox: the message is %s bytes long, the limit is %s', bytes, size_limit),
             hint = 'send a reference to the data, or let the destination take larger messages and run its relay again';
     end if;
+    return true;
 end
 $check_size$;
 
-comment on function outbox.check_size(text, bigint) is 'Raises MessageTooLarge when a registered destination could not take a message of this size.';
+comment on function outbox.check_size(text, bigint) is 'True; raises MessageTooLarge when a registered destination could not take a message of this size.';
 
 -- sql/outbox/functions/hold_limit.sql
 -- The home of a default: how long a hold without a time of its own may last. An agent that died never closes its session.
@@ -3602,12 +3608,12 @@ comment on function outbox.release_at(text, timestamptz) is 'The time at which a
 
 -- sql/outbox/functions/check_hold.sql
 -- Every held id is carried by every seal, so their number is limited; and only a session can close.
-create function outbox.check_hold(hold text, session_id uuid) returns void
+create function outbox.check_hold(hold text, session_id uuid) returns boolean
 language plpgsql stable
 as $check_hold$
 begin
     if hold is null then
-        return;
+        return true;
     elsif hold = 'close' and session_id is null then
         raise exception using
             errcode = 'OX000',
@@ -3619,27 +3625,29 @@ begin
             message = 'outbox: 10,000 messages are held back already',
             hint = 'close the sessions that hold messages, see outbox.backlog, or publish without a hold';
     end if;
+    return true;
 end
 $check_hold$;
 
-comment on function outbox.check_hold(text, uuid) is 'Raises unless one more message may be held like this.';
+comment on function outbox.check_hold(text, uuid) is 'True; raises unless one more message may be held like this.';
 
 -- sql/outbox/functions/attribution.sql
--- Whose message this is, and the hold it inherits. The journal is bound late: the outbox works without it.
-create function outbox.attribution() returns table (session_id uuid, step_id uuid, hold text)
+-- Whose message this is, and the hold it inherits; all null outside a bound session. The journal is bound late: the outbox works
+-- without it.
+create function outbox.attribution(out session_id uuid, out step_id uuid, out hold text)
 language plpgsql stable
 as $attribution$
 begin
     if to_regprocedure('journal.bound_session()') is not null then
-        return query
-        select b.session_id, b.step_id, s.hold
-        from journal.bound_session() as b
-        left join journal.session as s on s.session_id = b.session_id;
+        select b.session_id, b.step_id into session_id, step_id from journal.bound_session() as b;
+    end if;
+    if session_id is not null then
+        select s.hold into hold from journal.session as s where s.session_id = attribution.session_id;
     end if;
 end
 $attribution$;
 
-comment on function outbox.attribution() is 'Session, step and default hold of a message published now; no row outside a bound session.';
+comment on function outbox.attribution() is 'Session, step and default hold of a message published now.';
 
 -- sql/outbox/functions/add_message.sql
 -- Inserts one checked message. The one place that knows how a message's slot and size come about.
@@ -3654,8 +3662,8 @@ declare
     moment constant timestamptz := clock_timestamp();
     size constant bigint := coalesce(octet_length(data::text), 0) + octet_length(headers::text)
                             + octet_length(topic) + coalesce(octet_length(key), 0) + octet_length(type);
+    checked constant boolean := outbox.check_size(topic, size);
 begin
-    perform outbox.check_size(topic, size);
     insert into outbox.message
         (message_id, session_id, step_id, topic, key, slot, type, data, headers, compensation, compensates, caused_by,
          hold, release_at, created_at, bytes)
@@ -3682,14 +3690,14 @@ as $publish$
 declare
     bound record;
     effective_hold text;
+    checked boolean;
 begin
-    perform outbox.check_topic(topic);
-    perform outbox.check_topic(coalesce(type, topic));
-    perform outbox.check_key(key);
-    perform outbox.check_headers(coalesce(headers, '{}'));
-    select a.session_id, a.step_id, a.hold into bound from outbox.attribution() as a;
+    -- Assigned, not performed: plpgsql evaluates a simple expression several times faster than a statement.
+    checked := outbox.check_topic(coalesce(topic, '')) and outbox.check_topic(type)
+               and outbox.check_key(key) and outbox.check_headers(headers);
+    bound := outbox.attribution();
     effective_hold := coalesce(hold, bound.hold);
-    perform outbox.check_hold(effective_hold, bound.session_id);
+    checked := outbox.check_hold(effective_hold, bound.session_id);
     return outbox.add_message(
         topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
         hold => effective_hold, compensation => compensation);
@@ -5302,7 +5310,8 @@ end;
 comment on function journal.differs(text, text, text) is 'SQL text: two images are not the same, exactly. Private.';
 
 -- sql/journal/rollback/undo_columns.sql
--- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since.
+-- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since. Images that
+-- hold a column in different types, because it was retyped in between, are compared as texts.
 create function journal.undo_columns(relation oid, segments integer[])
 returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
                generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
@@ -5314,12 +5323,13 @@ begin
     return query
     with image as (
         select distinct on (c.attnum) c.attnum, c.name, c.type, c.stored, array_position(g.key, c.attnum) as key_position,
-               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed
+               count(c.type) over (partition by c.attnum) as shapes, min(c.type::oid) over (partition by c.attnum) <> max(c.type::oid) over (partition by c.attnum) as mixed,
+               min(c.stored) over (partition by c.attnum) <> max(c.stored) over (partition by c.attnum) as as_text
           from journal.segment g, unnest(g.attnums, g.names, g.types, g.image_types) as c (attnum, name, type, stored)
          where g.segment_id = any (segments)
          order by c.attnum, g.segment_id desc
     )
-    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), ltrim(i.stored, '*'), i.stored like '*%', i.key_position,
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%', i.key_position,
            format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
            a.attgenerated <> '', a.attnotnull,
            a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
@@ -5337,6 +5347,17 @@ $undo_columns$;
 
 comment on function journal.undo_columns(oid, integer[]) is 'The columns of a table as images hold them and as they are now. Private.';
 
+-- sql/journal/rollback/undo_image.sql
+-- SQL text of an image in the type that all images of its column share.
+create function journal.undo_image(expression text, stored text, image_type text) returns text
+language sql immutable
+begin atomic
+    select case when pg_catalog.ltrim(stored, '*') = image_type then expression
+                else pg_catalog.format('case when %1$s is not null then pg_catalog.format(''%%s'', %1$s) end', expression) end;
+end;
+
+comment on function journal.undo_image(text, text, text) is 'SQL text of an image in a shared type. Private.';
+
 -- sql/journal/rollback/undo_segment_source.sql
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
 -- before-image and the after-image of every image column.
@@ -5347,11 +5368,11 @@ begin atomic
                what,
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.o' || c.attnum end, ', ' order by c.attnum),
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else 'i.n' || c.attnum end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
                undo_segment_source.segment_id)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
-      left join (select a.attnum from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
+      left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
                   where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
      where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
 end;
@@ -5883,7 +5904,8 @@ comment on function journal.undo_changed(oid) is 'SQL text: the columns in which
 -- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
 -- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
--- the beginning of the next, somebody else wrote in between: the chain is broken.
+-- the beginning of the next, somebody else wrote in between: the chain is broken. Depth 0
+-- says that both the session and its triggers wrote the row.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
@@ -5935,7 +5957,7 @@ begin
              group by identity
         ), whole as (
             select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
-                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity
         ), last_write as (
@@ -6113,7 +6135,7 @@ declare
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough, false as skipping;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
@@ -6912,6 +6934,40 @@ $undo_check_constraints$;
 
 comment on function journal.undo_check_constraints(oid) is 'Turns away rows that a constraint would not accept; returns how many. Private.';
 
+-- sql/journal/rollback/undo_leave_to_triggers.sql
+-- Where rows of a table with triggers are left alone, nobody can say what these triggers would have come to without the others:
+-- rows that triggers had a part in are then left to them, and reported. Only with skip; otherwise nothing is written anyway.
+-- Returns whether there were any.
+create function journal.undo_leave_to_triggers() returns boolean
+language plpgsql volatile
+as $undo_leave_to_triggers$
+declare
+    item record;
+    more bigint;
+    turned boolean := false;
+begin
+    if not (select a.skipping from pg_temp.journal_undo_args a) or not exists (
+            select from pg_temp.journal_undo_group g
+              join pg_trigger t on t.tgrelid = g.relation and not t.tgisinternal
+              join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
+             where g.status = 'conflict') then
+        return false;
+    end if;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
+        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = ''trigger_rewrote'' where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'')',
+                       item.relation);
+        get diagnostics more = row_count;
+        if more > 0 then
+            turned := true;
+            perform journal.undo_group(item.relation);
+        end if;
+    end loop;
+    return turned;
+end
+$undo_leave_to_triggers$;
+
+comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where others are skipped. Private.';
+
 -- sql/journal/rollback/undo_depend.sql
 -- Turns rows away that cannot be undone because of other rows, until nothing changes any more: a row that is left alone
 -- may be what another one needs.
@@ -6933,7 +6989,7 @@ begin
                 perform journal.undo_group(item.relation);
             end if;
         end loop;
-        exit when not found_more;
+        exit when not found_more and not journal.undo_leave_to_triggers();
     end loop;
 end
 $undo_depend$;
@@ -7168,8 +7224,8 @@ comment on function journal.undo_apply_keys(oid, boolean) is 'Puts the changed k
 
 -- sql/journal/rollback/undo_follow.sql
 -- Where the rollback put a parent's key back, cascades have moved its children. Children that are to be removed or restored and
--- whose own key followed are looked for under their new key from here on.
-create function journal.undo_follow(relation oid) returns void
+-- whose own key followed are looked for under their new key from here on. moved: the tables whose keys have been put back.
+create function journal.undo_follow(relation oid, moved oid[]) returns void
 language plpgsql volatile
 as $undo_follow$
 #variable_conflict use_variable
@@ -7184,7 +7240,7 @@ begin
           join pg_temp.journal_undo u on u.relation = f.confrelid and u.restored && f.confkey
          cross join lateral unnest(f.conkey, f.confkey) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = k.child
-         where f.contype = 'f' and f.confupdtype = 'c' and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
+         where f.contype = 'f' and f.confupdtype = 'c' and f.confrelid = any (moved) and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
          group by f.oid, f.confrelid, f.confkey
     loop
         execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p
@@ -7194,7 +7250,7 @@ begin
 end
 $undo_follow$;
 
-comment on function journal.undo_follow(oid) is 'Follows rows whose key followed the key of a parent. Private.';
+comment on function journal.undo_follow(oid, oid[]) is 'Follows rows whose key followed the key of a parent. Private.';
 
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
@@ -7232,6 +7288,61 @@ $undo_apply_rows$;
 
 comment on function journal.undo_apply_rows(boolean, text[]) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
 
+-- sql/journal/rollback/undo_stirs_triggers.sql
+-- Whether writing the tables of a plan may make triggers of the user's write them too.
+create function journal.undo_stirs_triggers() returns boolean
+language plpgsql stable
+as $undo_stirs_triggers$
+begin
+    return exists (select from pg_temp.journal_undo_group g where g.by_triggers)
+        or exists (select from pg_temp.journal_undo u
+                     join pg_trigger t on t.tgrelid = u.relation and not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgtype & 66 = 0
+                     join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace);
+end
+$undo_stirs_triggers$;
+
+comment on function journal.undo_stirs_triggers() is 'Whether a rollback may make triggers write the tables that it writes. Private.';
+
+-- sql/journal/rollback/undo_correct.sql
+-- What the rollback put back fires the user's triggers, and they may write rows that it put back too: parts that return are
+-- added to the total of a whole that already has it. Once the triggers have run, what is not as meant is corrected: only the
+-- difference is written.
+create function journal.undo_correct(relation oid) returns void
+language plpgsql volatile
+as $undo_correct$
+#variable_conflict use_variable
+declare
+    rows   constant text := journal.undo_rows(relation);
+    item   record;
+begin
+    if exists (select from pg_temp.journal_undo u where u.relation = undo_correct.relation and u.removes) then
+        perform journal.undo_execute(format(
+            'delete from %1$s t using pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''remove'' and %3$s'
+            ' and not exists (select from pg_temp.journal_undo_%2$s z where z.status operator(pg_catalog.=) any (''{restore,reinsert}'') and %4$s)',
+            rows, relation, journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_key_match(relation, 'coalesce(z.b%1$s, z.a%1$s)')));
+    end if;
+    for item in
+        select g.status, g.restored, string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as assigned,
+               string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum) as live,
+               string_agg('u.b' || c.attnum, ', ' order by c.attnum) as meant
+          from (select distinct g.status, g.restored from pg_temp.journal_undo_group g
+                 where g.relation = undo_correct.relation and g.status in ('restore', 'reinsert')) g
+          join pg_temp.journal_undo_column c on c.relation = undo_correct.relation
+          join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+         where c.image_type is not null and c.problem is null and not c.generated and c.key_position is null and a.attidentity <> 'a'
+           and c.attnum <> all (journal.undo_maintained(relation)) and (g.status = 'reinsert' or c.attnum = any (g.restored))
+         group by g.status, g.restored
+    loop
+        perform journal.undo_execute(format(
+            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s))',
+            rows, item.assigned, relation, item.status, case when item.status = 'restore' then format('u.restored operator(pg_catalog.=) %L::int2[]', item.restored) else 'true' end,
+            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant));
+    end loop;
+end
+$undo_correct$;
+
+comment on function journal.undo_correct(oid) is 'Corrects what triggers made of the rows that a rollback put back. Private.';
+
 -- sql/journal/rollback/undo_apply.sql
 -- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
 -- parked. Then everything that the sessions did themselves, in one
@@ -7247,17 +7358,20 @@ declare
     planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
                                   where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
+    moved    oid[] := '{}';
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if not journal.undo_apply_keys(item.relation, false) then
+        if journal.undo_apply_keys(item.relation, false) then
+            moved := moved || item.relation;
+        else
             late := late || item.relation;
         end if;
         perform journal.undo_park(item.relation);
     end loop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_follow(item.relation);
+        perform journal.undo_follow(item.relation, moved);
     end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then
@@ -7265,9 +7379,13 @@ begin
     end if;
     if late <> '{}' then
         perform journal.undo_apply_keys(l.relation, true) from unnest(late) as l (relation);
+        perform journal.undo_follow(u.relation, late) from pg_temp.journal_undo u where u.target is not null;
         perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
+    if journal.undo_stirs_triggers() then
+        perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
+    end if;
     return true;
 end
 $undo_apply$;
@@ -7765,8 +7883,13 @@ comment on function journal.undo_progress(text) is 'Tells a client that asked fo
 create function journal.undo_by_triggers(relation oid) returns boolean
 language plpgsql stable
 as $undo_by_triggers$
+declare
+    too boolean := false;
 begin
-    return exists (select from pg_temp.journal_undo_group g where g.relation = undo_by_triggers.relation and g.by_triggers);
+    if to_regclass('pg_temp.journal_fold_' || relation) is not null then
+        execute format('select exists (select from pg_temp.%I f where f.depth = 0)', 'journal_fold_' || relation) into too;
+    end if;
+    return too or exists (select from pg_temp.journal_undo_group g where g.relation = undo_by_triggers.relation and g.by_triggers);
 end
 $undo_by_triggers$;
 
@@ -7797,7 +7920,7 @@ comment on function journal.undo_force(oid) is 'Overrules conflicts over changed
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
 -- it planned, and it must plan again. Where keys or unique values change or triggers did part of the work, all rows are locked:
 -- then other statements of the rollback itself may touch them, and their xmin guards nothing.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], forcing boolean, locking boolean, thorough boolean, deadline timestamptz) returns boolean
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], on_conflict text, locking boolean, thorough boolean, deadline timestamptz) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
@@ -7808,13 +7931,13 @@ begin
     perform journal.undo_begin(session_ids, step_ids);
     for item in select u.relation, u.table_name, exists (select from journal.unique_columns(u.relation) i where u.changed && i.attnums) as moves
                   from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if forcing then
+        if on_conflict = 'force' then
             perform journal.undo_force(item.relation);
         end if;
         perform journal.undo_check_coverage(item.relation, session_ids, step_ids), journal.undo_check_privileges(item.relation);
         stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
     end loop;
-    update pg_temp.journal_undo_args set thorough = stirring;
+    update pg_temp.journal_undo_args set thorough = stirring, skipping = undo_prepare.on_conflict = 'skip';
     if locking then
         perform journal.undo_progress('locking rows');
         if not journal.undo_lock(stirring, deadline) then
@@ -7827,7 +7950,7 @@ begin
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], boolean, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], text, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
 
 -- sql/journal/rollback/undo_check_plan.sql
 -- Refuses a plan that is not the one that was shown, or is larger than allowed.
@@ -7987,7 +8110,7 @@ begin
     end if;
     loop
         begin
-            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, false, false, false, null);
+            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, 'refuse', false, false, null);
             found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
             raise exception using errcode = 'JR999';
         exception when sqlstate 'JR999' then
@@ -8035,7 +8158,7 @@ begin
         end if;
         report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
         loop
-            continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
+            continue when not journal.undo_prepare(members, step_ids, on_conflict, executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;

@@ -12,17 +12,20 @@ declare
     planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
                                   where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
+    moved    oid[] := '{}';
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if not journal.undo_apply_keys(item.relation, false) then
+        if journal.undo_apply_keys(item.relation, false) then
+            moved := moved || item.relation;
+        else
             late := late || item.relation;
         end if;
         perform journal.undo_park(item.relation);
     end loop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_follow(item.relation);
+        perform journal.undo_follow(item.relation, moved);
     end loop;
     written := journal.undo_apply_rows(false);
     if not thorough and written is distinct from coalesce(planned, 0) then
@@ -30,9 +33,13 @@ begin
     end if;
     if late <> '{}' then
         perform journal.undo_apply_keys(l.relation, true) from unnest(late) as l (relation);
+        perform journal.undo_follow(u.relation, late) from pg_temp.journal_undo u where u.target is not null;
         perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
+    if journal.undo_stirs_triggers() then
+        perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
+    end if;
     return true;
 end
 $undo_apply$;

@@ -18,7 +18,7 @@ begin
                 perform journal.undo_group(item.relation);
             end if;
         end loop;
-        exit when not found_more;
+        exit when not found_more and not journal.undo_leave_to_triggers();
     end loop;
 end
 $undo_depend$;

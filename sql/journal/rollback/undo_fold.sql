@@ -2,7 +2,8 @@
 -- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
 -- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
--- the beginning of the next, somebody else wrote in between: the chain is broken.
+-- the beginning of the next, somebody else wrote in between: the chain is broken. Depth 0
+-- says that both the session and its triggers wrote the row.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
@@ -54,7 +55,7 @@ begin
              group by identity
         ), whole as (
             select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
-                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, min(depth) as depth, %4$s
+                   (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity
         ), last_write as (

@@ -1,6 +1,6 @@
 -- Where the rollback put a parent's key back, cascades have moved its children. Children that are to be removed or restored and
--- whose own key followed are looked for under their new key from here on.
-create function journal.undo_follow(relation oid) returns void
+-- whose own key followed are looked for under their new key from here on. moved: the tables whose keys have been put back.
+create function journal.undo_follow(relation oid, moved oid[]) returns void
 language plpgsql volatile
 as $undo_follow$
 #variable_conflict use_variable
@@ -15,7 +15,7 @@ begin
           join pg_temp.journal_undo u on u.relation = f.confrelid and u.restored && f.confkey
          cross join lateral unnest(f.conkey, f.confkey) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = k.child
-         where f.contype = 'f' and f.confupdtype = 'c' and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
+         where f.contype = 'f' and f.confupdtype = 'c' and f.confrelid = any (moved) and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
          group by f.oid, f.confrelid, f.confkey
     loop
         execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p
@@ -25,4 +25,4 @@ begin
 end
 $undo_follow$;
 
-comment on function journal.undo_follow(oid) is 'Follows rows whose key followed the key of a parent. Private.';
+comment on function journal.undo_follow(oid, oid[]) is 'Follows rows whose key followed the key of a parent. Private.';

@@ -30,7 +30,7 @@ begin
         end if;
         report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
         loop
-            continue when not journal.undo_prepare(members, step_ids, on_conflict = 'force', executing, carried.stale is true, deadline);
+            continue when not journal.undo_prepare(members, step_ids, on_conflict, executing, carried.stale is true, deadline);
             report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
             perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
             lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;

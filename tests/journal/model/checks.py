@@ -96,18 +96,18 @@ class _Course:
         dice = Random(f"{self.history.seed} course").random()
         if dice < 0.5:
             self._again(ids)
-        if dice > 0.75:
+        self.world.run(self.history.late if dice < 0.8 else ())
+        if 0.65 < dice < 0.8:
+            self._undo("second rollback", {*targets, "R1"}, ids, "R2")
+        if dice >= 0.65:
             return
-        self.world.run(self.history.late)
         second = self._undo("redo", {"R1"}, [first], "R2")
-        if second is None:
-            return
-        if dice < 0.25:
+        if second is None or dice < 0.25:
             return
         if dice < 0.5:
             self._undo("undo again", {"R2"}, [second], "R3")
-        else:
-            self._undo("second rollback", {*targets, "R1", "R2"}, ids, "R3")
+        elif not self.result.outcomes["redo partly"]:
+            self._undo("rollback after redo", {*targets, "R1", "R2"}, ids, "R3")
 
     def _undo(self, what: str, own: set[str], ids: Sequence[UUID], name: str) -> UUID | None:
         """Refusing first, skipping if that was refused; the id of the rollback, if it took place."""
@@ -209,7 +209,9 @@ class _Rollback:
         if found != before:
             self.add("changed by a refusal", list(_differences(self.world.schema, before, found, set())))
         open_lines = [
-            line for line in expected.ours if line.expected != line.current and line.verdict is Verdict.RESTORE
+            line
+            for line in expected.ours
+            if line.expected != line.current and line.verdict is Verdict.RESTORE and line.table.summary is None
         ]
         if report["outcome"] == "nothing":
             if open_lines and not expected.violations:

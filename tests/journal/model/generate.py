@@ -156,7 +156,7 @@ class _Writer:
 
     def _one(self) -> str:
         table = self.random.choice(self.schema.written)
-        kinds: list[Callable[[Table], str]] = [self._update] * 6 + [self._shift, self._noop, self._merge]
+        kinds: list[Callable[[Table], str]] = [self._update] * 6 + [self._shift, self._noop, self._merge, self._point]
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
@@ -258,7 +258,7 @@ class _Writer:
     def _point(self, table: Table) -> str:
         """Point a foreign key elsewhere."""
         if not table.foreign_keys:
-            return self._insert(table)
+            return self._update(table) if self.shy else self._insert(table)
         foreign_key = self.random.choice(table.foreign_keys)
         assigned = ", ".join(f"{quoted(c)} = {self._value(table.column(c))}" for c in foreign_key.columns)
         return f"update {quoted(table.name)} set {assigned} where {self._here(table)}"
