@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ ROLE = os.environ.get("JOURNAL_TEST_ROLE", "superuser")
 OWNER = "app_owner"
 TEMPLATE = "migrated"
 _DEBIAN_BIN = "/usr/lib/postgresql/15/bin"
+_MEMORY = "/dev/shm"  # noqa: S108  checked before use, and only for servers of our own
 
 # The tests crash clients and backends, not the machine: durability is for the tests that ask for it.
 _FAST: dict[str, str | int | bool] = {"fsync": False, "full_page_writes": False, "log_min_messages": "fatal"}
@@ -35,9 +37,32 @@ if ROLE not in {"superuser", "owner"}:
 
 def start_server(**settings: str | int | bool) -> PostgresServer:
     """A server of a test's own, of the version under test: for roles, crashes and settings. Fast unless `settings` differ."""
-    return start_postgres(
-        version=VERSION, bin_dir=_DEBIAN_BIN if VERSION == 15 else None, settings={**_FAST, **settings}
-    )
+    with _in_memory():
+        return start_postgres(
+            version=VERSION, bin_dir=_DEBIAN_BIN if VERSION == 15 else None, settings={**_FAST, **settings}
+        )
+
+
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """Temporary folders are made in memory, where there is room: a database is cloned there in a tenth of the time."""
+    before = tempfile.tempdir
+    if _has_room(_MEMORY):
+        tempfile.tempdir = _MEMORY
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def _has_room(folder: str) -> bool:
+    """Whether a few clusters fit, and the server's programs, copied there where we are root, may run there."""
+    try:
+        system = os.statvfs(folder)
+    except OSError:
+        return False
+    roomy = system.f_bavail * system.f_frsize >= 6 * 2**30
+    return roomy and not system.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK)
 
 
 @dataclass
@@ -76,7 +101,7 @@ class Cluster:
             self.admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
     def create_database(self, name: str, *, template: str, owner: str | None = None) -> None:
-        statement = sql.SQL("create database {} template {} owner {}")
+        statement = sql.SQL("create database {} template {} owner {} strategy file_copy")
         names = (name, template, owner or self.role)
         self.admin.execute(statement.format(*map(sql.Identifier, names)))
 
