@@ -183,7 +183,7 @@ def test_a_newer_database_is_refused(dsn: str, superuser_dsn: str) -> None:
     run_sql(superuser_dsn, "update journal.schema_version set version_num = '9999'")
     with pytest.raises(SchemaVersionError, match="9999") as refused:
         migrate(dsn)
-    assert (refused.value.found, refused.value.expected) == ("9999", HEAD)  # type: ignore[attr-defined]
+    assert (refused.value.found, refused.value.expected) == ("9999", HEAD)
     assert status(dsn).found == "9999"
 
 
