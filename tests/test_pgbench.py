@@ -76,6 +76,7 @@ def test_a_rollback_under_tpcb_load_leaves_pgbenchs_invariant_and_every_other_ro
     pgbench.cover(conn)
 
     with pgbench.load(program, dsn, SECONDS) as load:
+        until_it_writes(conn)
         session = work(conn)
         between = transactions(conn)
         report = journal.rollback(conn, session.id)
@@ -88,6 +89,20 @@ def test_a_rollback_under_tpcb_load_leaves_pgbenchs_invariant_and_every_other_ro
     history, *balances = conn.execute(_INVARIANT).fetchone() or ()
     assert balances == [history] * 3
     assert {table: count(conn, query) for table, query in _DIFFERENT.items()} == dict.fromkeys(_DIFFERENT, 0)
+
+
+def until_it_writes(conn: psycopg.Connection) -> None:
+    """Wait for the load's first transaction: on a busy machine its clients take a while to connect."""
+    with conn.transaction():
+        conn.execute("set local statement_timeout = '60s'")
+        conn.execute("""
+            do $until_it_writes$
+            begin
+                while not exists (select from pgbench_history) loop
+                    perform pg_sleep(0.05);
+                end loop;
+            end
+            $until_it_writes$""")
 
 
 def transactions(conn: psycopg.Connection) -> int:

@@ -8,12 +8,18 @@ begin
     values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
             report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,
             (report ->> 'finished_at')::timestamptz, report ->> 'plan_digest', report);
+    with tables as (  -- by the catalog: a definer function may not enter every schema by name
+        select k.oid::regclass as relation, format('%I.%I', n.nspname, k.relname) as table_name
+          from pg_class k join pg_namespace n on n.oid = k.relnamespace
+    )
     insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
                                       their_session_id, their_user, their_at)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key', c ->> 'column',
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
-      from jsonb_array_elements(conflicts) c where not coalesce((c ->> 'forced')::boolean, false);
+      from jsonb_array_elements(conflicts) c
+      left join tables t on t.table_name = c ->> 'table'
+     where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
