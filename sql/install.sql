@@ -318,6 +318,7 @@
 \ir journal/rollback/undo_follow.sql
 \ir journal/rollback/undo_apply_rows.sql
 \ir journal/rollback/undo_stirs_triggers.sql
+\ir journal/rollback/undo_is_ours.sql
 \ir journal/rollback/undo_correct.sql
 \ir journal/rollback/undo_apply.sql
 \ir journal/rollback/undo_settle.sql

@@ -7048,7 +7048,7 @@ begin
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
-                           case when by_triggers then format(' and not exists (select from %s t where %s)', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
+                           case when by_triggers or journal.undo_by_triggers(relation) then format(' and not exists (select from %s t where %s and journal.undo_is_ours(t.xmin))', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else
         for columns in select distinct g.restored from pg_temp.journal_undo_group g
                         where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers
@@ -7303,10 +7303,30 @@ $undo_stirs_triggers$;
 
 comment on function journal.undo_stirs_triggers() is 'Whether a rollback may make triggers write the tables that it writes. Private.';
 
+-- sql/journal/rollback/undo_is_ours.sql
+-- Whether a row version that is visible here was written by this transaction: any other's that is visible has ended. The ids
+-- of its subtransactions follow its own; what is older, or looks so far ahead that it is from before a wraparound, is not ours.
+create function journal.undo_is_ours(xmin xid) returns boolean
+language plpgsql volatile cost 1000
+set search_path = pg_catalog, pg_temp
+as $undo_is_ours$
+#variable_conflict use_variable
+declare
+    top   constant bigint := pg_current_xact_id()::text;
+    ahead constant bigint := (xmin::text::bigint - (top & 4294967295) + 4294967296) & 4294967295;
+begin
+    return ahead < 16777216 and pg_xact_status((top + ahead)::text::xid8) = 'in progress';
+exception when invalid_parameter_value then  -- an id that nobody has had yet
+    return false;
+end
+$undo_is_ours$;
+
+comment on function journal.undo_is_ours(xid) is 'Whether this transaction wrote a visible row version. Private.';
+
 -- sql/journal/rollback/undo_correct.sql
 -- What the rollback put back fires the user's triggers, and they may write rows that it put back too: parts that return are
 -- added to the total of a whole that already has it. Once the triggers have run, what is not as meant is corrected: only the
--- difference is written.
+-- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here.
 create function journal.undo_correct(relation oid) returns void
 language plpgsql volatile
 as $undo_correct$
@@ -7317,7 +7337,7 @@ declare
 begin
     if exists (select from pg_temp.journal_undo u where u.relation = undo_correct.relation and u.removes) then
         perform journal.undo_execute(format(
-            'delete from %1$s t using pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''remove'' and %3$s'
+            'delete from %1$s t using pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''remove'' and %3$s and journal.undo_is_ours(t.xmin)'
             ' and not exists (select from pg_temp.journal_undo_%2$s z where z.status operator(pg_catalog.=) any (''{restore,reinsert}'') and %4$s)',
             rows, relation, journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_key_match(relation, 'coalesce(z.b%1$s, z.a%1$s)')));
     end if;
@@ -7334,7 +7354,7 @@ begin
          group by g.status, g.restored
     loop
         perform journal.undo_execute(format(
-            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s))',
+            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)',
             rows, item.assigned, relation, item.status, case when item.status = 'restore' then format('u.restored operator(pg_catalog.=) %L::int2[]', item.restored) else 'true' end,
             journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant));
     end loop;
@@ -7480,6 +7500,8 @@ begin
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
+    -- what was empty could not be probed before
+    update pg_temp.journal_undo u set maintained = journal.undo_probe(u.relation) where u.target is not null and u.reinserts and u.maintained = '{}';
     if journal.undo_verify() > 0 then
         marks := '[]';
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
@@ -7502,7 +7524,7 @@ exception
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
-            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since'
+            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
                                  when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
                                  else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
 end
@@ -8080,12 +8102,18 @@ begin
     values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
             report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,
             (report ->> 'finished_at')::timestamptz, report ->> 'plan_digest', report);
+    with tables as (  -- by the catalog: a definer function may not enter every schema by name
+        select k.oid::regclass as relation, format('%I.%I', n.nspname, k.relname) as table_name
+          from pg_class k join pg_namespace n on n.oid = k.relnamespace
+    )
     insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
                                       their_session_id, their_user, their_at)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', to_regclass(c ->> 'table'), c ->> 'table', c -> 'key', c ->> 'column',
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key', c ->> 'column',
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
-      from jsonb_array_elements(conflicts) c where not coalesce((c ->> 'forced')::boolean, false);
+      from jsonb_array_elements(conflicts) c
+      left join tables t on t.table_name = c ->> 'table'
+     where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
     select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)

@@ -16,6 +16,8 @@ begin
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
+    -- what was empty could not be probed before
+    update pg_temp.journal_undo u set maintained = journal.undo_probe(u.relation) where u.target is not null and u.reinserts and u.maintained = '{}';
     if journal.undo_verify() > 0 then
         marks := '[]';
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
@@ -38,7 +40,7 @@ exception
         failure := jsonb_build_object(
             'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
-            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since'
+            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
                                  when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
                                  else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
 end

@@ -1,6 +1,6 @@
 -- What the rollback put back fires the user's triggers, and they may write rows that it put back too: parts that return are
 -- added to the total of a whole that already has it. Once the triggers have run, what is not as meant is corrected: only the
--- difference is written.
+-- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here.
 create function journal.undo_correct(relation oid) returns void
 language plpgsql volatile
 as $undo_correct$
@@ -11,7 +11,7 @@ declare
 begin
     if exists (select from pg_temp.journal_undo u where u.relation = undo_correct.relation and u.removes) then
         perform journal.undo_execute(format(
-            'delete from %1$s t using pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''remove'' and %3$s'
+            'delete from %1$s t using pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''remove'' and %3$s and journal.undo_is_ours(t.xmin)'
             ' and not exists (select from pg_temp.journal_undo_%2$s z where z.status operator(pg_catalog.=) any (''{restore,reinsert}'') and %4$s)',
             rows, relation, journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_key_match(relation, 'coalesce(z.b%1$s, z.a%1$s)')));
     end if;
@@ -28,7 +28,7 @@ begin
          group by g.status, g.restored
     loop
         perform journal.undo_execute(format(
-            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s))',
+            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)',
             rows, item.assigned, relation, item.status, case when item.status = 'restore' then format('u.restored operator(pg_catalog.=) %L::int2[]', item.restored) else 'true' end,
             journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant));
     end loop;

@@ -21,7 +21,7 @@ begin
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
-                           case when by_triggers then format(' and not exists (select from %s t where %s)', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
+                           case when by_triggers or journal.undo_by_triggers(relation) then format(' and not exists (select from %s t where %s and journal.undo_is_ours(t.xmin))', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else
         for columns in select distinct g.restored from pg_temp.journal_undo_group g
                         where g.relation = undo_statement_of.relation and g.status = phase and g.by_triggers = undo_statement_of.by_triggers

@@ -156,7 +156,8 @@ class _Writer:
 
     def _one(self) -> str:
         table = self.random.choice(self.schema.written)
-        kinds: list[Callable[[Table], str]] = [self._update] * 6 + [self._shift, self._noop, self._merge, self._point]
+        kinds: list[Callable[[Table], str]] = [self._update, self._update, self._update, self._update, self._update]
+        kinds += [self._update, self._shift, self._noop, self._merge, self._point]
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]

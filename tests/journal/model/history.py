@@ -95,21 +95,24 @@ class History:
 
 def smaller(history: History) -> Iterator[History]:
     """Histories with one thing less, largest things first."""
-    for name in ("late", "transactions"):
-        part: tuple[Transaction, ...] = getattr(history, name)
-        for n in range(len(part)):
-            yield replace(history, **{name: part[:n] + part[n + 1 :]})
-    for name in ("late", "transactions"):
-        part = getattr(history, name)
-        for n, transaction in enumerate(part):
-            for less in _smaller_transactions(transaction):
-                yield replace(history, **{name: (*part[:n], less, *part[n + 1 :])})
+    for late in _smaller_courses(history.late):
+        yield replace(history, late=late)
+    for transactions in _smaller_courses(history.transactions):
+        yield replace(history, transactions=transactions)
     for n in range(len(history.setup)):
         yield replace(history, setup=history.setup[:n] + history.setup[n + 1 :])
     if len(history.targets) > 1:
         yield replace(history, targets=history.targets[:1])
     for schema in _smaller_schemas(history.schema):
         yield replace(history, schema=schema)
+
+
+def _smaller_courses(course: tuple[Transaction, ...]) -> Iterator[tuple[Transaction, ...]]:
+    for n in range(len(course)):
+        yield course[:n] + course[n + 1 :]
+    for n, transaction in enumerate(course):
+        for less in _smaller_transactions(transaction):
+            yield (*course[:n], less, *course[n + 1 :])
 
 
 def _smaller_transactions(transaction: Transaction) -> Iterator[Transaction]:

@@ -34,6 +34,7 @@ class Line:
     number: int
     changes: list[tuple[bool, Row | None, Row | None]] = field(default_factory=list)
     slots: set[tuple[Value, ...]] = field(default_factory=set)
+    rids: set[int] = field(default_factory=set)
     current: Row | None = None
     expected: Row | None = None
     verdict: Verdict = Verdict.UNTOUCHED
@@ -136,6 +137,7 @@ class _Tracker:
 
     def _add(self, rid: int, ours: bool, before: Row | None, after: Row | None) -> None:
         line = self.line(rid)
+        line.rids.add(rid)
         line.changes.append((ours, before, after))
         if ours:
             line.slots |= {slot_of(self.table, row) for row in (before, after) if row is not None}
@@ -240,54 +242,61 @@ def merged(schema: Schema, lines: Iterable[Line], current: State) -> State:
     return state
 
 
-def follow(schema: Schema, lines: Iterable[Line], state: State) -> set[tuple[str, int]]:
+def follow(schema: Schema, lines: Sequence[Line], state: State) -> set[tuple[str, int]]:
     """Lets the children of rows that get their key back follow, where the foreign key cascades. Returns who followed."""
-    moved = defaultdict(list)
+    following = _Following(schema, state, _pinned(lines))
     for line in lines:
         if line.current is not None and line.expected is not None and line.current != line.expected:
-            moved[line.table.name].append((line.current, line.expected))
-    settled = {
-        (line.table.name, rid_of(line.table, line.expected))
+            following.moved[line.table.name].append((line.current, line.expected))
+    while any([following.through(table, key) for table in schema.tables for key in table.foreign_keys]):
+        pass
+    return following.followers
+
+
+def _pinned(lines: Iterable[Line]) -> set[tuple[str, int, str]]:
+    """Cells that the rollback sets itself."""
+    return {
+        (line.table.name, rid_of(line.table, line.expected), column.name)
         for line in lines
-        if line.verdict is not Verdict.UNTOUCHED and line.expected is not None
+        if line.expected is not None
+        for number, column in enumerate(line.table.stored)
+        if line.current is None or line.current[number] != line.expected[number]
     }
-    followers: set[tuple[str, int]] = set()
-    again = True
-    while again:
-        again = False
-        for table in schema.tables:
-            for key in table.foreign_keys:
-                if key.on_update == "cascade":
-                    again |= _follow_one(schema, table, key, state, moved, settled | followers, followers)
-    return followers
 
 
-def _follow_one(
-    schema: Schema,
-    table: Table,
-    key: ForeignKey,
-    state: State,
-    moved: dict[str, list[tuple[Row, Row]]],
-    settled: set[tuple[str, int]],
-    followers: set[tuple[str, int]],
-) -> bool:
-    parent = schema.table(key.parent)
-    changed = False
-    for old, new in moved[parent.name]:
-        here, there = _reference(parent, key.referenced, old), _reference(parent, key.referenced, new)
-        if here == there:
-            continue
-        for rid, row in list(state[table.name].items()):
-            if (table.name, rid) in settled or _reference(table, key.columns, row) != here:
-                continue
+@dataclass
+class _Following:
+    schema: Schema
+    state: State
+    pinned: set[tuple[str, int, str]]
+    moved: dict[str, list[tuple[Row, Row]]] = field(default_factory=lambda: defaultdict(list))
+    followers: set[tuple[str, int]] = field(default_factory=set)
+
+    def through(self, table: Table, key: ForeignKey) -> bool:
+        """Lets rows of a table follow through one foreign key; whether any did."""
+        if key.on_update != "cascade":
+            return False
+        parent = self.schema.table(key.parent)
+        pairs = [(_reference(parent, key.referenced, old), new) for old, new in self.moved[parent.name]]
+        return any([self._one(table, key, here, parent, new) for here, new in pairs])
+
+    def _one(self, table: Table, key: ForeignKey, here: tuple[Value, ...] | None, parent: Table, new: Row) -> bool:
+        if here == _reference(parent, key.referenced, new):
+            return False
+        found = [rid for rid, row in self.state[table.name].items() if _reference(table, key.columns, row) == here]
+        free = [rid for rid in found if not self._is_settled(table, rid, key)]
+        for rid in free:
+            row = self.state[table.name][rid]
             values = list(row)
             for child, referenced in zip(key.columns, key.referenced, strict=True):
                 values[table.index(child)] = new[parent.index(referenced)]
-            state[table.name][rid] = tuple(values)
-            moved[table.name].append((row, tuple(values)))
-            followers.add((table.name, rid))
-            changed = True
-    return changed
+            self.state[table.name][rid] = tuple(values)
+            self.moved[table.name].append((row, tuple(values)))
+            self.followers.add((table.name, rid))
+        return bool(free)
+
+    def _is_settled(self, table: Table, rid: int, key: ForeignKey) -> bool:
+        return (table.name, rid) in self.followers or any((table.name, rid, c) in self.pinned for c in key.columns)
 
 
 def _reference(table: Table, columns: Sequence[str], row: Row) -> tuple[Value, ...] | None:
