@@ -113,7 +113,7 @@ class _Course:
             self._undo("rollback after redo", {*targets, "R1", "R2"}, ids, "R3")
 
     def _replaced_and_moved(self) -> bool:
-        """Whether a row was deleted, inserted again and then got another key: to the rollback one row, to the model of a redo two."""
+        """Whether a row was deleted, inserted again and got another key: one row to the rollback, two to the model of a redo."""
         lines = expect(self.world.schema, self.world.events, self.world.state, self.history.targets).ours
         return any(len(line.rids) > 1 and len(line.slots) > 1 for line in lines)
 

@@ -146,7 +146,10 @@ class _Writer:
     random: Random
     schema: Schema
     shy: bool = False
+    ours: bool = False
     there: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    made: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    said: list[tuple[str, str, Column, str]] = field(default_factory=list)
 
     def statement(self) -> Step:
         if self.random.random() < 0.1:
@@ -194,8 +197,19 @@ class _Writer:
     def _update(self, table: Table) -> str:
         free = self._free(table)
         columns = self.random.sample(free, min(len(free), self.random.choice((1, 1, 2))))
-        assigned = ", ".join(f"{quoted(c.name)} = {self._value(c)}" for c in columns)
-        return f"update {quoted(table.name)} set {assigned} where {self._here(table)}" if columns else self._noop(table)
+        if not columns:
+            return self._noop(table)
+        values, here = [self._value(c) for c in columns], self._here(table)
+        if self.ours:
+            self.said.append((quoted(table.name), here, columns[0], values[0]))
+        assigned = ", ".join(f"{quoted(c.name)} = {v}" for c, v in zip(columns, values, strict=True))
+        return f"update {quoted(table.name)} set {assigned} where {here}"
+
+    def there_and_back(self) -> tuple[Step, ...]:
+        """Change what the session has set, and set it again."""
+        table, here, column, value = self.random.choice(self.said)
+        update = f"update {table} set {quoted(column.name)} = "
+        return Statement(f"{update}{self._value(column)} where {here}"), Statement(f"{update}{value} where {here}")
 
     def _shift(self, table: Table) -> str:
         """An update that reads what it writes."""
@@ -214,9 +228,21 @@ class _Writer:
         columns = [
             c for c in table.stored if c.values and (c.name in table.key or c.not_null or self.random.random() < 0.8)
         ]
-        return {
+        row = {
             c.name: literal(self.random.choice(c.values)) if c.name in table.key else self._value(c) for c in columns
         }
+        for foreign_key in table.foreign_keys:
+            row |= self._pointing(foreign_key)
+        if self.ours:
+            self.made.setdefault(table.name, []).append({k: row[k] for k in table.key})
+        return row
+
+    def _pointing(self, key: ForeignKey) -> dict[str, str]:
+        """The columns of a foreign key, pointing at a row that the session has made, now and then."""
+        made = self.made.get(key.parent)
+        if not made or self.random.random() < 0.5:
+            return {}
+        return dict(zip(key.columns, self.random.choice(made).values(), strict=True))
 
     def _insert(self, table: Table) -> str:
         row = self.row(table)
@@ -240,8 +266,10 @@ class _Writer:
         if self.random.random() < 0.25 and table.column(table.key[0]).kind in NUMBERS:
             name = quoted(table.key[0])
             return f"update {quoted(table.name)} set {name} = {name} + {self.random.choice((1, 10, -1))} where {self._here(table)}"
-        assigned = ", ".join(f"{quoted(k)} = {literal(self.random.choice(table.column(k).values))}" for k in table.key)
-        return f"update {quoted(table.name)} set {assigned} where {self._here(table)}"
+        key = {k: literal(self.random.choice(table.column(k).values)) for k in table.key}
+        here, assigned = self._here(table), ", ".join(f"{quoted(k)} = {value}" for k, value in key.items())
+        self.there.setdefault(table.name, []).append(key)
+        return f"update {quoted(table.name)} set {assigned} where {here}"
 
     def _replace(self, table: Table) -> str:
         """Delete a row and insert another with the same key."""
@@ -261,7 +289,8 @@ class _Writer:
         if not table.foreign_keys:
             return self._update(table) if self.shy else self._insert(table)
         foreign_key = self.random.choice(table.foreign_keys)
-        assigned = ", ".join(f"{quoted(c)} = {self._value(table.column(c))}" for c in foreign_key.columns)
+        values = {c: self._value(table.column(c)) for c in foreign_key.columns} | self._pointing(foreign_key)
+        assigned = ", ".join(f"{quoted(c)} = {v}" for c, v in values.items())
         return f"update {quoted(table.name)} set {assigned} where {self._here(table)}"
 
     def _swap(self, table: Table) -> str:
@@ -318,15 +347,17 @@ def _first_rows(random: Random, writer: _Writer, table: Table) -> list[dict[str,
 
 
 def _course(writer: _Writer, targets: tuple[str, ...], shy: bool, length: int) -> tuple[Transaction, ...]:
-    """Transactions of the targets and of others, who are shy (they only update) in some histories, so that not all end in conflict."""
+    """Transactions of the targets and of others, who are shy (they only update) in some histories: not all end in conflict."""
     random = writer.random
     alone = random.random() < 0.2
     found = []
     for number in range(length):
         ours = alone or number == 1 or random.random() < 0.5
         actor = random.choice(targets) if ours else random.choice(("T", UNBOUND))
-        author = replace(writer, shy=shy and not ours)
+        author = replace(writer, shy=shy and not ours, ours=ours)
         steps = tuple(author.statement() for _ in range(random.choice((1, 1, 2, 3)) if ours else 1))
+        if not ours and writer.said and random.random() < 0.1:
+            steps = author.there_and_back()
         unbound = 1 if actor != UNBOUND and len(steps) > 1 and random.random() < 0.05 else 0
         found.append(Transaction(actor, steps, guarded=random.random() < 0.8, unbound=unbound))
     return tuple(found)

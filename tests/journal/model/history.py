@@ -23,7 +23,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Block:
-    """Statements in a savepoint that is released (`kept`) or rolled back (`undone`), or in a plpgsql block whose exception is caught."""
+    """Statements in a savepoint that is released (`kept`) or rolled back (`undone`), or in a plpgsql block that fails."""
 
     kind: str
     statements: tuple[Statement, ...]
@@ -47,7 +47,7 @@ Step = Statement | Block
 
 @dataclass(frozen=True)
 class Transaction:
-    """One transaction. The first `unbound` steps are written before it is bound to its session. A `guarded` one survives statements that fail."""
+    """One transaction. Its first `unbound` steps come before it is bound to its session; `guarded`, it survives what fails."""
 
     actor: str
     steps: tuple[Step, ...]

@@ -112,28 +112,31 @@ class _Tracker:
         for rid in before.keys() & after.keys():
             if before[rid] != after[rid]:
                 self._add(rid, ours, before[rid], after[rid])
-        for name, rid in event.rewritten:
-            if name == self.table.name and not ours:
-                self.line(rid).rewritten = True
-        for rid, row in gone.items():
-            if ours:
-                self.vacated[slot_of(self.table, row)] = self.members.setdefault(rid, rid)
-        replaced = set()
+        if ours:
+            self.vacated |= {slot_of(self.table, row): self.members.setdefault(rid, rid) for rid, row in gone.items()}
+        else:
+            self._note_rewritten(event)
         for rid, row in come.items():
-            slot = slot_of(self.table, row)
-            heir = self.vacated.get(slot) if ours and rid not in self.members else None
-            self.members.setdefault(rid, rid if heir is None else heir)
-            old = next((r for r in gone if self.members.get(r) == self.members[rid]), None)
-            replaced |= {old} - {None}
-            self._add(rid, ours, gone[old] if old is not None else None, row)
+            self._add(rid, ours, self._replaced(rid, row, gone, ours=ours), row)
         for rid, row in gone.items():
-            if rid not in replaced:
-                self._add(rid, ours, row, None)
+            self._add(rid, ours, row, None)
         for row in after.values():
             self.vacated.pop(slot_of(self.table, row), None)
         numbers = [self.members.get(rid, rid) for rid in after]
         if len(set(numbers)) < len(numbers):
             raise Confused(f"two rows of {self.table.name} go on as one")
+
+    def _note_rewritten(self, event: Event) -> None:
+        for name, rid in event.rewritten:
+            if name == self.table.name:
+                self.line(rid).rewritten = True
+
+    def _replaced(self, rid: int, row: Row, gone: dict[int, Row], *, ours: bool) -> Row | None:
+        """The row that a new one takes the place of in the same step. A new row of ours is heir to ours that left its key."""
+        heir = self.vacated.get(slot_of(self.table, row)) if ours else None
+        self.members.setdefault(rid, rid if heir is None else heir)
+        old = next((r for r in gone if self.members.get(r) == self.members[rid]), None)
+        return gone.pop(old) if old is not None else None
 
     def _add(self, rid: int, ours: bool, before: Row | None, after: Row | None) -> None:
         line = self.line(rid)
@@ -248,7 +251,8 @@ def follow(schema: Schema, lines: Sequence[Line], state: State) -> set[tuple[str
     for line in lines:
         if line.current is not None and line.expected is not None and line.current != line.expected:
             following.moved[line.table.name].append((line.current, line.expected))
-    while any([following.through(table, key) for table in schema.tables for key in table.foreign_keys]):
+    keys = [(table, key) for table in schema.tables for key in table.foreign_keys]
+    while sum(following.through(table, key) for table, key in keys):
         pass
     return following.followers
 
@@ -278,7 +282,7 @@ class _Following:
             return False
         parent = self.schema.table(key.parent)
         pairs = [(_reference(parent, key.referenced, old), new) for old, new in self.moved[parent.name]]
-        return any([self._one(table, key, here, parent, new) for here, new in pairs])
+        return sum(self._one(table, key, here, parent, new) for here, new in pairs) > 0
 
     def _one(self, table: Table, key: ForeignKey, here: tuple[Value, ...] | None, parent: Table, new: Row) -> bool:
         if here == _reference(parent, key.referenced, new):

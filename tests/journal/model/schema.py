@@ -151,10 +151,8 @@ class Table:
 
     @property
     def sql(self) -> str:
-        constraints = [
-            f"primary key ({names(self.key)})",
-            *(c.sql for c in (*self.uniques, *self.checks, *self.foreign_keys)),
-        ]
+        constraints = [f"primary key ({names(self.key)})", *(u.sql for u in self.uniques)]
+        constraints += [*(c.sql for c in self.checks), *(f.sql for f in self.foreign_keys)]
         parts = ",\n    ".join([*(c.sql for c in self.columns), *constraints])
         return f"create table {quoted(self.name)} (\n    {parts})"
 

@@ -24,9 +24,12 @@ def connected(dsn: str | None) -> Iterator[psycopg.Connection]:
         return
     from tests import rig  # noqa: PLC0415  reads the environment
 
-    with rig.cluster() as cluster, cluster.database(template=rig.TEMPLATE) as name:
-        with psycopg.connect(cluster.dsn(name), autocommit=True) as conn:
-            yield conn
+    with (
+        rig.cluster() as cluster,
+        cluster.database(template=rig.TEMPLATE) as name,
+        psycopg.connect(cluster.dsn(name), autocommit=True) as conn,
+    ):
+        yield conn
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""A few hundred random histories. `make soak` runs thousands; `python -m tests.journal.model.repeat SEED` repeats and shrinks one."""
+"""A few hundred random histories; soak.py runs thousands. `python -m tests.journal.model.repeat SEED` repeats and shrinks one."""
 
 from __future__ import annotations
 

@@ -112,5 +112,5 @@ def test_parts_and_their_whole_whose_total_a_trigger_keeps(conn: psycopg.Connect
     assert not _findings(conn, Schema((whole, part)), setup, "S: delete from part", "S: delete from whole")
     cascading = replace(part, foreign_keys=(ForeignKey(("w",), "whole", ("k",), "cascade"),))
     assert not _findings(conn, Schema((whole, cascading)), setup, "S: delete from whole")
-    course = "S: insert into whole (k) values (2); insert into part (k, v, w) values (3, 7, 2); update whole set total = 0 where k = 2"
-    assert not _findings(conn, Schema((whole, part)), setup, course)
+    made = "insert into whole (k) values (2); insert into part (k, v, w) values (3, 7, 2)"
+    assert not _findings(conn, Schema((whole, part)), setup, f"S: {made}; update whole set total = 0 where k = 2")
