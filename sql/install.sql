@@ -291,6 +291,7 @@
 \ir journal/rollback/undo_lock.sql
 \ir journal/rollback/undo_check_columns.sql
 \ir journal/rollback/undo_trace_others.sql
+\ir journal/rollback/undo_trace_moved.sql
 \ir journal/rollback/undo_gap_since.sql
 \ir journal/rollback/undo_gaps.sql
 \ir journal/rollback/undo_check_coverage.sql

@@ -33,6 +33,10 @@ begin
     if suspicious then
         perform journal.undo_trace_others(relation);
     end if;
+    if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'I' and g.status = 'noop') then
+        perform journal.undo_trace_moved(relation);
+        met := met + 1;
+    end if;
     if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;

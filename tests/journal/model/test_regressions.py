@@ -65,6 +65,12 @@ def test_a_renamed_row_whose_old_key_was_taken_by_an_inserted_one(conn: psycopg.
     assert not _findings(conn, schema, ("insert into t (k, v) values (1, 5)",), *course)
 
 
+def test_an_inserted_row_that_others_gave_another_key(conn: psycopg.Connection) -> None:
+    """It was not found under its key and taken for deleted; but it is there, and somebody works with it."""
+    schema = Schema((Table("t", (_RID, _K, _V), ("k",)),))
+    assert not _findings(conn, schema, (), "S: insert into t (k, v) values (1, 5)", "T: update t set k = 2 where k = 1")
+
+
 def test_a_touch_trigger_that_also_fires_on_insert(conn: psycopg.Connection) -> None:
     """Only updates were probed, so a row that was inserted again looked rewritten."""
     schema = Schema((Table("t", (_RID, _K, _V, TRIGGER_COLUMNS["touch_always"]), ("k",), triggers=("touch_always",)),))
