@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from tests.journal.model import stories
+from tests.journal.model.history import History
+from tests.journal.model.stories import story
 from tests.journal.model.world import text
 
 
@@ -14,7 +17,7 @@ from tests.journal.model.world import text
 class Fault:
     """What is wrong, in which function, and how: its body is replaced, or a part of it; `also` what else has to be wrong.
 
-    A fault that few histories can show is looked for from `first_seed` on.
+    `shown` is a history that shows it. Without one it is looked for in random histories, because nearly every one shows it.
     """
 
     name: str
@@ -23,7 +26,7 @@ class Fault:
     old: str = ""
     new: str = ""
     also: Fault | None = None
-    first_seed: int = 0
+    shown: History | None = None
 
     def inject(self, conn: psycopg.Connection) -> None:
         """Raises `ValueError` where the function is no longer as the fault supposes."""
@@ -47,7 +50,15 @@ class Fault:
         return re.sub(r"(AS (\$\w*\$)\n).*\2", lambda m: f"{m[1]}{self.body}\n{m[2]}", definition, flags=re.DOTALL)
 
 
-_BLIND = Fault("ignores what others changed and changed back", "undo_trace_others", body="begin return; end")
+_ROW = "insert into t (k, v) values (1, 5)"
+_UPDATED = story(stories.PLAIN, _ROW, "S: update t set v = 6")
+_THERE_AND_BACK = ("S: update t set v = 6", "T: update t set v = 7", "T: update t set v = 6")
+_BLIND = Fault(
+    "ignores what others changed and changed back",
+    "undo_trace_others",
+    body="begin return; end",
+    shown=story(stories.PLAIN, _ROW, *_THERE_AND_BACK),
+)
 FAULTS = (
     Fault(
         "ignores that others changed the value",
@@ -55,34 +66,98 @@ FAULTS = (
         old="x.live and x.culprit is null then 'restore'",
         new="x.live then 'restore'",
         also=_BLIND,
+        shown=story(stories.PLAIN, _ROW, "S: update t set v = 6", "T: update t set v = 7"),
     ),
     _BLIND,
-    Fault("removes rows that others refer to", "undo_check_referenced", body="begin return 0; end"),
+    Fault(
+        "removes rows that others refer to",
+        "undo_check_referenced",
+        body="begin return 0; end",
+        shown=story(stories.OWNED, (), "S: insert into parent values (1, 1)", "T: insert into child values (2, 2, 1)"),
+    ),
     Fault(
         "restores what the session left, not what was before",
         "undo_update",
         old="'u.b' || c.attnum, c.as_text",
         new="'u.a' || c.attnum, c.as_text",
     ),
-    Fault("does not put keys back first", "undo_apply_keys", old="if not moving then", new="if true then"),
-    Fault("does not follow rows through changed keys", "undo_trace", body="begin return; end"),
-    Fault("does not follow children of moved keys", "undo_follow", body="begin return; end"),
-    Fault("folds nothing", "undo_identify", body="begin return false; end"),
+    Fault(
+        "does not put keys back first",
+        "undo_apply_keys",
+        old="if not moving then",
+        new="if true then",
+        shown=story(stories.PLAIN, _ROW, "S: update t set k = 2"),
+    ),
+    Fault(
+        "does not follow rows through changed keys",
+        "undo_trace",
+        body="begin return; end",
+        shown=story(stories.PLAIN, _ROW, "S: update t set k = 2", "S: update t set k = 3"),
+    ),
+    Fault(
+        "does not follow children of moved keys",
+        "undo_follow",
+        body="begin return; end",
+        shown=story(
+            stories.NAMED_AFTER,
+            "insert into parent (k) values (4)",
+            "S: insert into child (k) values (4)",
+            "S: update parent set k = 3 where k = 4",
+        ),
+    ),
+    Fault(
+        "folds nothing",
+        "undo_identify",
+        body="begin return false; end",
+        shown=story(stories.PLAIN, _ROW, "S: update t set v = 6", "S: update t set v = 7"),
+    ),
     Fault(
         "leaves inserted rows",
         "undo_statement_of",
         old="'delete from %s t using %s u where %s",
         new="'delete from %s t using %s u where false and %s",
     ),
-    Fault("does not correct what triggers do", "undo_correct", body="begin return; end"),
+    Fault(
+        "does not correct what triggers do",
+        "undo_correct",
+        body="begin return; end",
+        shown=story(stories.WHOLE_AND_PARTS, stories.TOTALS, "S: delete from part; delete from whole"),
+    ),
     Fault("counts a change twice", "undo_add", old="+ (m.value)::bigint)", new="+ 2 * (m.value)::bigint)"),
     Fault(
         "leaves a trace of a dry run",
         "undo_run",
         old="raise exception using errcode = 'JR999'",
         new="if mode <> 'dry_run' then raise exception using errcode = 'JR999'; end if",
+        shown=_UPDATED,
     ),
-    Fault("does not journal itself", "undo_enter", old="perform journal.set_binding(rollback_id, null);", new=""),
-    Fault("takes a maintained column for the user's", "undo_probe", body="begin return '{}'; end"),
-    Fault("skips in silence", "undo_conflicts", body="begin return '[]'; end"),
+    Fault(
+        "does not journal itself",
+        "undo_enter",
+        old="perform journal.set_binding(rollback_id, null);",
+        new="",
+        shown=_UPDATED,
+    ),
+    Fault(
+        "takes a maintained column for the user's",
+        "undo_probe",
+        body="begin return '{}'; end",
+        shown=story(
+            stories.TOUCHED,
+            "insert into t (k, v, w) values (1, 5, 5)",
+            "S: update t set v = 6",
+            "T: update t set w = 6",
+        ),
+    ),
+    Fault(
+        "skips in silence",
+        "undo_conflicts",
+        body="begin return '[]'; end",
+        shown=story(
+            stories.PLAIN,
+            "insert into t (k, v) values (1, 5), (2, 5)",
+            "S: update t set v = 6",
+            "T: delete from t where k = 1",
+        ),
+    ),
 )

@@ -1,4 +1,4 @@
-"""A few hundred random histories; soak.py runs thousands. `python -m tests.journal.model.repeat SEED` repeats and shrinks one."""
+"""Some random histories; soak.py runs thousands. `python -m tests.journal.model.repeat SEED` repeats and shrinks one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.journal.model.checks import check_history
 from tests.journal.model.generate import random_history
 
-HISTORIES = int(os.environ.get("JOURNAL_TEST_HISTORIES", "160"))
+HISTORIES = int(os.environ.get("JOURNAL_TEST_HISTORIES", "60"))
 CHUNK = 20
 FIRST = 180_000  # the same histories on every server, so that a difference is the server's; soak.py takes others
 
