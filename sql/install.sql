@@ -288,6 +288,7 @@
 \ir journal/rollback/undo_patience.sql
 \ir journal/rollback/undo_busy.sql
 \ir journal/rollback/undo_lock_rows.sql
+\ir journal/rollback/undo_lock_first.sql
 \ir journal/rollback/undo_lock.sql
 \ir journal/rollback/undo_check_columns.sql
 \ir journal/rollback/undo_trace_others.sql

@@ -6280,16 +6280,16 @@ $undo_probe$;
 comment on function journal.undo_probe(oid) is 'Columns of a table that its own triggers maintain. Leaves no trace. Private.';
 
 -- sql/journal/rollback/undo_patience.sql
--- How long one lock attempt of a rollback may wait: half of deadlock_timeout, and not past the deadline.
-create function journal.undo_patience(deadline timestamptz) returns text
+-- How long a rollback may still wait for a lock in an attempt that began then: half of deadlock_timeout in all, and not past
+-- the deadline.
+create function journal.undo_patience(began timestamptz, deadline timestamptz) returns text
 language sql volatile
 begin atomic
-    select pg_catalog.format('%sms', greatest(1, least(
-               extract(epoch from pg_catalog.current_setting('deadlock_timeout')::interval) * 500,
-               extract(epoch from deadline - pg_catalog.clock_timestamp()) * 1000))::integer);
+    select pg_catalog.format('%sms', pg_catalog.ceil(greatest(1, 1000 * extract(epoch from least(
+               began + pg_catalog.current_setting('deadlock_timeout')::interval / 2, deadline) - pg_catalog.clock_timestamp()))));
 end;
 
-comment on function journal.undo_patience(timestamptz) is 'Value of lock_timeout for one attempt of a rollback. Private.';
+comment on function journal.undo_patience(timestamptz, timestamptz) is 'Value of lock_timeout for one attempt of a rollback. Private.';
 
 -- sql/journal/rollback/undo_busy.sql
 -- Between two lock attempts: raises RollbackBusy when the time is up, with who is in the way.
@@ -6322,61 +6322,91 @@ $undo_busy$;
 comment on function journal.undo_busy(timestamptz, oid[]) is 'Raises RollbackBusy once the deadline is over. Private.';
 
 -- sql/journal/rollback/undo_lock_rows.sql
--- Locks some rows of one table in the order of their keys and says whether all are still as they were judged.
+-- Locks some rows of one table in the order of their keys and says whether all are still as they were judged. Where others
+-- hold some, it raises JR998: the detail lists statements that lock those, to be run first in the next attempt.
 create function journal.undo_lock_rows(relation oid, strength text, which text) returns boolean
 language plpgsql volatile
 as $undo_lock_rows$
 declare
+    target    constant text := journal.undo_rows(relation);
+    source    constant text := format('%s t join (select u.* from pg_temp.journal_undo_%s u where %s) u on %s', target, relation, which, journal.undo_key_match(relation, 'u.a%1$s'));
+    locking   constant text := format('order by %s for %s of t skip locked', journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength);
     unchanged boolean;
+    missing   boolean;
+    held      jsonb;
 begin
     execute format($lock$
-        with wanted as materialized (
-            select * from pg_temp.journal_undo_%2$s u where %4$s
-        ), locked as materialized (
-            select t.xmin as now_xmin, u.live_xmin from %1$s t join wanted u on %3$s order by %5$s for %6$s of t
-        )
-        select (select count(*) from locked where now_xmin = live_xmin) = (select count(*) from wanted)$lock$,
-        journal.undo_rows(relation), relation, journal.undo_key_match(relation, 'u.a%1$s'), which, journal.undo_list(relation, 't.%2$s', ', ', 'key'), strength)
-       into unchanged;
+        with locked as materialized (select t.xmin as now_xmin, u.live_xmin from %1$s %2$s)
+        select count(*) filter (where now_xmin = live_xmin) = wanted.n, count(locked.live_xmin) < wanted.n
+          from (select count(*) as n from pg_temp.journal_undo_%3$s u where %4$s) wanted left join locked on true
+         group by wanted.n$lock$, source, locking, relation, which)
+       into unchanged, missing;
+    if missing then
+        execute format($held$
+            with locked as materialized (select u.row_no from %1$s %2$s)
+            select jsonb_agg(format(%3$L, %4$s)) from (select u.* from %1$s where u.row_no not in (select row_no from locked) limit 100) u$held$,
+            source, locking,
+            format('select t.xmin from %s t join (select %s) u on %s for %s of t', replace(target, '%', '%%'),
+                   journal.undo_list(relation, '%%L::%3$s as a%1$s', ', ', 'key'), replace(journal.undo_key_match(relation, 'u.a%1$s'), '%', '%%'), strength),
+            journal.undo_list(relation, 'u.a%1$s::text', ', ', 'key'))
+           into held;
+        if held is not null then
+            raise exception using errcode = 'JR998', message = 'others hold rows that the rollback needs', detail = held;
+        end if;
+    end if;
     return unchanged;
 end
 $undo_lock_rows$;
 
-comment on function journal.undo_lock_rows(oid, text, text) is 'Locks some rows of one table. Private.';
+comment on function journal.undo_lock_rows(oid, text, text) is 'Locks some rows of one table, or tells by JR998 which of them others hold. Private.';
+
+-- sql/journal/rollback/undo_lock_first.sql
+-- Locks, one by one, the rows that others held when a rollback tried before: while it holds nothing else. All its waiting
+-- together takes less than half of deadlock_timeout, and afterwards the rollback does not wait any more. So nobody who waits
+-- for it has waited long enough to look for a deadlock while it waits itself: it yields, and a live writer is never the victim.
+create function journal.undo_lock_first(statements text[], deadline timestamptz) returns void
+language plpgsql volatile
+as $undo_lock_first$
+declare
+    started constant timestamptz := clock_timestamp();
+    item    text;
+begin
+    foreach item in array statements loop
+        perform set_config('lock_timeout', journal.undo_patience(started, deadline), true);
+        execute item;
+    end loop;
+    perform set_config('lock_timeout', '1ms', true);
+end
+$undo_lock_first$;
+
+comment on function journal.undo_lock_first(text[], timestamptz) is 'Waits for the rows that others held before, within one patience in all. Private.';
 
 -- sql/journal/rollback/undo_lock.sql
 -- Locks live rows, key by key, and makes sure that they are still as they were judged: false if not, and the plan must be
--- made again. Only rows that will be removed or re-keyed need it (their children could change meanwhile); others are guarded
--- by the xmin they were judged with. With thorough, all are locked. Each attempt waits less than deadlock_timeout, so that
--- the rollback yields and a live writer is never the victim; what it locked is given back before it tries again.
-create function journal.undo_lock(thorough boolean, deadline timestamptz) returns boolean
+-- made again, with the locks kept. Only rows that will be removed or re-keyed need it (their children could change meanwhile);
+-- others are guarded by the xmin they were judged with. With thorough, all are locked. It never waits: what others hold is
+-- left to undo_lock_first.
+create function journal.undo_lock(thorough boolean) returns boolean
 language plpgsql volatile
 as $undo_lock$
 declare
     item record;
 begin
+    for item in select u.relation, u.removes, u.restored && journal.undo_key_attnums(u.relation) as moves
+                  from pg_temp.journal_undo u where u.target is not null order by u.relation
     loop
-        begin
-            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
-            for item in select u.relation, u.removes, u.restored && journal.undo_key_attnums(u.relation) as moves
-                          from pg_temp.journal_undo u where u.target is not null order by u.relation
-            loop
-                if thorough and not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and not u.restored && %L', journal.undo_key_attnums(item.relation)))
-                   or (item.removes or item.moves)
-                      and not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.restored && %L', journal.undo_key_attnums(item.relation))) then
-                    return false;
-                end if;
-            end loop;
-            return true;
-        exception when lock_not_available or deadlock_detected then
-            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
-        end;
+        if thorough and not journal.undo_lock_rows(item.relation, 'no key update', format('u.status = ''restore'' and not u.restored && %L', journal.undo_key_attnums(item.relation)))
+           or (item.removes or item.moves)
+              and not journal.undo_lock_rows(item.relation, 'update', format('u.status = ''remove'' or u.status = ''restore'' and u.restored && %L', journal.undo_key_attnums(item.relation))) then
+            return false;
+        end if;
     end loop;
+    return true;
 end
 $undo_lock$;
 
-comment on function journal.undo_lock(boolean, timestamptz) is
-    'Locks the live rows of a rollback; false where they changed since they were judged; raises RollbackBusy at the deadline. Private.';
+comment on function journal.undo_lock(boolean) is
+    'Locks the live rows of a rollback; false where they changed since they were judged; JR998 where others hold them. Private.';
 
 -- sql/journal/rollback/undo_check_columns.sql
 -- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
@@ -7515,9 +7545,8 @@ comment on function journal.undo_verify() is 'Compares what a rollback stored wi
 -- sql/journal/rollback/undo_attempt.sql
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile (stale), or that others
--- held what it needed (blocked).
-create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean, out blocked boolean)
+-- or error that stopped it, which no row can be blamed for. JR998: rows changed meanwhile.
+create function journal.undo_attempt(out marks jsonb, out failure jsonb)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -7525,9 +7554,8 @@ declare
     part  jsonb;
     state text; constraint_name text; table_name text; message text;
 begin
-    stale := not journal.undo_apply();
-    if stale then
-        raise exception using errcode = 'JR999';
+    if not journal.undo_apply() then
+        raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
@@ -7545,10 +7573,6 @@ begin
 exception
     when sqlstate 'JR999' then
         perform journal.undo_as_caller(false);
-    when lock_not_available or deadlock_detected then
-        perform journal.undo_as_caller(false);
-        blocked := true;
-        stale := true;
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
@@ -7565,9 +7589,8 @@ comment on function journal.undo_attempt() is 'Applies and verifies a plan, or l
 
 -- sql/journal/rollback/undo_carry_out.sql
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null; stale: rows changed since they were judged, or others are in the way and there is time
--- left, and all must be planned again.
-create function journal.undo_carry_out(on_conflict text, deadline timestamptz, out failure jsonb, out stale boolean)
+-- what stopped it for good, or null.
+create function journal.undo_carry_out(on_conflict text) returns jsonb
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -7577,14 +7600,7 @@ declare
 begin
     loop
         select * into attempt from journal.undo_attempt();
-        failure := attempt.failure;
-        stale := attempt.stale;
-        if attempt.blocked then
-            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
-        end if;
-        if failure is not null or attempt.marks is null then
-            return;
-        end if;
+        exit when attempt.failure is not null or attempt.marks is null;
         for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
               using mark.culprit, mark.row_no;
@@ -7593,10 +7609,11 @@ begin
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
+    return attempt.failure;
 end
 $undo_carry_out$;
 
-comment on function journal.undo_carry_out(text, timestamptz) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
+comment on function journal.undo_carry_out(text) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
 
 -- sql/journal/rollback/undo_add.sql
 -- Adds counts per status, and keeps their total.
@@ -7831,7 +7848,8 @@ comment on function journal.undo_admit(uuid[], uuid[], text, text) is 'Raises wh
 
 -- sql/journal/rollback/undo_fence.sql
 -- The fence: takes the session rows, so that no step of theirs is in flight and none can begin. With final, the locks are
--- raised so that the sealer passes the sessions' messages by. Sessions that could still bind are refused: their rollback
+-- raised so that the sealer passes the sessions' messages by; by then others may wait for the rollback, and it does not wait
+-- for them (undo_lock_first). Sessions that could still bind are refused: their rollback
 -- would wait behind ever new steps.
 create function journal.undo_fence(session_ids uuid[], whole boolean, final boolean, deadline timestamptz) returns void
 language plpgsql volatile security definer
@@ -7849,7 +7867,7 @@ begin
     end if;
     loop
         begin
-            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
+            perform set_config('lock_timeout', case when final then '1ms' else journal.undo_patience(clock_timestamp(), deadline) end, true);
             if final then
                 perform from journal.session s where s.session_id = any (session_ids) order by s.session_id for update;
             else
@@ -7973,7 +7991,7 @@ comment on function journal.undo_force(oid) is 'Overrules conflicts over changed
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
 -- it planned, and it must plan again. Where keys or unique values change or triggers did part of the work, all rows are locked:
 -- then other statements of the rollback itself may touch them, and their xmin guards nothing.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], on_conflict text, locking boolean, thorough boolean, deadline timestamptz) returns boolean
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], on_conflict text, locking boolean, thorough boolean) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
@@ -7993,7 +8011,7 @@ begin
     update pg_temp.journal_undo_args set thorough = stirring, skipping = undo_prepare.on_conflict = 'skip';
     if locking then
         perform journal.undo_progress('locking rows');
-        if not journal.undo_lock(stirring, deadline) then
+        if not journal.undo_lock(stirring) then
             return false;
         end if;
     end if;
@@ -8003,7 +8021,7 @@ begin
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], text, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], text, boolean, boolean) is 'Plans a rollback in work tables; false: plan again. Private.';
 
 -- sql/journal/rollback/undo_check_plan.sql
 -- Refuses a plan that is not the one that was shown, or is larger than allowed.
@@ -8169,7 +8187,7 @@ begin
     end if;
     loop
         begin
-            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, 'refuse', false, false, null);
+            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, 'refuse', false, false);
             found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
             raise exception using errcode = 'JR999';
         exception when sqlstate 'JR999' then
@@ -8201,10 +8219,11 @@ declare
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
-    carried    record;
+    thorough   boolean := false;
+    first      text[] := '{}';
+    held       text;
     executing  constant boolean := mode <> 'plan';
 begin
-    select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
     if on_conflict = 'cascade' then
         cascaded := journal.undo_cascade(session_ids, step_ids);
@@ -8216,17 +8235,28 @@ begin
             rollback := journal.undo_enter(reason);
         end if;
         report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
-        loop
-            continue when not journal.undo_prepare(members, step_ids, on_conflict, executing, carried.stale is true, deadline);
-            report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
-            perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-            lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
-            exit when not executing or not journal.undo_may_proceed(report, on_conflict);
-            perform journal.undo_progress('writing');
-            select * into carried from journal.undo_carry_out(on_conflict, deadline);
-            failure := carried.failure;
-            report := report || journal.undo_counts();
-            exit when carried.stale is not true;
+        loop  -- until an attempt meets nobody: one that does gives back what it locked, and the next locks that first
+            begin
+                perform journal.undo_lock_first(first, deadline);
+                loop
+                    exit when journal.undo_prepare(members, step_ids, on_conflict, executing, thorough);
+                end loop;
+                report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+                perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+                lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
+                exit when not executing or not journal.undo_may_proceed(report, on_conflict);
+                perform journal.undo_progress('writing');
+                failure := journal.undo_carry_out(on_conflict);
+                report := report || journal.undo_counts();
+                exit;
+            exception when sqlstate 'JR998' or lock_not_available or deadlock_detected then
+                get stacked diagnostics held = pg_exception_detail;
+                if starts_with(held, '[') then
+                    first := array(select distinct s.statement from (select unnest(first) union all select jsonb_array_elements_text(held::jsonb)) as s (statement) order by 1);
+                end if;
+                thorough := true;
+                perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
+            end;
         end loop;
         conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then

@@ -1,8 +1,7 @@
 -- Applies the plan in a subtransaction and verifies it. What does not come out as meant is rolled back and handed back:
 -- marks for rows that a trigger rewrote (they become conflicts, and the rest may be tried again), or the one constraint
--- or error that stopped it, which no row can be blamed for, or the word that rows changed meanwhile (stale), or that others
--- held what it needed (blocked).
-create function journal.undo_attempt(out marks jsonb, out failure jsonb, out stale boolean, out blocked boolean)
+-- or error that stopped it, which no row can be blamed for. JR998: rows changed meanwhile.
+create function journal.undo_attempt(out marks jsonb, out failure jsonb)
 language plpgsql volatile
 as $undo_attempt$
 declare
@@ -10,9 +9,8 @@ declare
     part  jsonb;
     state text; constraint_name text; table_name text; message text;
 begin
-    stale := not journal.undo_apply();
-    if stale then
-        raise exception using errcode = 'JR999';
+    if not journal.undo_apply() then
+        raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
@@ -30,10 +28,6 @@ begin
 exception
     when sqlstate 'JR999' then
         perform journal.undo_as_caller(false);
-    when lock_not_available or deadlock_detected then
-        perform journal.undo_as_caller(false);
-        blocked := true;
-        stale := true;
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);

@@ -1,7 +1,6 @@
 -- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null; stale: rows changed since they were judged, or others are in the way and there is time
--- left, and all must be planned again.
-create function journal.undo_carry_out(on_conflict text, deadline timestamptz, out failure jsonb, out stale boolean)
+-- what stopped it for good, or null.
+create function journal.undo_carry_out(on_conflict text) returns jsonb
 language plpgsql volatile
 as $undo_carry_out$
 #variable_conflict use_variable
@@ -11,14 +10,7 @@ declare
 begin
     loop
         select * into attempt from journal.undo_attempt();
-        failure := attempt.failure;
-        stale := attempt.stale;
-        if attempt.blocked then
-            perform journal.undo_busy(deadline, array(select u.relation from pg_temp.journal_undo u));
-        end if;
-        if failure is not null or attempt.marks is null then
-            return;
-        end if;
+        exit when attempt.failure is not null or attempt.marks is null;
         for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
               using mark.culprit, mark.row_no;
@@ -27,7 +19,8 @@ begin
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
+    return attempt.failure;
 end
 $undo_carry_out$;
 
-comment on function journal.undo_carry_out(text, timestamptz) is 'Applies a plan, leaving out what triggers would not let stand. Private.';
+comment on function journal.undo_carry_out(text) is 'Applies a plan, leaving out what triggers would not let stand. Private.';

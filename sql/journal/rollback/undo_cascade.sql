@@ -12,7 +12,7 @@ begin
     end if;
     loop
         begin
-            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, 'refuse', false, false, null);
+            perform journal.undo_prepare(array(select m.session_id from journal.undo_members(session_ids || cascaded, true) m), null, 'refuse', false, false);
             found_now := array(select distinct s from journal.undo_built_on() s where s <> all (session_ids || cascaded));
             raise exception using errcode = 'JR999';
         exception when sqlstate 'JR999' then

@@ -1,5 +1,6 @@
 -- The fence: takes the session rows, so that no step of theirs is in flight and none can begin. With final, the locks are
--- raised so that the sealer passes the sessions' messages by. Sessions that could still bind are refused: their rollback
+-- raised so that the sealer passes the sessions' messages by; by then others may wait for the rollback, and it does not wait
+-- for them (undo_lock_first). Sessions that could still bind are refused: their rollback
 -- would wait behind ever new steps.
 create function journal.undo_fence(session_ids uuid[], whole boolean, final boolean, deadline timestamptz) returns void
 language plpgsql volatile security definer
@@ -17,7 +18,7 @@ begin
     end if;
     loop
         begin
-            perform set_config('lock_timeout', journal.undo_patience(deadline), true);
+            perform set_config('lock_timeout', case when final then '1ms' else journal.undo_patience(clock_timestamp(), deadline) end, true);
             if final then
                 perform from journal.session s where s.session_id = any (session_ids) order by s.session_id for update;
             else

@@ -1,7 +1,7 @@
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
 -- it planned, and it must plan again. Where keys or unique values change or triggers did part of the work, all rows are locked:
 -- then other statements of the rollback itself may touch them, and their xmin guards nothing.
-create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], on_conflict text, locking boolean, thorough boolean, deadline timestamptz) returns boolean
+create function journal.undo_prepare(session_ids uuid[], step_ids uuid[], on_conflict text, locking boolean, thorough boolean) returns boolean
 language plpgsql volatile
 as $undo_prepare$
 declare
@@ -21,7 +21,7 @@ begin
     update pg_temp.journal_undo_args set thorough = stirring, skipping = undo_prepare.on_conflict = 'skip';
     if locking then
         perform journal.undo_progress('locking rows');
-        if not journal.undo_lock(stirring, deadline) then
+        if not journal.undo_lock(stirring) then
             return false;
         end if;
     end if;
@@ -31,4 +31,4 @@ begin
 end
 $undo_prepare$;
 
-comment on function journal.undo_prepare(uuid[], uuid[], text, boolean, boolean, timestamptz) is 'Plans a rollback in work tables; false: plan again. Private.';
+comment on function journal.undo_prepare(uuid[], uuid[], text, boolean, boolean) is 'Plans a rollback in work tables; false: plan again. Private.';

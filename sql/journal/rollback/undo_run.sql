@@ -14,10 +14,11 @@ declare
     failure    jsonb;
     residue    jsonb;
     standing   bigint;
-    carried    record;
+    thorough   boolean := false;
+    first      text[] := '{}';
+    held       text;
     executing  constant boolean := mode <> 'plan';
 begin
-    select null::jsonb as failure, false as stale into carried;
     perform journal.undo_admit(session_ids, step_ids, on_conflict, mode);
     if on_conflict = 'cascade' then
         cascaded := journal.undo_cascade(session_ids, step_ids);
@@ -29,17 +30,28 @@ begin
             rollback := journal.undo_enter(reason);
         end if;
         report := journal.undo_head(session_ids, step_ids, cascaded, on_conflict, mode, reason);
-        loop
-            continue when not journal.undo_prepare(members, step_ids, on_conflict, executing, carried.stale is true, deadline);
-            report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
-            perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-            lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
-            exit when not executing or not journal.undo_may_proceed(report, on_conflict);
-            perform journal.undo_progress('writing');
-            select * into carried from journal.undo_carry_out(on_conflict, deadline);
-            failure := carried.failure;
-            report := report || journal.undo_counts();
-            exit when carried.stale is not true;
+        loop  -- until an attempt meets nobody: one that does gives back what it locked, and the next locks that first
+            begin
+                perform journal.undo_lock_first(first, deadline);
+                loop
+                    exit when journal.undo_prepare(members, step_ids, on_conflict, executing, thorough);
+                end loop;
+                report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
+                perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
+                lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
+                exit when not executing or not journal.undo_may_proceed(report, on_conflict);
+                perform journal.undo_progress('writing');
+                failure := journal.undo_carry_out(on_conflict);
+                report := report || journal.undo_counts();
+                exit;
+            exception when sqlstate 'JR998' or lock_not_available or deadlock_detected then
+                get stacked diagnostics held = pg_exception_detail;
+                if starts_with(held, '[') then
+                    first := array(select distinct s.statement from (select unnest(first) union all select jsonb_array_elements_text(held::jsonb)) as s (statement) order by 1);
+                end if;
+                thorough := true;
+                perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
+            end;
         end loop;
         conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then

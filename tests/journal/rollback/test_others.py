@@ -476,6 +476,36 @@ def test_case_24_live_writer_is_never_the_victim(history: History) -> None:
     assert history.rows("table products") == {(1, 10, "theirs"), (2, 10, "theirs")}
 
 
+def test_case_24_a_writer_who_has_waited_long_is_not_the_victim_either(history: History) -> None:
+    """[46] A writer has waited for the rollback most of deadlock_timeout when the rollback comes to a row that the writer holds."""
+    history.given(
+        "create table prices (id int primary key, price int)",
+        "create table stock (id int primary key, left_over int)",
+        "insert into prices values (1, 10)",
+        "insert into stock values (1, 100)",
+        "create function dawdle() returns trigger language plpgsql as 'begin perform pg_sleep(0.8); return new; end'",
+        "create trigger dawdle before update on prices for each row when (new.price = 10) execute function dawdle()",
+    )
+    session = history.agent("update prices set price = 20", "update stock set left_over = 0")
+    history.stop()
+    with history.others_conn.transaction():
+        history.others_conn.execute("insert into stock values (2, 7)")
+        history.others_conn.execute("select from stock where id = 1 for update")
+        rolling = history.meanwhile(lambda: report(history.operator, "apply", [session], wait="20 s"))
+        history.others_conn.execute(_UNTIL_DAWDLING)
+        history.others_conn.execute("select from prices for update")
+    assert rolling.result().rows == {"restore": 2}
+    assert history.rows("table stock") == {(1, 100), (2, 7)}
+
+
+_UNTIL_DAWDLING = """
+    do $$ begin
+        while not exists (select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()) loop
+            perform pg_stat_clear_snapshot();
+        end loop;
+    end $$"""
+
+
 def test_case_25_session_that_is_still_writing(history: History) -> None:
     """Rollback while S is still writing → S is fenced first, then planned."""
     history.given(*PRODUCTS)
