@@ -132,7 +132,8 @@ def run(
     drain: bool,
     verbose: bool,
 ) -> int:
-    """Deliver messages to DESTINATION: nats://host:4222/STREAM, file:///path.jsonl or stdout:."""
+    """Deliver messages to DESTINATION: nats://host:4222/STREAM, redis://host:6379/0?stream=NAME,
+    postgresql://host:5432/database?table=NAME, file:///path.jsonl or stdout:."""
     from relay.run import Options  # noqa: PLC0415  the loop is loaded by this command only
     from relay.run import run as run_relay  # noqa: PLC0415
     from relay.source import Registration  # noqa: PLC0415

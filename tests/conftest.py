@@ -12,6 +12,7 @@ import pytest
 from journal.embedded import NatsServer, start_nats
 from migrations.freeze import freeze
 from tests import rig
+from tests.redis_server import RedisServer, start_redis
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,7 +99,14 @@ def nats() -> Iterator[NatsServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """This worker's Redis server. Tests that kill a server, or change its settings, start their own."""
+    with start_redis() as server:
+        yield server
+
+
 @pytest.fixture
 def stream() -> str:
-    """A stream name that no other test uses."""
+    """A name, of a stream or a table, that no other test uses."""
     return f"TEST_{secrets.token_hex(6).upper()}"

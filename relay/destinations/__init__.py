@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "nats": "relay.destinations.nats:Nats",
+    "redis": "relay.destinations.redis:Redis",
+    "postgresql": "relay.destinations.postgres:Postgres",
     "file": "relay.destinations.jsonl:Jsonl",
     "stdout": "relay.destinations.stdout:Stdout",
 }

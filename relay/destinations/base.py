@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from relay.errors import DestinationRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -107,9 +110,21 @@ class Url:
     def default_name(self) -> str:
         return f"{self.scheme}:{self.target}"
 
+    def lane_name(self, lane: int, lanes: int) -> str:
+        """The stream of a lane, where each lane is a stream of its own: TARGET when there is one, else TARGET-0, TARGET-1 …"""
+        return self.target if lanes == 1 and "lanes" not in self.options else f"{self.target}-{lane}"
+
 
 class MalformedUrl(ValueError):
     """The URL of a destination is not usable; the message says what is expected and holds no credentials."""
+
+
+def read_credentials(path: str) -> str:
+    """What a file of credentials holds. Raises `DestinationRefused`, which names the file and nothing of its content."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DestinationRefused(f"the file of credentials cannot be read: {path}") from error
 
 
 class Destination(ABC):

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import json
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from relay.destinations.base import read_credentials
 from relay.errors import DestinationRefused, DestinationUnavailable
 
 if TYPE_CHECKING:
@@ -163,10 +163,7 @@ def _read_credentials(path: str | None) -> dict[str, Any]:
     """Connection options from a file: NATS' own .creds, or `user:password`, or a token."""
     if path is None:
         return {}
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DestinationRefused(f"the file of credentials cannot be read: {path}") from error
+    text = read_credentials(path)
     if "-----BEGIN NATS USER JWT-----" in text:
         return {"user_credentials": path}
     user, colon, password = text.partition(":")

@@ -119,16 +119,14 @@ class Nats(Destination):
                 hint=f"set max_payload to {_LEAST_PAYLOAD} or more",
             )
         for lane in range(owner.lanes):
-            self._streams[lane] = await self._open_stream(self._name(lane, owner.lanes), owner, fresh=fresh)
+            name = self.url.lane_name(lane, owner.lanes)
+            self._streams[lane] = await self._open_stream(name, owner, fresh=fresh)
             await self._probe(self._streams[lane])
         sizes = [s.largest for s in self._streams.values() if s.largest > 0]
         return Limits(
             message_bytes=min([self._payload, *sizes]) - 3 * _HEADROOM,
             batch_messages=1000 if all(s.atomic for s in self._streams.values()) else 1,
         )
-
-    def _name(self, lane: int, lanes: int) -> str:
-        return self.url.target if lanes == 1 and "lanes" not in self.url.options else f"{self.url.target}-{lane}"
 
     async def _open_stream(self, name: str, owner: Owner, *, fresh: bool) -> _Stream:
         try:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from journal.embedded import NatsServer
 
 
+SCHEMES = "nats:, redis:, postgresql:, file:, stdout:"
+
+
 @pytest.fixture
 def file_url(tmp_path: Path) -> str:
     return f"file://{tmp_path}/out.jsonl"
@@ -300,8 +303,15 @@ def test_a_destination_moves_to_a_new_url_under_its_name(dsn: str, conn: Connect
         ("file://relative.jsonl", "a file is written file:///absolute/path.jsonl"),
         ("file:///folder/", "a file is written file:///absolute/path.jsonl"),
         ("stdout://x", "standard output is written stdout:"),
-        ("ftp://x", "a destination begins with one of nats:, file:, stdout:, not ftp:"),
-        ("EVENTS", "a destination begins with one of nats:, file:, stdout:"),
+        ("redis://127.0.0.1", "a stream is written redis://host:6379/0?stream=NAME"),
+        ("redis://127.0.0.1/zero?stream=a", "a stream is written redis://host:6379/0?stream=NAME"),
+        ("redis://127.0.0.1/0?stream=a&x=1", "a stream is written redis://host:6379/0?stream=NAME"),
+        ("redis://:secret@127.0.0.1/0?stream=a", "credentials in a URL can be read by others"),
+        ("postgresql://127.0.0.1/db", "a table is written postgresql://host:5432/database?table=NAME"),
+        ("postgresql://127.0.0.1/db?table=Bad;", "a table is written postgresql://host:5432/database?table=NAME"),
+        ("postgresql://u:secret@127.0.0.1/db?table=a", "a password in a URL can be read by others"),
+        ("ftp://x", f"a destination begins with one of {SCHEMES}, not ftp:"),
+        ("EVENTS", f"a destination begins with one of {SCHEMES}"),
     ],
 )
 def test_a_malformed_url_is_a_usage_error(dsn: str, conn: Connection, url: str, message: str) -> None:

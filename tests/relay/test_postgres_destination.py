@@ -1,0 +1,120 @@
+"""What is a table's own: who may drop its rows, what it survives, and where it may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from relay.destinations.base import Owner, Refused, Stored, Tail
+from relay.destinations.postgres import TABLES
+from relay.errors import DestinationRefused, TailLost
+from tests.relay.oracle import Arrived, judge
+from tests.relay.places import PostgresPlace
+from tests.relay.support import ROOT, Connection, committed, drain, make_counters, produce
+from tests.relay.test_destinations import OWNER, messages, opened, positions, refused, store
+
+if TYPE_CHECKING:
+    from tests.relay.places import Place
+
+pytestmark = pytest.mark.parametrize("place", [PostgresPlace], indirect=True, ids=["postgresql"])
+
+
+async def test_rows_that_a_trigger_drops_refuse_the_append(place: PostgresPlace) -> None:
+    async with opened(place) as destination:
+        last = await store(destination, 1, 1, None)
+        place.execute(
+            "create function drop_it() returns trigger language plpgsql as 'begin return null; end';"
+            " create trigger drop_it before insert on {table} for each row when (new.position = 3) execute function drop_it()"
+        )
+        assert (await refused(destination, 2, last)).why == "batch"
+        last = await store(destination, 2, 2, last)
+        outcome = await destination.append(0, messages(3, 3), last)
+        assert outcome == Refused("message", "a trigger or a rule of the table drops rows")
+        assert positions(place) == [1, 2]
+        assert await destination.tail(0, None) == Tail(2, last.message_id, messages(2, 2)[0].lineage, last.token)
+
+
+async def test_a_constraint_of_the_owner_refuses_the_message(place: PostgresPlace) -> None:
+    async with opened(place) as destination:
+        place.execute("alter table {table} add check (position <> 2)")
+        last = await store(destination, 1, 1, None)
+        outcome = await destination.append(0, messages(2, 2), last)
+        assert isinstance(outcome, Refused)
+        assert outcome.why == "message"
+
+
+async def test_an_append_waits_for_its_commit_also_where_the_session_would_not(place: PostgresPlace) -> None:
+    async with opened(place) as destination:
+        (link,) = destination._connections.values()  # type: ignore[attr-defined]
+        await link.execute("set synchronous_commit = off")
+        place.execute(
+            "create function told() returns trigger language plpgsql as"
+            " 'begin raise exception ''%'', current_setting(''synchronous_commit''); end';"
+            " create constraint trigger told after insert on {table} deferrable initially deferred"
+            " for each row execute function told()"
+        )
+        outcome = await destination.append(0, messages(1, 1), None)
+        assert isinstance(outcome, Refused)
+        assert outcome.reason == "on"
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("alter table {table} set unlogged", "unlogged"),
+        ("alter table {table} drop column topic", "topic"),
+        ("alter table {position} rename column owner to whose", "owner"),
+    ],
+)
+async def test_tables_that_break_the_promise_are_refused(place: PostgresPlace, statement: str, reason: str) -> None:
+    async with opened(place):
+        place.execute(statement)
+    with pytest.raises(DestinationRefused, match=reason):
+        async with opened(place, fresh=False):
+            pass
+
+
+async def test_positions_that_are_gone_are_a_lost_tail(place: PostgresPlace) -> None:
+    async with opened(place) as destination:
+        last = await store(destination, 1, 3, None)
+        place.execute("truncate {position}")
+        assert (await refused(destination, 4, last)).why == "moved"
+        assert await destination.tail(0, last) is None
+    with pytest.raises(TailLost, match="positions"):
+        async with opened(place, fresh=False):
+            pass
+
+
+async def test_lanes_share_the_table(place: PostgresPlace) -> None:
+    found = type(place.destination())
+    destination = found(found.parse(f"{place.url}&lanes=3"), str(place.credentials))
+    await destination.open(Owner(OWNER.origin, OWNER.destination, lanes=3), fresh=True)
+    for lane in range(3):
+        assert isinstance(await destination.append(lane, messages(1, 2), None), Stored)
+    await destination.close()
+    assert place.execute("select lane, count(*) from {table} group by lane order by lane") == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_the_tables_are_documented_as_they_are_made(place: Place) -> None:  # noqa: ARG001
+    text = (ROOT / "docs/destinations/postgres.md").read_text(encoding="utf-8")
+    made = TABLES.format(table="events", position="events_position").replace("if not exists ", "")
+    assert made.strip() in text
+
+
+def test_a_table_in_the_same_database(place: Place, dsn: str, conn: Connection) -> None:
+    make_counters(conn)
+    produce(conn, 160)
+    parts = urlsplit(dsn)
+    secret = place.write_credentials(f"{parts.username}:{parts.password}")
+    url = f"postgresql://{parts.hostname}:{parts.port}{parts.path}?table=public.events"
+    drain(dsn, url, "--credentials", str(secret))
+    rows: list[Any] = conn.execute(
+        "select position, id::text, key, (data->>'n')::int from events order by position"
+    ).fetchall()
+
+    judge(committed(conn), [Arrived(*row) for row in rows])
+    with psycopg.connect(dsn) as other:
+        assert other.execute("select url from relay.destinations").fetchone() == (url,)
