@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import random
@@ -13,12 +14,14 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
+import pytest
 
+from relay.cli import main
 from tests.relay.oracle import Arrived
 
 if TYPE_CHECKING:
@@ -137,16 +140,22 @@ class RelayProcess:
         wait_until(lambda: text in self.said(), timeout, lambda: f"{text!r} was never said: {self.said()}")
 
 
-def relay(dsn: str, *arguments: str, timeout: float = 60.0) -> tuple[int, str, str]:
-    """Run a command to its end: exit code, stdout, stderr."""
-    with RelayProcess(dsn, *arguments) as process:
-        code = process.wait(timeout)
-        return code, (process.output or b"").decode(), process.said()
+def relay(dsn: str, *arguments: str) -> tuple[int, str, str]:
+    """Run a command to its end, in this process: exit code, stdout, stderr. Much quicker than a process of its own."""
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATABASE_URL", dsn)
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+    out.flush()
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code, out.buffer.getvalue().decode(), err.getvalue()
 
 
-def drain(dsn: str, url: str, *arguments: str, timeout: float = 60.0) -> str:
+def drain(dsn: str, url: str, *arguments: str) -> str:
     """Deliver what is committed; what was said."""
-    code, _, said = relay(dsn, "run", url, "--drain", *arguments, timeout=timeout)
+    code, _, said = relay(dsn, "run", url, "--drain", *arguments)
     assert code == 0, said
     return said
 
