@@ -257,6 +257,7 @@
 \ir journal/rollback/undo_family.sql
 \ir journal/rollback/undo_cancelled.sql
 \ir journal/rollback/undo_others.sql
+\ir journal/rollback/undo_deleted_since.sql
 \ir journal/rollback/undo_their.sql
 \ir journal/rollback/undo_members.sql
 \ir journal/rollback/undo_live.sql
@@ -273,6 +274,7 @@
 \ir journal/rollback/undo_differing.sql
 \ir journal/rollback/undo_judge.sql
 \ir journal/rollback/undo_changed.sql
+\ir journal/rollback/undo_between.sql
 \ir journal/rollback/undo_fold.sql
 \ir journal/rollback/undo_group.sql
 \ir journal/rollback/undo_rebase.sql
@@ -293,6 +295,7 @@
 \ir journal/rollback/undo_check_columns.sql
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_trace_moved.sql
+\ir journal/rollback/undo_trace_deleted.sql
 \ir journal/rollback/undo_gap_since.sql
 \ir journal/rollback/undo_gaps.sql
 \ir journal/rollback/undo_check_coverage.sql

@@ -10,6 +10,7 @@ declare
     attnums int2[] := journal.undo_key_attnums(relation);
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
+    waits   text := 'u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) ' || quote_literal(attnums) || '::int2[]';
     move    text;
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
@@ -19,12 +20,13 @@ begin
     if not moving then
         return true;
     end if;
-    move := format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s%%s returning u.row_no)'
+                   ' update pg_temp.journal_undo_%3$s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
-                   relation, attnums, here);
+                   relation, waits, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
         if pending = waiting then
@@ -32,11 +34,11 @@ begin
             if parked > 1 and not final then
                 return false;
             elsif parked > 1 or not journal.undo_park_keys(relation) then
-                perform journal.undo_execute(move);
+                perform journal.undo_execute(format(move, ''));
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
+        perform journal.undo_execute(format(move, format(' and not exists (select from %s x where %s)', target, there)));
         waiting := pending;
     end loop;
     return true;

@@ -24,7 +24,7 @@ begin
     ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
-                journal.undo_drop('journal_image_' || item.relation);
+                journal.undo_drop('journal_image_' || item.relation), journal.undo_drop('journal_between_' || item.relation);
         perform journal.check_readable(item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
         perform journal.undo_load(item.relation);

@@ -2,16 +2,19 @@
 -- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
 -- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
--- the beginning of the next, somebody else wrote in between: the chain is broken. Depth 0
--- says that both the session and its triggers wrote the row.
+-- the beginning of the next, or the journal knows of others in between, the session came anew. What it did between two such
+-- breaks and took back itself is nothing; where something is left on both sides of a break, or before one, no value is right
+-- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
     work constant text := 'journal_undo_' || relation;
+    between constant text := 'journal_between_' || relation;
     same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
 begin
+    perform journal.undo_between(relation);
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
@@ -34,16 +37,27 @@ begin
               from net
              group by identity, attnum, transaction_id
         ), chain as (
-            select *, row_number() over w as first, row_number() over (partition by identity, attnum order by at desc) as last,
-                   lag(after) over w as their_after, lag(after_there) over w as their_there
+            select *, lag(after) over w as their_after, lag(after_there) over w as their_there, lag(at) over w as since, lead(at) over w as next
               from walk
             window w as (partition by identity, attnum order by at)
+        ), met as (
+            select c.*, since is not null and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
+              from chain c
+        ), run as (
+            select *, count(*) filter (where anew) over (partition by identity, attnum order by at) as run,
+                   bool_or(left_to_others) over (partition by identity, attnum) as met_later from met
+        ), piece as (
+            select identity, attnum, run, (array_agg(before order by at))[1] as before, (array_agg(before_there order by at))[1] as before_there,
+                   (array_agg(after order by at desc))[1] as after, (array_agg(after_there order by at desc))[1] as after_there,
+                   bool_or(torn) as torn, bool_or(met_later) as met_later, max(run) over (partition by identity, attnum) as runs
+              from run
+             group by identity, attnum, run
         ), ends as (
-            select identity, attnum,
-                   bool_or(before_there) filter (where first = 1) as before_there, max(before) filter (where first = 1) as before,
-                   bool_or(after_there) filter (where last = 1) as after_there, max(after) filter (where last = 1) as after,
-                   bool_or(torn or first > 1 and (their_after, their_there) is distinct from (before, before_there)) as broken
-              from chain
+            select identity, attnum, (array_agg(before order by run))[1] as before, (array_agg(before_there order by run))[1] as before_there,
+                   (array_agg(after order by run desc))[1] as after, (array_agg(after_there order by run desc))[1] as after_there,
+                   bool_or(torn) or min(run) < max(runs) or bool_or(met_later) as broken
+              from piece
+             where torn or (before, before_there) is distinct from (after, after_there)
              group by identity, attnum
         ), changed as (
             select * from ends where (before, before_there) is distinct from (after, after_there) or broken
@@ -54,7 +68,7 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
+            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
                    (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity
@@ -63,7 +77,7 @@ begin
         )
         select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
-               w.first_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
+               w.first_statement, w.last_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
                case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[])), '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
@@ -76,7 +90,9 @@ begin
         || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
                                               ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
                        from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),
-        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation));
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation),
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.since and o.statement_id < c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between));
     execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
                    work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));

@@ -5,7 +5,7 @@ language plpgsql volatile
 as $undo_load$
 begin
     execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
-        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
+        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
         'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
         journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
     -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest

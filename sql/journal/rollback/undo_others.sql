@@ -1,7 +1,7 @@
--- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
+-- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted. Rollbacks of the sessions, and their reversals, are
 -- family: what one took back the other put back, so they are nobody's later work. So are other sessions that were taken
 -- back entirely, with the rollbacks that did it.
-create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false)
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -36,7 +36,7 @@ begin
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
                        %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
                   from journal.segment_%6$s i
-                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))
+                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%7$s
             )
             select k.row_key, i.statement_id, o.statement_id is not null, s.xmin, i.no_old or i.no_new, i.changed
               from image i
@@ -45,10 +45,12 @@ begin
               left join own o using (statement_id)
              where o.named is not true$others$,
             segment.old_key, segment.new_key, 'num_nonnulls(' || segment.old_key || ') = 0', 'num_nonnulls(' || segment.new_key || ') = 0',
-            segment.changed, segment.segment_id)
+            segment.changed, segment.segment_id,
+            case when until is not null then format(' and i.statement_id < %s', until) else '' end
+            || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end)
         using session_ids, step_ids, since, keys;
     end loop;
 end
 $undo_others$;
 
-comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[]) is 'What others journaled on rows since a statement. Private.';
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean) is 'What others journaled on rows since a statement. Private.';

@@ -22,7 +22,7 @@ begin
     end if;
     perform journal.undo_execute(format(
         'with parked as (update %1$s t set %2$s = %3$s from pg_temp.journal_undo_%4$s u
-                          where u.status operator(pg_catalog.=) ''restore'' and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
+                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
                          returning u.row_no, %7$s as now)
          update pg_temp.journal_undo_%4$s u set a%5$s = parked.now from parked where parked.row_no operator(pg_catalog.=) u.row_no',
         journal.undo_rows(relation), item.name, item.parking, relation, item.attnum, journal.undo_key_match(relation, 'u.a%1$s'),

@@ -37,6 +37,10 @@ begin
         perform journal.undo_trace_moved(relation);
         met := met + 1;
     end if;
+    if exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and u.reinserts) or met > 0 then
+        perform journal.undo_trace_deleted(relation);
+        met := met + 1;
+    end if;
     if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;

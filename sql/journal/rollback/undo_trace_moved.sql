@@ -10,13 +10,13 @@ declare
     keys    text[];
     since   bigint;
 begin
-    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u where u.kind = ''I'' and not u.live and u.status = ''noop''', row_key, work)
+    execute format('select array_agg(%s), min(last_statement) from pg_temp.%I u where u.kind = ''I'' and not u.live and u.status = ''noop''', row_key, work)
        into keys, since;
     execute format('update pg_temp.%1$I u set status = ''conflict'', reason = ''changed_since'', culprit = %2$s, their_statement = o.statement_id
                       from (select o.row_key, max(o.statement_id) as statement_id
                               from pg_temp.journal_undo_args a, journal.undo_others(%3$s, a.session_ids, a.step_ids, $1, $2) o
                              where not o.family and not o.whole and o.changed && %4$L group by o.row_key) o
-                     where u.kind = ''I'' and not u.live and u.status = ''noop'' and %5$s = o.row_key and o.statement_id > u.first_statement',
+                     where u.kind = ''I'' and not u.live and u.status = ''noop'' and %5$s = o.row_key and o.statement_id > u.last_statement',
                    work, (journal.undo_key_attnums(relation))[1], relation, journal.undo_key_attnums(relation), row_key)
     using since, keys;
 end

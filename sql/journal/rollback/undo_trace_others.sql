@@ -11,7 +11,7 @@ declare
     keys     text[];
     since    bigint;
 begin
-    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u
+    execute format('select array_agg(%s), min(last_statement) from pg_temp.%I u
                      where live and not traced and status in (''restore'', ''remove'', ''conflict'')', row_key, work)
        into keys, since;
     if keys is null then
@@ -30,7 +30,7 @@ begin
                    select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
                      from other o
                     cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
-                    where o.row_key = %5$s and o.statement_id > u.first_statement) o on true
+                    where o.row_key = %5$s and o.statement_id > u.last_statement) o on true
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
              group by u.row_no
         )

@@ -20,6 +20,7 @@ create table journal.statement (
 );
 
 create index statement_transaction on journal.statement (transaction_id);
+create index statement_deletes on journal.statement (segment_id, statement_id) where operation in ('D', 'T');
 
 comment on table journal.statement is 'The ledger of captured statements. Private; read journal.statements.';
 comment on column journal.statement.cluster is 'System identifier of the cluster: transaction ids repeat after a restore elsewhere.';

@@ -55,6 +55,16 @@ def test_a_renamed_row_whose_old_key_was_taken_by_an_inserted_one(conn: psycopg.
     assert not _findings(conn, story(PLAIN, ONE, *course))
 
 
+def test_rows_that_moved_up_one_after_the_other(conn: psycopg.Connection) -> None:
+    """A row that had its key back stood under one that another was to leave, and was moved again in its place."""
+    course = (
+        "S: update t set k = 3 where k = 1",
+        "S: update t set k = 1 where k = 2",
+        "S: update t set v = 8 where k = 1",
+    )
+    assert not _findings(conn, story(PLAIN, TWO, *course))
+
+
 def test_an_inserted_row_that_others_gave_another_key(conn: psycopg.Connection) -> None:
     """It was not found under its key and taken for deleted; but it is there, and somebody works with it."""
     course = ("S: insert into t (k, v) values (1, 5)", "T: update t set k = 2 where k = 1")
@@ -102,23 +112,30 @@ def test_parts_and_their_whole_whose_total_a_trigger_keeps(
     assert not _findings(conn, story(schema, TOTALS, *course))
 
 
-@pytest.mark.xfail(
-    reason="open: what others change and change back between two changes of the session's is not looked for"
-)
 def test_what_others_changed_and_changed_back_before_the_session_came_again(conn: psycopg.Connection) -> None:
     """Without the session the value would be 2, as somebody wanted it; the rollback says 1."""
     course = ("S: update t set v = 2", "T: update t set v = 3", "T: update t set v = 2", "S: update t set v = 4")
     assert not _findings(conn, story(PLAIN, ONE, *course))
 
 
-@pytest.mark.xfail(reason="open: what others insert and delete again under the key of a deleted row is not looked for")
+def test_what_others_changed_and_changed_back_before_the_session_wrote_another_column(conn: psycopg.Connection) -> None:
+    """The session was the last to write the row, so nobody was looked for."""
+    course = ("S: update t set v = 2", "T: update t set v = 3", "T: update t set v = 2", "S: update t set w = 4")
+    assert not _findings(conn, story(WIDE, "insert into t (k, v, w) values (1, 1, 1)", *course))
+
+
+def test_what_the_session_took_back_itself_before_others_came(conn: psycopg.Connection) -> None:
+    """What others did between the session's first change and its last was in the way, although nothing was left of the first."""
+    course = ("S: update t set v = 2", "S: update t set v = 5", "T: update t set v = 3", "S: update t set v = 4")
+    assert not _findings(conn, story(PLAIN, ONE, *course))
+
+
 def test_a_deleted_row_that_others_brought_back_and_deleted_again(conn: psycopg.Connection) -> None:
     """Somebody has decided since that there is no such row."""
     course = ("S: delete from t", "T: insert into t select * from t_seed", "T: delete from t")
     assert not _findings(conn, story(PLAIN, ONE, *course))
 
 
-@pytest.mark.xfail(reason="open: the journal is asked since the session's first change of the row, not of the column")
 def test_what_others_did_to_a_column_before_the_session_touched_it(conn: psycopg.Connection) -> None:
     """Needless, and only after a redo: until then the row's xmin shows that nobody came after the session."""
     course = ("S: update t set v = 2", "T: update t set w = 3", "S: update t set w = 4")
