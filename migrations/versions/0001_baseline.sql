@@ -110,6 +110,7 @@ create table journal.statement (
 );
 
 create index statement_transaction on journal.statement (transaction_id);
+create index statement_deletes on journal.statement (segment_id, statement_id) where operation in ('D', 'T');
 
 comment on table journal.statement is 'The ledger of captured statements. Private; read journal.statements.';
 comment on column journal.statement.cluster is 'System identifier of the cluster: transaction ids repeat after a restore elsewhere.';
@@ -5473,10 +5474,10 @@ end;
 comment on function journal.undo_cancelled(bigint) is 'Sessions and steps that were taken back, and their rollbacks. Private.';
 
 -- sql/journal/rollback/undo_others.sql
--- What anybody else journaled on the given rows since a statement. Rollbacks of the sessions, and their reversals, are
+-- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted. Rollbacks of the sessions, and their reversals, are
 -- family: what one took back the other put back, so they are nobody's later work. So are other sessions that were taken
 -- back entirely, with the rollbacks that did it.
-create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[])
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false)
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -5511,7 +5512,7 @@ begin
                 select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
                        %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
                   from journal.segment_%6$s i
-                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))
+                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%7$s
             )
             select k.row_key, i.statement_id, o.statement_id is not null, s.xmin, i.no_old or i.no_new, i.changed
               from image i
@@ -5520,13 +5521,30 @@ begin
               left join own o using (statement_id)
              where o.named is not true$others$,
             segment.old_key, segment.new_key, 'num_nonnulls(' || segment.old_key || ') = 0', 'num_nonnulls(' || segment.new_key || ') = 0',
-            segment.changed, segment.segment_id)
+            segment.changed, segment.segment_id,
+            case when until is not null then format(' and i.statement_id < %s', until) else '' end
+            || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end)
         using session_ids, step_ids, since, keys;
     end loop;
 end
 $undo_others$;
 
-comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[]) is 'What others journaled on rows since a statement. Private.';
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean) is 'What others journaled on rows since a statement. Private.';
+
+-- sql/journal/rollback/undo_deleted_since.sql
+-- Whether others have deleted rows of a table since a statement: a look at the ledger, before any image is read.
+create function journal.undo_deleted_since(relation oid, session_ids uuid[], step_ids uuid[], since bigint) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select exists (
+        select from journal.segment g
+          join journal.statement d on d.segment_id = g.segment_id and d.operation in ('D', 'T') and d.statement_id > undo_deleted_since.since
+         where g.relation = undo_deleted_since.relation
+           and d.statement_id not in (select s.statement_id from journal.undo_statements(undo_deleted_since.session_ids, undo_deleted_since.step_ids) s));
+end;
+
+comment on function journal.undo_deleted_since(oid, uuid[], uuid[], bigint) is 'Whether others have deleted rows of a table since a statement. Private.';
 
 -- sql/journal/rollback/undo_their.sql
 -- Who wrote a statement, as a conflict shows it.
@@ -5860,7 +5878,7 @@ begin
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as forced
+               null::oid as their_relation, null::text as their_key, false as forced, false as moved
           from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
                   from %3$s u
@@ -5899,21 +5917,63 @@ $undo_changed$;
 
 comment on function journal.undo_changed(oid) is 'SQL text: the columns in which two images differ. Private.';
 
+-- sql/journal/rollback/undo_between.sql
+-- What others journaled on rows between two transactions of the session that wrote them, changed null where they inserted or
+-- deleted the row. Values may fit together although others have changed them, and changed them back.
+create function journal.undo_between(relation oid) returns void
+language plpgsql volatile
+as $undo_between$
+#variable_conflict use_variable
+declare
+    before_key constant text := pg_catalog.format('pg_catalog.format(''%%s'', row(%s))', journal.undo_list(relation, 'i.b%1$s', ', ', 'key'));
+    after_key  constant text := pg_catalog.format('pg_catalog.format(''%%s'', row(%s))', journal.undo_list(relation, 'i.a%1$s', ', ', 'key'));
+begin
+    execute format($between$
+        create temporary table %1$I on commit drop as
+        with visit as (
+            select i.identity, i.statement_id, i.transaction_id, case when i.kind = 'I' then %3$s else %4$s end as came_to,
+                   lag(i.statement_id) over w as since, lag(i.transaction_id) over w as previous, lag(case when i.kind = 'D' then %4$s else %3$s end) over w as left_at
+              from pg_temp.%2$I i
+             where i.images > 1
+            window w as (partition by i.identity order by i.statement_id)
+        ), gap as materialized (
+            select v.identity, v.since, v.statement_id as until, k.row_key
+              from visit v cross join lateral (select v.came_to union select v.left_at) as k (row_key)
+             where v.previous <> v.transaction_id
+        ), gaps as (
+            select min(since) as since, max(until) as until, array_agg(distinct row_key) as keys from gap having count(*) > 0
+        )
+        select distinct g.identity, o.statement_id, case when not o.whole then o.changed end as changed
+          from gaps s
+         cross join pg_temp.journal_undo_args a
+         cross join lateral journal.undo_others(%5$s, a.session_ids, a.step_ids, s.since, s.keys, s.until) o
+          join gap g on g.row_key = o.row_key and o.statement_id > g.since and o.statement_id < g.until
+         where not o.family$between$,
+        'journal_between_' || relation, 'journal_image_' || relation, after_key, before_key, relation);
+    execute format('create index on pg_temp.%I (identity)', 'journal_between_' || relation);
+end
+$undo_between$;
+
+comment on function journal.undo_between(oid) is 'What others did to rows between two visits of a session. Private.';
+
 -- sql/journal/rollback/undo_fold.sql
 -- Folds what a session touched more than once into one row: per column, what was before and what it left behind.
 -- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
 -- a column's walk through its values are found as a multiset difference: a value it left more often than it came to is
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
--- the beginning of the next, somebody else wrote in between: the chain is broken. Depth 0
--- says that both the session and its triggers wrote the row.
+-- the beginning of the next, or the journal knows of others in between, the session came anew. What it did between two such
+-- breaks and took back itself is nothing; where something is left on both sides of a break, or before one, no value is right
+-- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
 #variable_conflict use_variable
 declare
     work constant text := 'journal_undo_' || relation;
+    between constant text := 'journal_between_' || relation;
     same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
 begin
+    perform journal.undo_between(relation);
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
@@ -5936,16 +5996,27 @@ begin
               from net
              group by identity, attnum, transaction_id
         ), chain as (
-            select *, row_number() over w as first, row_number() over (partition by identity, attnum order by at desc) as last,
-                   lag(after) over w as their_after, lag(after_there) over w as their_there
+            select *, lag(after) over w as their_after, lag(after_there) over w as their_there, lag(at) over w as since, lead(at) over w as next
               from walk
             window w as (partition by identity, attnum order by at)
+        ), met as (
+            select c.*, since is not null and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
+              from chain c
+        ), run as (
+            select *, count(*) filter (where anew) over (partition by identity, attnum order by at) as run,
+                   bool_or(left_to_others) over (partition by identity, attnum) as met_later from met
+        ), piece as (
+            select identity, attnum, run, (array_agg(before order by at))[1] as before, (array_agg(before_there order by at))[1] as before_there,
+                   (array_agg(after order by at desc))[1] as after, (array_agg(after_there order by at desc))[1] as after_there,
+                   bool_or(torn) as torn, bool_or(met_later) as met_later, max(run) over (partition by identity, attnum) as runs
+              from run
+             group by identity, attnum, run
         ), ends as (
-            select identity, attnum,
-                   bool_or(before_there) filter (where first = 1) as before_there, max(before) filter (where first = 1) as before,
-                   bool_or(after_there) filter (where last = 1) as after_there, max(after) filter (where last = 1) as after,
-                   bool_or(torn or first > 1 and (their_after, their_there) is distinct from (before, before_there)) as broken
-              from chain
+            select identity, attnum, (array_agg(before order by run))[1] as before, (array_agg(before_there order by run))[1] as before_there,
+                   (array_agg(after order by run desc))[1] as after, (array_agg(after_there order by run desc))[1] as after_there,
+                   bool_or(torn) or min(run) < max(runs) or bool_or(met_later) as broken
+              from piece
+             where torn or (before, before_there) is distinct from (after, after_there)
              group by identity, attnum
         ), changed as (
             select * from ends where (before, before_there) is distinct from (after, after_there) or broken
@@ -5956,7 +6027,7 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement,
+            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
                    (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity
@@ -5965,7 +6036,7 @@ begin
         )
         select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
-               w.first_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
+               w.first_statement, w.last_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
                case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[])), '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
@@ -5978,7 +6049,9 @@ begin
         || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
                                               ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
                        from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),
-        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation));
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation),
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.since and o.statement_id < c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between));
     execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
                    work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
@@ -6083,6 +6156,10 @@ begin
         perform journal.undo_trace_moved(relation);
         met := met + 1;
     end if;
+    if exists (select from pg_temp.journal_undo u where u.relation = undo_reconsider.relation and u.reinserts) or met > 0 then
+        perform journal.undo_trace_deleted(relation);
+        met := met + 1;
+    end if;
     if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;
@@ -6099,7 +6176,7 @@ language plpgsql volatile
 as $undo_load$
 begin
     execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
-        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
+        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
         'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
         journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
     -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
@@ -6155,7 +6232,7 @@ begin
     ) on commit drop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
-                journal.undo_drop('journal_image_' || item.relation);
+                journal.undo_drop('journal_image_' || item.relation), journal.undo_drop('journal_between_' || item.relation);
         perform journal.check_readable(item.relation);
         update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
         perform journal.undo_load(item.relation);
@@ -6469,7 +6546,7 @@ declare
     keys     text[];
     since    bigint;
 begin
-    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u
+    execute format('select array_agg(%s), min(last_statement) from pg_temp.%I u
                      where live and not traced and status in (''restore'', ''remove'', ''conflict'')', row_key, work)
        into keys, since;
     if keys is null then
@@ -6488,7 +6565,7 @@ begin
                    select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
                      from other o
                     cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
-                    where o.row_key = %5$s and o.statement_id > u.first_statement) o on true
+                    where o.row_key = %5$s and o.statement_id > u.last_statement) o on true
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
              group by u.row_no
         )
@@ -6524,19 +6601,49 @@ declare
     keys    text[];
     since   bigint;
 begin
-    execute format('select array_agg(%s), min(first_statement) from pg_temp.%I u where u.kind = ''I'' and not u.live and u.status = ''noop''', row_key, work)
+    execute format('select array_agg(%s), min(last_statement) from pg_temp.%I u where u.kind = ''I'' and not u.live and u.status = ''noop''', row_key, work)
        into keys, since;
     execute format('update pg_temp.%1$I u set status = ''conflict'', reason = ''changed_since'', culprit = %2$s, their_statement = o.statement_id
                       from (select o.row_key, max(o.statement_id) as statement_id
                               from pg_temp.journal_undo_args a, journal.undo_others(%3$s, a.session_ids, a.step_ids, $1, $2) o
                              where not o.family and not o.whole and o.changed && %4$L group by o.row_key) o
-                     where u.kind = ''I'' and not u.live and u.status = ''noop'' and %5$s = o.row_key and o.statement_id > u.first_statement',
+                     where u.kind = ''I'' and not u.live and u.status = ''noop'' and %5$s = o.row_key and o.statement_id > u.last_statement',
                    work, (journal.undo_key_attnums(relation))[1], relation, journal.undo_key_attnums(relation), row_key)
     using since, keys;
 end
 $undo_trace_moved$;
 
 comment on function journal.undo_trace_moved(oid) is 'Finds inserted rows to which others gave another key. Private.';
+
+-- sql/journal/rollback/undo_trace_deleted.sql
+-- Rows that a session deleted and that are to come back: where others have deleted a row of that key since, after somebody
+-- had brought it back, it was decided anew that there is none.
+create function journal.undo_trace_deleted(relation oid) returns void
+language plpgsql volatile
+as $undo_trace_deleted$
+#variable_conflict use_variable
+declare
+    work    constant text := 'journal_undo_' || relation;
+    row_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s', ', ', 'key') || '))';
+    keys    text[];
+    since   bigint;
+begin
+    execute format('select min(last_statement) from pg_temp.%I u where u.kind = ''D'' and u.status = ''reinsert''', work) into since;
+    if since is null or not (select journal.undo_deleted_since(relation, a.session_ids, a.step_ids, since) from pg_temp.journal_undo_args a) then
+        return;
+    end if;
+    execute format('select array_agg(%s) from pg_temp.%I u where u.kind = ''D'' and u.status = ''reinsert''', row_key, work) into keys;
+    execute format('update pg_temp.%1$I u set status = ''conflict'', reason = ''deleted_since'', their_statement = o.statement_id
+                      from (select o.row_key, max(o.statement_id) as statement_id
+                              from pg_temp.journal_undo_args a, journal.undo_others(%2$s, a.session_ids, a.step_ids, $1, $2, deleting => true) o
+                             where not o.family group by o.row_key) o
+                     where u.kind = ''D'' and u.status = ''reinsert'' and %3$s = o.row_key and o.statement_id > u.last_statement',
+                   work, relation, row_key)
+    using since, keys;
+end
+$undo_trace_deleted$;
+
+comment on function journal.undo_trace_deleted(oid) is 'Finds deleted rows that others brought back and deleted again. Private.';
 
 -- sql/journal/rollback/undo_gap_since.sql
 -- Since when changes of a table may be missing now: since it was covered last, if its triggers are not as they were then; since
@@ -7224,7 +7331,7 @@ begin
     end if;
     perform journal.undo_execute(format(
         'with parked as (update %1$s t set %2$s = %3$s from pg_temp.journal_undo_%4$s u
-                          where u.status operator(pg_catalog.=) ''restore'' and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
+                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
                          returning u.row_no, %7$s as now)
          update pg_temp.journal_undo_%4$s u set a%5$s = parked.now from parked where parked.row_no operator(pg_catalog.=) u.row_no',
         journal.undo_rows(relation), item.name, item.parking, relation, item.attnum, journal.undo_key_match(relation, 'u.a%1$s'),
@@ -7248,6 +7355,7 @@ declare
     attnums int2[] := journal.undo_key_attnums(relation);
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
+    waits   text := 'u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) ' || quote_literal(attnums) || '::int2[]';
     move    text;
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
@@ -7257,12 +7365,13 @@ begin
     if not moving then
         return true;
     end if;
-    move := format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s',
+    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s%%s returning u.row_no)'
+                   ' update pg_temp.journal_undo_%3$s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
-                   relation, attnums, here);
+                   relation, waits, here);
     loop
-        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where u.status = ''restore'' and u.restored && %L', relation, target, here, attnums)
+        execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
         if pending = waiting then
@@ -7270,11 +7379,11 @@ begin
             if parked > 1 and not final then
                 return false;
             elsif parked > 1 or not journal.undo_park_keys(relation) then
-                perform journal.undo_execute(move);
+                perform journal.undo_execute(format(move, ''));
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there));
+        perform journal.undo_execute(format(move, format(' and not exists (select from %s x where %s)', target, there)));
         waiting := pending;
     end loop;
     return true;
