@@ -46,8 +46,10 @@
 \ir journal/functions/admit_truncate.sql
 \ir journal/functions/capture_truncate.sql
 \ir journal/functions/capture_pieces.sql
+\ir journal/functions/is_large.sql
 \ir journal/functions/unchanged.sql
 \ir journal/functions/elision_pieces.sql
+\ir journal/functions/capture_update.sql
 \ir journal/functions/capture_body.sql
 \ir journal/functions/why_too_wide.sql
 \ir journal/functions/why_not_coverable.sql

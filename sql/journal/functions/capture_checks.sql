@@ -14,6 +14,7 @@ begin atomic
             this_statement := nextval('journal.statement_id');
             settings := journal.pin_settings();
             execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            get diagnostics images = row_count;
             {ledger_of_records}
             perform journal.unpin_settings(settings);
             return null;$heal$ end || $checks$

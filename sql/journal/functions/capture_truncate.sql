@@ -20,6 +20,7 @@ begin atomic
         execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
+        get diagnostics images = row_count;
         {ledger}$capture$ end;
 end;
 

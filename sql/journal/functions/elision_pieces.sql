@@ -8,10 +8,11 @@ begin atomic
         'kept_new_values', pg_catalog.string_agg(case when c.same is null then c.new else pg_catalog.format('case when %s then null else %s end', c.same, c.new) end, ', ' order by c.n),
         'elided', case when pg_catalog.count(c.same) = 0 then 'null' else pg_catalog.format(
             'case when %s then array_remove(array[%s], null)::int2[] end', pg_catalog.string_agg(c.same, ' or '),
-            pg_catalog.string_agg(pg_catalog.format('case when %s then %s end', c.same, c.attnum), ', ' order by c.n) filter (where c.same is not null)) end)
+            pg_catalog.string_agg(pg_catalog.format('case when %s then %s end', c.same, c.attnum), ', ' order by c.n) filter (where c.same is not null)) end,
+        'large', coalesce(pg_catalog.string_agg(journal.is_large('x.x' || c.attnum), ' or ') filter (where c.same is not null), 'false'))
       from (select a.attnum, a.n, journal.image_of('o.o' || a.attnum, a.stored) as old, journal.image_of('n.n' || a.attnum, a.stored) as new,
                    case when elides and a.attnum <> all (segment.key)
-                        then '(' || journal.unchanged(a.attnum, a.type, pg_catalog.current_setting('server_version_num')::integer) || ')' end as same
+                        then '(' || journal.unchanged(a.attnum, a.type) || ')' end as same
               from (select s.attnum, s.type, s.stored, p.n
                       from unnest(capture.places) with ordinality as p (attnum, n)
                       join unnest(segment.attnums, segment.types, segment.image_types) as s (attnum, type, stored) on s.attnum = p.attnum) a

@@ -1,0 +1,60 @@
+-- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
+-- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
+-- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
+-- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
+-- row is quadratic for a bulk statement.
+create function journal.capture_update(partitioned boolean) returns text
+language sql immutable
+begin atomic
+    select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
+        select {shape}, {agent}, exists (select from new_rows offset 1)<unpaired>, {large}
+          into intact, agent, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        if not found then<moved>
+            return null;
+        end if;{checks}
+        this_statement := nextval('journal.statement_id');
+        if not several and not large then
+            with image as (
+                insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+                select this_statement, {old_values}, {new_values}
+                  from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
+            )
+            {ledger_of_one}
+            return null;
+        end if;<pairs>
+        get diagnostics images = row_count;
+        {ledger}$update$,
+        '<unpaired>', case when partitioned then ' or exists (select from old_rows offset 1)' else '' end),
+        '<moved>', case when partitioned then $moved$
+            select {shape}, {agent}, true, false into intact, agent, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
+        end if;
+        if not found then$moved$ else '' end),
+        '<pairs>', case when partitioned then $partitioned$
+        if (select count(*) from old_rows) = (select count(*) from new_rows) then
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
+        else
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
+        end if;$partitioned$ else $plain$
+        if not large then
+            large := exists (select from (select *, {padding} from new_rows) as x ({x}) where {large});
+        end if;
+        if large then
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
+        else
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
+        end if;$plain$ end);
+end;
+
+comment on function journal.capture_update(boolean) is 'SQL text of the UPDATE branch of a capture function.';
