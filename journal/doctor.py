@@ -77,10 +77,9 @@ def check_roles(conn: Connection) -> Iterator[Finding]:
 
 def check_coverage(conn: Connection) -> Iterator[Finding]:
     """Covered tables are covered as they are now; the others are known."""
-    for row in _rows(
-        conn, "select table_name, status, reason, fix from journal.coverage where status in ('gap', 'stale') order by 1"
-    ):
-        yield Finding("error", f"{row['table_name']}: {row['reason']}", row["fix"], cover=row["table_name"])
+    for row in _rows(conn, _COVERED_WITH_REASON):
+        level: Level = "warning" if row["status"] == "covered" else "error"
+        yield Finding(level, f"{row['table_name']}: {row['reason']}", row["fix"], cover=row["table_name"])
     uncovered = _one(conn, _UNCOVERED)
     if uncovered["tables"]:
         what = f"tables that are not covered: {uncovered['tables']}, of which {uncovered['never']} cannot be"
@@ -149,6 +148,12 @@ _OWNER = """
     select r.rolname, r.rolsuper
       from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on r.oid = n.nspowner
      where n.nspname = 'journal'"""
+
+_COVERED_WITH_REASON = """
+    select table_name, status, reason, fix
+      from journal.coverage
+     where status in ('gap', 'stale') or status = 'covered' and reason is not null
+     order by 1"""
 
 _UNCOVERED = """
     select count(*) as tables, count(*) filter (where status = 'uncoverable') as never

@@ -17,8 +17,8 @@
 \ir journal/tables/segment.sql
 \ir journal/tables/covered_table.sql
 \ir journal/tables/capture.sql
-\ir journal/tables/gap.sql
 \ir journal/functions/cluster_id.sql
+\ir journal/tables/gap.sql
 \ir journal/functions/caller.sql
 \ir journal/functions/qualified_name.sql
 \ir journal/functions/attribute_names.sql
@@ -29,6 +29,7 @@
 \ir journal/functions/base_type.sql
 \ir journal/functions/shape_is.sql
 \ir journal/functions/captured_relation.sql
+\ir journal/functions/is_detached.sql
 \ir journal/functions/relations_of.sql
 \ir journal/functions/image_type.sql
 \ir journal/functions/image_of.sql
@@ -56,10 +57,15 @@
 \ir journal/functions/present_shape.sql
 \ir journal/functions/column_numbers.sql
 \ir journal/functions/trigger_marks.sql
+\ir journal/functions/same_home.sql
+\ir journal/functions/marks_hold.sql
+\ir journal/functions/attached_by.sql
+\ir journal/functions/unwatched.sql
 \ir journal/functions/has_records.sql
 \ir journal/functions/why_gap.sql
 \ir journal/functions/note_gap.sql
 \ir journal/functions/why_stale.sql
+\ir journal/functions/why_unsure.sql
 \ir journal/functions/uncovered_state.sql
 \ir journal/functions/cover_command.sql
 \ir journal/functions/coverage_state.sql
@@ -298,6 +304,7 @@
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_trace_moved.sql
 \ir journal/rollback/undo_trace_deleted.sql
+\ir journal/rollback/undo_is_older.sql
 \ir journal/rollback/undo_gap_since.sql
 \ir journal/rollback/undo_gaps.sql
 \ir journal/rollback/undo_check_coverage.sql

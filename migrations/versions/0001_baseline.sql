@@ -187,13 +187,10 @@ create table journal.covered_table (
     excluded     int2[] not null,
     counters     int2[] not null,
     maintained   int2[] not null,
-    trigger_marks text[] not null default '{}',
     covered_at   timestamptz not null default clock_timestamp()
 );
 
 comment on table journal.covered_table is 'Covered tables and their options. Private; read journal.coverage.';
-comment on column journal.covered_table.trigger_marks is
-    'Name, oid, state and xmin of the capture triggers at cover: disabling and enabling one again changes its xmin.';
 
 -- sql/journal/tables/capture.sql
 -- Which relation writes into which segment, and how its columns stand for those of the segment: one row for a table, one
@@ -206,6 +203,7 @@ create table journal.capture (
     relation   regclass not null,
     attnums    int2[] not null,
     places     int2[] not null,
+    trigger_marks text[] not null default '{}',
     unique (segment_id, relation)
 );
 
@@ -213,22 +211,8 @@ comment on table journal.capture is 'Relations and the segments that their captu
 comment on column journal.capture.record_id is 'Where rows of an unknown shape go.';
 comment on column journal.capture.attnums is 'Live columns of the relation, in order.';
 comment on column journal.capture.places is 'For each of them, its attnum in the covered table: partitions may number them otherwise.';
-
--- sql/journal/tables/gap.sql
--- Times in which changes of a covered table may have gone unrecorded, as cover found them when it mended them. Insert only.
-create table journal.gap (
-    gap_id   bigint generated always as identity primary key,
-    relation regclass not null,
-    reason   text not null,
-    from_at  timestamptz not null,
-    until_at timestamptz not null default clock_timestamp()
-);
-
-create index gap_relation on journal.gap (relation);
-
-comment on table journal.gap is 'Gaps in the coverage of tables that were mended since. Private.';
-comment on column journal.gap.from_at is 'The last time that coverage was known to be whole: the gap began then or later.';
-comment on column journal.gap.until_at is 'When cover mended it.';
+comment on column journal.capture.trigger_marks is
+    'The capture triggers at cover, and in which database they were seen: disabling and enabling one again changes its xmin.';
 
 -- sql/journal/functions/cluster_id.sql
 -- Transaction ids repeat after a restore into another cluster; the system identifier tells the clusters apart. It never
@@ -243,6 +227,26 @@ end
 $cluster_id$;
 
 comment on function journal.cluster_id() is 'System identifier of this cluster.';
+
+-- sql/journal/tables/gap.sql
+-- Times in which changes of a covered table may have gone unrecorded, as cover found them when it mended them. Insert only.
+create table journal.gap (
+    gap_id   bigint generated always as identity primary key,
+    relation regclass not null,
+    reason   text not null,
+    from_at  timestamptz not null,
+    until_at timestamptz not null default clock_timestamp(),
+    attached_by xid8,
+    cluster  bigint not null default journal.cluster_id()
+);
+
+create index gap_relation on journal.gap (relation);
+
+comment on table journal.gap is 'Gaps in the coverage of tables that were mended since. Private.';
+comment on column journal.gap.from_at is 'The last time that coverage was known to be whole: the gap began then or later.';
+comment on column journal.gap.until_at is 'When cover mended it.';
+comment on column journal.gap.attached_by is
+    'The gap began when this transaction of this cluster attached a partition, so it does not concern older transactions; null: another kind of gap.';
 
 -- sql/journal/functions/caller.sql
 -- Inside a definer function current_user is the owner. Who called is the role set, else the session user.
@@ -428,6 +432,20 @@ $captured_relation$;
 
 comment on function journal.captured_relation(integer) is 'The relation that a capture function was written for.';
 
+-- sql/journal/functions/is_detached.sql
+-- Whether a capture serves a partition that no longer belongs to the covered table: it is a table of its own then, and nobody's
+-- journaled one, so what is written there is no change of the covered table.
+create function journal.is_detached(capture_id integer) returns boolean
+language sql volatile
+begin atomic
+    select c.relation <> s.relation and coalesce(pg_catalog.pg_partition_root(c.relation), c.relation) <> s.relation
+      from journal.capture c
+      join journal.segment s using (segment_id)
+     where c.capture_id = is_detached.capture_id;
+end;
+
+comment on function journal.is_detached(integer) is 'Whether a capture serves a partition that was detached.';
+
 -- sql/journal/functions/relations_of.sql
 -- The relations whose statements change a covered table: itself, or the whole partition tree, since a statement that names
 -- a partition fires only that partition's triggers.
@@ -594,17 +612,16 @@ $record_statement$;
 comment on function journal.record_statement(oid, text, integer) is 'SQL text that stores the rows of a statement whole; $1 is the statement''s id.';
 
 -- sql/journal/functions/ledger_insert.sql
--- The ledger row of a captured statement, as SQL text: the one home of its columns.
-create function journal.ledger_insert(segment_id integer) returns text
+-- The ledger row of a captured statement, as SQL text: the one home of its columns. `rows` is an expression.
+create function journal.ledger_insert(segment_id integer, rows text default 'images') returns text
 language sql immutable
 begin atomic
-    select pg_catalog.format($ledger$get diagnostics images = row_count;
-        insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, images, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
-                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment_id);
+    select pg_catalog.format($ledger$insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, %s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment_id, rows);
 end;
 
-comment on function journal.ledger_insert(integer) is 'SQL text that writes the ledger row of a captured statement.';
+comment on function journal.ledger_insert(integer, text) is 'SQL text that writes the ledger row of a captured statement.';
 
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
@@ -625,7 +642,8 @@ comment on function journal.capture_preamble(journal.covered_table) is 'SQL text
 
 -- sql/journal/functions/capture_checks.sql
 -- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
--- refuse what may not be written, and take a shape that it does not know as whole rows, or refuse that too (strict).
+-- refuse what may not be written, leave a partition alone that was detached, and take a shape that it does not know as whole
+-- rows, or refuse that too (strict).
 create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
@@ -636,10 +654,14 @@ begin atomic
             perform journal.admit(tg_relid);
         end if;
         if not intact then
+            if journal.is_detached({capture}) then
+                return null;
+            end if;
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
             this_statement := nextval('journal.statement_id');
             settings := journal.pin_settings();
             execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            get diagnostics images = row_count;
             {ledger_of_records}
             perform journal.unpin_settings(settings);
             return null;$heal$ end || $checks$
@@ -710,7 +732,10 @@ comment on function journal.admit_truncate(regclass) is 'Raises CaptureFailed un
 create function journal.capture_truncate(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select case options.on_truncate when 'refuse' then $refuse$
+    select $detached$
+        if journal.is_detached({capture}) then
+            return null;
+        end if;$detached$ || case options.on_truncate when 'refuse' then $refuse$
         perform journal.refuse_truncate(tg_relid, 'its coverage says so', 'delete the rows, or cover it with truncate => capture');$refuse$
     else $capture$
         perform journal.admit_truncate(tg_relid);
@@ -727,6 +752,7 @@ begin atomic
         execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
+        get diagnostics images = row_count;
         {ledger}$capture$ end;
 end;
 
@@ -768,18 +794,30 @@ end;
 
 comment on function journal.capture_pieces(journal.capture, journal.segment) is 'Lists of columns, as SQL text, for a capture function.';
 
+-- sql/journal/functions/is_large.sql
+-- Whether a value may be so large that it is worth leaving out where it did not change, as SQL text. From 17 on the server
+-- shows whether it keeps it out of line, at no cost.
+create function journal.is_large(expression text) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format(case when pg_catalog.current_setting('server_version_num')::integer >= 170000
+                                  then 'pg_column_toast_chunk_id(%s) is not null' else 'pg_column_size(%s) > 1000' end, expression);
+end;
+
+comment on function journal.is_large(text) is 'SQL text: a value may be worth leaving out of an image.';
+
 -- sql/journal/functions/unchanged.sql
 -- Whether a large value was left as it was, as SQL text; null for types whose values are small. From 17 on the server shows
 -- where it keeps a value out of line: the same place is the same value, at no cost. Before, the value has to be read: the
 -- cheapest comparison that is exact (bytes, not what the type calls equal), and only for values that are large.
-create function journal.unchanged(attnum int2, column_type oid, server_version integer) returns text
+create function journal.unchanged(attnum int2, column_type oid) returns text
 language sql stable
 begin atomic
     select case
         when t.typlen <> -1 or t.typstorage not in ('x', 'e') then null
-        when server_version >= 170000
+        when pg_catalog.current_setting('server_version_num')::integer >= 170000
             then pg_catalog.format('pg_column_toast_chunk_id(o.o%1$s) = pg_column_toast_chunk_id(n.n%1$s)', attnum)
-        else pg_catalog.format('pg_column_size(o.o%1$s) > 1000 and ', attnum) || pg_catalog.format(
+        else journal.is_large('o.o' || attnum) || ' and ' || pg_catalog.format(
             case when t.oid in ('text'::pg_catalog.regtype, 'varchar'::pg_catalog.regtype) then 'o.o%1$s collate "C" = n.n%1$s collate "C"'
                  when t.oid = 'bytea'::pg_catalog.regtype then 'o.o%1$s = n.n%1$s'
                  else 'record_image_eq(row(o.o%1$s), row(n.n%1$s))' end, attnum)
@@ -788,7 +826,7 @@ begin atomic
      where t.oid = journal.base_type(column_type);
 end;
 
-comment on function journal.unchanged(int2, oid, integer) is 'SQL text: a large value is the same in both rows; null where values of the type are small.';
+comment on function journal.unchanged(int2, oid) is 'SQL text: a large value is the same in both rows; null where values of the type are small.';
 
 -- sql/journal/functions/elision_pieces.sql
 -- Large values that an update left alone are stored on neither side, and named in `elided`. Not for a partitioned table: a row
@@ -801,10 +839,11 @@ begin atomic
         'kept_new_values', pg_catalog.string_agg(case when c.same is null then c.new else pg_catalog.format('case when %s then null else %s end', c.same, c.new) end, ', ' order by c.n),
         'elided', case when pg_catalog.count(c.same) = 0 then 'null' else pg_catalog.format(
             'case when %s then array_remove(array[%s], null)::int2[] end', pg_catalog.string_agg(c.same, ' or '),
-            pg_catalog.string_agg(pg_catalog.format('case when %s then %s end', c.same, c.attnum), ', ' order by c.n) filter (where c.same is not null)) end)
+            pg_catalog.string_agg(pg_catalog.format('case when %s then %s end', c.same, c.attnum), ', ' order by c.n) filter (where c.same is not null)) end,
+        'large', coalesce(pg_catalog.string_agg(journal.is_large('x.x' || c.attnum), ' or ') filter (where c.same is not null), 'false'))
       from (select a.attnum, a.n, journal.image_of('o.o' || a.attnum, a.stored) as old, journal.image_of('n.n' || a.attnum, a.stored) as new,
                    case when elides and a.attnum <> all (segment.key)
-                        then '(' || journal.unchanged(a.attnum, a.type, pg_catalog.current_setting('server_version_num')::integer) || ')' end as same
+                        then '(' || journal.unchanged(a.attnum, a.type) || ')' end as same
               from (select s.attnum, s.type, s.stored, p.n
                       from unnest(capture.places) with ordinality as p (attnum, n)
                       join unnest(segment.attnums, segment.types, segment.image_types) as s (attnum, type, stored) on s.attnum = p.attnum) a
@@ -813,57 +852,54 @@ end;
 
 comment on function journal.elision_pieces(journal.capture, journal.segment, boolean) is 'Lists of columns, as SQL text, for images of an update that leave unchanged large values out.';
 
--- sql/journal/functions/capture_body.sql
--- Writes the body of a capture function. Transition tables are read through positional aliases, so renames and odd names are
--- harmless. The shape check is folded into the plan of the first query (shape_is), which depends on the table and is made
--- anew after every change of it; padding keeps that query valid when columns are gone.
+-- sql/journal/functions/capture_update.sql
+-- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
+-- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
+-- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
 -- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
--- row is quadratic for a bulk statement. One row has a statement of its own, because pairing costs more than storing it.
-create function journal.capture_body(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $capture_body$
-declare
-    pieces jsonb := journal.capture_pieces(capture, segment)
-                    || journal.elision_pieces(capture, segment, (select c.relkind <> 'p' from pg_class c where c.oid = capture.relation));
-begin
-    pieces := pieces || jsonb_build_object(
-        'preamble', journal.capture_preamble(options),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
-        'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
-        'ledger', journal.ledger_insert(segment.segment_id),
-        'ledger_of_records', journal.ledger_insert(capture.record_id));
-    pieces := pieces || jsonb_build_object('checks', journal.fill(journal.capture_checks(options), pieces));
-    pieces := pieces || jsonb_build_object('truncate', journal.fill(journal.capture_truncate(options), pieces));
-    return journal.fill($body$
-declare
-    this_statement bigint;
-    images bigint;
-    olds bigint;
-    news bigint;
-    intact boolean;
-    agent boolean;
-    several boolean;
-    settings jsonb;
-begin{preamble}
-    if tg_op = 'UPDATE' then
-        select {shape}, {agent}, exists (select from old_rows offset 1) or exists (select from new_rows offset 1)
-          into intact, agent, several from (select *, {padding} from new_rows) as x ({x}) limit 1;
-        if not found then
-            select {shape}, {agent}, true into intact, agent, several from (select *, {padding} from old_rows) as x ({x}) limit 1;
-            if not found then
-                return null;
-            end if;
+-- row is quadratic for a bulk statement.
+create function journal.capture_update(partitioned boolean) returns text
+language sql immutable
+begin atomic
+    select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
+        select {shape}, {agent}, exists (select from new_rows offset 1)<unpaired>, {large}
+          into intact, agent, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        if not found then<moved>
+            return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        if several then
-            select (select count(*) from old_rows), count(*) into olds, news from new_rows;
+        if not several and not large then
+            with image as (
+                insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+                select this_statement, {old_values}, {new_values}
+                  from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
+            )
+            {ledger_of_one}
+            return null;
+        end if;<pairs>
+        get diagnostics images = row_count;
+        {ledger}$update$,
+        '<unpaired>', case when partitioned then ' or exists (select from old_rows offset 1)' else '' end),
+        '<moved>', case when partitioned then $moved$
+            select {shape}, {agent}, true, false into intact, agent, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
         end if;
-        if not several then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
-            select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
-              from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true;
-        elsif olds = news then
+        if not found then$moved$ else '' end),
+        '<pairs>', case when partitioned then $partitioned$
+        if (select count(*) from old_rows) = (select count(*) from new_rows) then
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
+        else
+            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            select this_statement, {old_values}, {new_values}
+              from (select row_number() over (), * from old_rows) as o (place, {o})
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
+        end if;$partitioned$ else $plain$
+        if not large then
+            large := exists (select from (select *, {padding} from new_rows) as x ({x}) where {large});
+        end if;
+        if large then
             insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
             select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select row_number() over (), * from old_rows) as o (place, {o})
@@ -872,9 +908,45 @@ begin{preamble}
             insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
-              full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
-        end if;
-        {ledger}
+              full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
+        end if;$plain$ end);
+end;
+
+comment on function journal.capture_update(boolean) is 'SQL text of the UPDATE branch of a capture function.';
+
+-- sql/journal/functions/capture_body.sql
+-- Writes the body of a capture function. Transition tables are read through positional aliases, so renames and odd names are
+-- harmless. The shape check is folded into the plan of the first query (shape_is), which depends on the table and is made
+-- anew after every change of it; padding keeps that query valid when columns are gone.
+create function journal.capture_body(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $capture_body$
+declare
+    partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = capture.relation);
+    pieces jsonb := journal.capture_pieces(capture, segment) || journal.elision_pieces(capture, segment, not partitioned);
+begin
+    pieces := pieces || jsonb_build_object(
+        'preamble', journal.capture_preamble(options),
+        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
+        'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
+        'ledger', journal.ledger_insert(segment.segment_id),
+        'ledger_of_one', journal.ledger_insert(segment.segment_id, '1'),
+        'ledger_of_records', journal.ledger_insert(capture.record_id));
+    pieces := pieces || jsonb_build_object('checks', journal.fill(journal.capture_checks(options), pieces));
+    pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
+                                           'truncate', journal.fill(journal.capture_truncate(options), pieces));
+    return journal.fill($body$
+declare
+    this_statement bigint;
+    images bigint;
+    intact boolean;
+    agent boolean;
+    several boolean;
+    large boolean;
+    settings jsonb;
+begin{preamble}
+    if tg_op = 'UPDATE' then{update}
     elsif tg_op = 'INSERT' then
         select {shape}, {agent} into intact, agent from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then
@@ -883,6 +955,7 @@ begin{preamble}
         this_statement := nextval('journal.statement_id');
         insert into journal.segment_{segment} (statement_id, {new_names})
         select this_statement, {new_values} from (select 1, * from new_rows) as n (place, {n});
+        get diagnostics images = row_count;
         {ledger}
     elsif tg_op = 'DELETE' then
         select {shape}, {agent} into intact, agent from (select *, {padding} from old_rows) as x ({x}) limit 1;
@@ -892,6 +965,7 @@ begin{preamble}
         this_statement := nextval('journal.statement_id');
         insert into journal.segment_{segment} (statement_id, {old_names})
         select this_statement, {old_values} from (select 1, * from old_rows) as o (place, {o});
+        get diagnostics images = row_count;
         {ledger}
     else{truncate}
     end if;
@@ -1010,18 +1084,74 @@ $column_numbers$;
 comment on function journal.column_numbers(regclass, text[], text) is 'Attnums of the named columns; raises for names that do not exist.';
 
 -- sql/journal/functions/trigger_marks.sql
--- What the capture triggers look like now, on every relation of the table. Disabling and enabling a trigger again leaves the
--- same state under a new xmin, so a comparison with the marks kept at cover shows every gap, without superuser.
+-- What the capture triggers of a relation look like now: name, state and function; where that was seen; oid and xmin. Disabling
+-- and enabling a trigger again leaves the same state under a new xmin, so a comparison with the marks kept at cover shows every
+-- gap, without superuser.
 create function journal.trigger_marks(relation oid) returns text[]
 language sql stable
 begin atomic
-    select coalesce(pg_catalog.array_agg(pg_catalog.concat_ws(':', t.tgname, t.oid, t.tgenabled, t.tgfoid, t.xmin) order by t.tgrelid, t.tgname), '{}')
-      from journal.relations_of(relation) r
-      join pg_catalog.pg_trigger t on t.tgrelid = r.member
-     where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
+    select coalesce(pg_catalog.array_agg(pg_catalog.concat_ws('|', pg_catalog.concat_ws(' ', t.tgname, t.tgenabled, p.proname),
+                                                              pg_catalog.concat_ws(':', journal.cluster_id(), d.oid),
+                                                              pg_catalog.concat_ws(':', t.oid, t.xmin)) order by t.tgname), '{}')
+      from pg_catalog.pg_trigger t
+      join pg_catalog.pg_proc p on p.oid = t.tgfoid
+      join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
+     where t.tgrelid = relation and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
 end;
 
-comment on function journal.trigger_marks(oid) is 'Name, oid, state, function and xmin of the capture triggers of a table.';
+comment on function journal.trigger_marks(oid) is 'State and identity of the capture triggers of a relation.';
+
+-- sql/journal/functions/same_home.sql
+-- Whether two sets of trigger marks were taken in the same database of the same cluster, so that oid and xmin mean something.
+create function journal.same_home(sealed text[], present text[]) returns boolean
+language sql immutable
+begin atomic
+    select pg_catalog.split_part(sealed[1], '|', 2) is not distinct from pg_catalog.split_part(present[1], '|', 2);
+end;
+
+comment on function journal.same_home(text[], text[]) is 'Whether two sets of trigger marks were taken in the same database.';
+
+-- sql/journal/functions/marks_hold.sql
+-- Whether the capture triggers are those that cover left. After a restore into another database they are new ones everywhere,
+-- so their identity says nothing: their state has to do, until cover looks at them again.
+create function journal.marks_hold(sealed text[], present text[]) returns boolean
+language sql immutable
+begin atomic
+    select sealed <> '{}' and (sealed = present or not journal.same_home(sealed, present)
+                                                   and array(select pg_catalog.split_part(m, '|', 1) from unnest(sealed) m)
+                                                     = array(select pg_catalog.split_part(m, '|', 1) from unnest(present) m));
+end;
+
+comment on function journal.marks_hold(text[], text[]) is 'Whether capture triggers are as they were at cover, as far as can be told.';
+
+-- sql/journal/functions/attached_by.sql
+-- The transaction that last attached a relation, or a partitioned table above it, to where it is now. An xmin has 32 bits;
+-- the epoch is that of the present snapshot, or the one before it.
+create function journal.attached_by(relation oid) returns xid8
+language sql stable
+begin atomic
+    select max(case when x.this_epoch < x.latest then x.this_epoch else x.this_epoch - 4294967296 end)::text::xid8
+      from (select s.latest, s.latest / 4294967296 * 4294967296 + i.xmin::text::bigint as this_epoch
+              from pg_catalog.pg_partition_ancestors(relation) a
+              join pg_catalog.pg_inherits i on i.inhrelid = a.relid
+             cross join (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as latest) s) x;
+end;
+
+comment on function journal.attached_by(oid) is 'The transaction that attached a partition.';
+
+-- sql/journal/functions/unwatched.sql
+-- Relations of a covered table whose changes may have gone unrecorded: partitions that were attached later, and those
+-- whose capture triggers are not as cover left them. A partition that was detached is no longer the table's.
+create function journal.unwatched(covered journal.covered_table) returns table (member oid, attached_by xid8)
+language sql stable
+begin atomic
+    select r.member, case when c.relation is null then journal.attached_by(r.member) end
+      from journal.relations_of(covered.relation) r
+      left join journal.capture c on c.segment_id = covered.segment_id and c.relation = r.member
+     where c.relation is null or not journal.marks_hold(c.trigger_marks, journal.trigger_marks(r.member));
+end;
+
+comment on function journal.unwatched(journal.covered_table) is 'Relations of a covered table with a gap; attached_by is null where triggers were touched.';
 
 -- sql/journal/functions/has_records.sql
 -- Whether a table has rows in whole form, which cover would bring into typed form.
@@ -1049,14 +1179,11 @@ comment on function journal.has_records(regclass) is 'Whether writes of a table 
 create function journal.why_gap(covered journal.covered_table) returns text
 language sql stable
 begin atomic
-    select case
-        when exists (select from journal.relations_of(covered.relation) r
-                      where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member))
-            then (select pg_catalog.format('its partition %s was attached after it was covered', pg_catalog.min(journal.qualified_name(r.member)))
-                    from journal.relations_of(covered.relation) r
-                   where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member))
-        when covered.trigger_marks <> journal.trigger_marks(covered.relation) then 'its capture triggers were disabled, dropped or changed'
-        end;
+    select case when u.attached_by is null then 'its capture triggers were disabled, dropped or changed'
+                else pg_catalog.format('its partition %s was attached after it was covered', journal.qualified_name(u.member)) end
+      from journal.unwatched(covered) u
+     order by u.attached_by nulls first, u.member
+     limit 1;
 end;
 
 comment on function journal.why_gap(journal.covered_table) is 'Why changes of a covered table may be missing, or null.';
@@ -1066,10 +1193,12 @@ comment on function journal.why_gap(journal.covered_table) is 'Why changes of a 
 create function journal.note_gap(relation regclass) returns void
 language sql volatile
 begin atomic
-    insert into journal.gap (relation, reason, from_at)
-    select c.relation, journal.why_gap(c), c.covered_at
+    insert into journal.gap (relation, reason, from_at, attached_by)
+    select c.relation, journal.why_gap(c), c.covered_at, min(u.attached_by) filter (where u.whole)
       from journal.covered_table c
-     where c.relation = note_gap.relation and journal.why_gap(c) is not null;
+     cross join lateral (select w.attached_by, bool_and(w.attached_by is not null) over () as whole from journal.unwatched(c) w) u
+     where c.relation = note_gap.relation
+     group by c.relation, c.covered_at, c.*;
 end;
 
 comment on function journal.note_gap(regclass) is 'Remembers the gap of a table that is about to be mended.';
@@ -1095,6 +1224,18 @@ end
 $why_stale$;
 
 comment on function journal.why_stale(journal.covered_table) is 'Why a covered table is not recorded in its present form, or null.';
+
+-- sql/journal/functions/why_unsure.sql
+-- What cannot be known about a covered table, although nothing speaks against its coverage, or null.
+create function journal.why_unsure(covered journal.covered_table) returns text
+language sql stable
+begin atomic
+    select 'it was restored from another database: its triggers are in place, but a gap since the restore would not be seen'
+     where exists (select from journal.capture c
+                    where c.segment_id = covered.segment_id and not journal.same_home(c.trigger_marks, journal.trigger_marks(c.relation)));
+end;
+
+comment on function journal.why_unsure(journal.covered_table) is 'What cannot be known about a covered table until it is covered again, or null.';
 
 -- sql/journal/functions/uncovered_state.sql
 -- The state of a table that is not covered: can it be, and how.
@@ -1160,6 +1301,10 @@ begin
     reason := journal.why_stale(covered);
     if reason is not null then
         return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', journal.cover_command(covered));
+    end if;
+    reason := journal.why_unsure(covered);
+    if reason is not null then
+        return jsonb_build_object('status', 'covered', 'reason', reason, 'fix', journal.cover_command(covered));
     end if;
     return jsonb_build_object('status', 'covered');
 end
@@ -1462,14 +1607,22 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $seal_coverage$
 declare
-    marks constant text[] := journal.trigger_marks(relation);
+    member record;
+    moved  boolean := false;
 begin
-    if cardinality(marks) <> (select sum(case when r.kind = 'p' then 3 else 4 end) from journal.relations_of(seal_coverage.relation) r) then
-        raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
-    end if;
-    update journal.covered_table c
-       set trigger_marks = marks, covered_at = clock_timestamp()
-     where c.relation = seal_coverage.relation and c.trigger_marks <> marks;
+    for member in
+        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case r.kind when 'p' then 3 else 4 end as triggers
+          from journal.relations_of(seal_coverage.relation) r
+          join journal.covered_table t on t.relation = seal_coverage.relation
+          left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member
+    loop
+        if member.capture_id is null or cardinality(member.present) <> member.triggers then
+            raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
+        end if;
+        update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;
+        moved := moved or member.sealed <> member.present;
+    end loop;
+    update journal.covered_table c set covered_at = clock_timestamp() where c.relation = seal_coverage.relation and moved;
     perform journal.drop_captures(relation);
 end
 $seal_coverage$;
@@ -2008,7 +2161,7 @@ comment on column journal.coverage.relation is 'The table.';
 comment on column journal.coverage.table_name is 'Its name, schema-qualified.';
 comment on column journal.coverage.status is
     'covered; stale: its shape is not the one that was covered; gap: changes may have gone unrecorded; uncovered; uncoverable.';
-comment on column journal.coverage.reason is 'Why the status is neither covered nor uncovered.';
+comment on column journal.coverage.reason is 'Why the status is neither covered nor uncovered; of a covered table, what cannot be known since it was restored.';
 comment on column journal.coverage.fix is 'Command that brings the table to covered; null where there is nothing to do, or nothing that can be done.';
 comment on column journal.coverage.writers is 'Whose changes are recorded: all, or agents (transactions bound to a session).';
 comment on column journal.coverage.undo is 'Whether its changes can be rolled back; false: recorded only.';
@@ -6615,6 +6768,7 @@ $undo_trace_moved$;
 
 comment on function journal.undo_trace_moved(oid) is 'Finds inserted rows to which others gave another key. Private.';
 
+<<<<<<< HEAD
 -- sql/journal/rollback/undo_trace_deleted.sql
 -- Rows that a session deleted and that are to come back: where others have deleted a row of that key since, after somebody
 -- had brought it back, it was decided anew that there is none.
@@ -6645,6 +6799,21 @@ $undo_trace_deleted$;
 
 comment on function journal.undo_trace_deleted(oid) is 'Finds deleted rows that others brought back and deleted again. Private.';
 
+=======
+-- sql/journal/rollback/undo_is_older.sql
+-- Whether all transactions of sessions began to write before a transaction of a cluster did; false where that cannot be told.
+create function journal.undo_is_older(session_ids uuid[], transaction_id xid8, cluster bigint) returns boolean
+language sql stable
+begin atomic
+    select coalesce(undo_is_older.transaction_id > all (
+        select case when b.cluster = undo_is_older.cluster then b.transaction_id end
+          from journal.binding b
+         where b.session_id = any (session_ids)), false);
+end;
+
+comment on function journal.undo_is_older(uuid[], xid8, bigint) is 'Whether the transactions of sessions are older than another. Private.';
+
+>>>>>>> a64fbd7 (Tell a gap from a restore, and from partitions that came later or went)
 -- sql/journal/rollback/undo_gap_since.sql
 -- Since when changes of a table may be missing now: since it was covered last, if its triggers are not as they were then; since
 -- it was uncovered; null if never. A partition that was attached after the sessions' last transaction matters nothing to them.
@@ -6653,16 +6822,12 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_gap_since$
 declare
-    covered  journal.covered_table;
-    their_xid constant xid := (select max(b.transaction_id)::xid from journal.binding b where b.session_id = any (session_ids) and b.cluster = journal.cluster_id());
+    covered journal.covered_table;
 begin
     select * into covered from journal.covered_table c where c.relation = undo_gap_since.relation;
     if covered.relation is null then
         return (select max(s.until_at) from journal.segment s where s.relation = undo_gap_since.relation);
-    elsif covered.trigger_marks <> journal.trigger_marks(relation)
-          or exists (select from journal.relations_of(relation) r
-                      where not exists (select from journal.capture c where c.segment_id = covered.segment_id and c.relation = r.member)
-                        and (select min(age(i.xmin)) from pg_partition_ancestors(r.member) a join pg_inherits i on i.inhrelid = a.relid) >= age(their_xid)) then
+    elsif exists (select from journal.unwatched(covered) u where not journal.undo_is_older(session_ids, u.attached_by, journal.cluster_id())) then
         return covered.covered_at;
     end if;
     return null;
@@ -6687,7 +6852,8 @@ declare
 begin
     select min(v.opened_at), max(coalesce(v.closed_at, 'infinity')) into wrote_from, wrote_until from journal.sessions v where v.session_id = any (session_ids);
     if journal.undo_gap_since(relation, session_ids) < wrote_until
-       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from) then
+       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from
+                    and not journal.undo_is_older(session_ids, g.attached_by, g.cluster)) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
     return query

@@ -1,5 +1,6 @@
 -- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
--- refuse what may not be written, and take a shape that it does not know as whole rows, or refuse that too (strict).
+-- refuse what may not be written, leave a partition alone that was detached, and take a shape that it does not know as whole
+-- rows, or refuse that too (strict).
 create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
@@ -10,6 +11,9 @@ begin atomic
             perform journal.admit(tg_relid);
         end if;
         if not intact then
+            if journal.is_detached({capture}) then
+                return null;
+            end if;
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
             this_statement := nextval('journal.statement_id');
             settings := journal.pin_settings();

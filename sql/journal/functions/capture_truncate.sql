@@ -3,7 +3,10 @@
 create function journal.capture_truncate(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select case options.on_truncate when 'refuse' then $refuse$
+    select $detached$
+        if journal.is_detached({capture}) then
+            return null;
+        end if;$detached$ || case options.on_truncate when 'refuse' then $refuse$
         perform journal.refuse_truncate(tg_relid, 'its coverage says so', 'delete the rows, or cover it with truncate => capture');$refuse$
     else $capture$
         perform journal.admit_truncate(tg_relid);

@@ -22,6 +22,10 @@ begin
     if reason is not null then
         return jsonb_build_object('status', 'stale', 'reason', reason, 'fix', journal.cover_command(covered));
     end if;
+    reason := journal.why_unsure(covered);
+    if reason is not null then
+        return jsonb_build_object('status', 'covered', 'reason', reason, 'fix', journal.cover_command(covered));
+    end if;
     return jsonb_build_object('status', 'covered');
 end
 $coverage_state$;

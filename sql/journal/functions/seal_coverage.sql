@@ -4,14 +4,22 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $seal_coverage$
 declare
-    marks constant text[] := journal.trigger_marks(relation);
+    member record;
+    moved  boolean := false;
 begin
-    if cardinality(marks) <> (select sum(case when r.kind = 'p' then 3 else 4 end) from journal.relations_of(seal_coverage.relation) r) then
-        raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
-    end if;
-    update journal.covered_table c
-       set trigger_marks = marks, covered_at = clock_timestamp()
-     where c.relation = seal_coverage.relation and c.trigger_marks <> marks;
+    for member in
+        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case r.kind when 'p' then 3 else 4 end as triggers
+          from journal.relations_of(seal_coverage.relation) r
+          join journal.covered_table t on t.relation = seal_coverage.relation
+          left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member
+    loop
+        if member.capture_id is null or cardinality(member.present) <> member.triggers then
+            raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
+        end if;
+        update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;
+        moved := moved or member.sealed <> member.present;
+    end loop;
+    update journal.covered_table c set covered_at = clock_timestamp() where c.relation = seal_coverage.relation and moved;
     perform journal.drop_captures(relation);
 end
 $seal_coverage$;

@@ -13,7 +13,8 @@ declare
 begin
     select min(v.opened_at), max(coalesce(v.closed_at, 'infinity')) into wrote_from, wrote_until from journal.sessions v where v.session_id = any (session_ids);
     if journal.undo_gap_since(relation, session_ids) < wrote_until
-       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from) then
+       or exists (select from journal.gap g where g.relation = undo_gaps.relation and g.from_at < wrote_until and g.until_at > wrote_from
+                    and not journal.undo_is_older(session_ids, g.attached_by, g.cluster)) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
     return query

@@ -8,6 +8,7 @@ create table journal.capture (
     relation   regclass not null,
     attnums    int2[] not null,
     places     int2[] not null,
+    trigger_marks text[] not null default '{}',
     unique (segment_id, relation)
 );
 
@@ -15,3 +16,5 @@ comment on table journal.capture is 'Relations and the segments that their captu
 comment on column journal.capture.record_id is 'Where rows of an unknown shape go.';
 comment on column journal.capture.attnums is 'Live columns of the relation, in order.';
 comment on column journal.capture.places is 'For each of them, its attnum in the covered table: partitions may number them otherwise.';
+comment on column journal.capture.trigger_marks is
+    'The capture triggers at cover, and in which database they were seen: disabling and enabling one again changes its xmin.';

@@ -9,10 +9,7 @@ create table journal.covered_table (
     excluded     int2[] not null,
     counters     int2[] not null,
     maintained   int2[] not null,
-    trigger_marks text[] not null default '{}',
     covered_at   timestamptz not null default clock_timestamp()
 );
 
 comment on table journal.covered_table is 'Covered tables and their options. Private; read journal.coverage.';
-comment on column journal.covered_table.trigger_marks is
-    'Name, oid, state and xmin of the capture triggers at cover: disabling and enabling one again changes its xmin.';

@@ -30,7 +30,7 @@ comment on column journal.coverage.relation is 'The table.';
 comment on column journal.coverage.table_name is 'Its name, schema-qualified.';
 comment on column journal.coverage.status is
     'covered; stale: its shape is not the one that was covered; gap: changes may have gone unrecorded; uncovered; uncoverable.';
-comment on column journal.coverage.reason is 'Why the status is neither covered nor uncovered.';
+comment on column journal.coverage.reason is 'Why the status is neither covered nor uncovered; of a covered table, what cannot be known since it was restored.';
 comment on column journal.coverage.fix is 'Command that brings the table to covered; null where there is nothing to do, or nothing that can be done.';
 comment on column journal.coverage.writers is 'Whose changes are recorded: all, or agents (transactions bound to a session).';
 comment on column journal.coverage.undo is 'Whether its changes can be rolled back; false: recorded only.';

@@ -10,8 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import journal
+from journal.doctor import examine
 from tests import rig
-from tests.journal.capture.support import changes, cover, one, rows, status
+from tests.journal.capture.support import bind, changes, cover, one, open_session, rows, status
 
 
 def pg(cluster: rig.Cluster, program: str, *arguments: str) -> str:
@@ -37,7 +39,11 @@ def test_a_restored_database_goes_on_where_it_was(
     conn.execute("insert into t values (1, 'ok', 'a')")
     cover(conn, "t")
     cover(conn, "p")
-    conn.execute("update t set v = 'b'; insert into p values (1)")
+    session = open_session(conn)
+    with conn.transaction():
+        bind(conn, session)
+        conn.execute("update t set v = 'b'")
+    conn.execute("insert into p values (1)")
     before = rows(conn, "select statement_id, operation, key, before, after from journal.changes order by 1")
     dump = tmp_path / "dump"
     pg(postgres, "pg_dump", "--format=custom", f"--file={dump}", postgres.superuser_dsn(database))
@@ -50,17 +56,23 @@ def test_a_restored_database_goes_on_where_it_was(
                 rows(restored, "select statement_id, operation, key, before, after from journal.changes order by 1")
                 == before
             )
-            restored.execute("update t set v = 'c', m = 'sad'; insert into p1 values (2)")
-            assert changes(restored, "t")[-1][2] == {"id": "1", "m": "sad", "v": "c"}
+            restored.execute("update t set m = 'sad'; insert into p1 values (2)")
+            assert changes(restored, "t")[-1][2] == {"id": "1", "m": "sad", "v": "b"}
             kinds = "select distinct g.kind from journal.statement join journal.segment g using (segment_id)"
             assert rows(restored, kinds) == [{"kind": "typed"}]
-            assert (
-                status(restored, "t") == "gap"
-            )  # the triggers are new ones: whether they were always there cannot be known
+            assert status(restored, "t") == status(restored, "p1") == "covered"
+            (unsure,) = [finding for finding in examine(restored) if finding.cover == "public.t"]
+            assert (unsure.level, unsure.fix) == ("warning", "journal cover public.t")
+            journal.rollback(restored, session)
+            assert one(restored, "select v from t") == "a"
+            restored.execute("alter table p disable trigger journal_insert")
+            assert status(restored, "p") == "gap"
             cover(restored, "t")
             cover(restored, "p")
             assert {
                 r["status"]
                 for r in rows(restored, "select status from journal.coverage where table_name <> 'public.padding'")
             } == {"covered"}
-            assert one(restored, "select count(*) from journal.changes") == len(before) + 2
+            assert [r for r in examine(restored) if r.cover] == []
+            restored.execute("alter table t disable trigger all; alter table t enable trigger all")
+            assert status(restored, "t") == "gap"

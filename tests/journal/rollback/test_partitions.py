@@ -100,7 +100,6 @@ def test_case_49_origin_partition_dropped(history: History) -> None:
     assert (102, "us", "agent") in history.rows("table p")
 
 
-@pytest.mark.xfail(strict=True, reason="cover notes a detached partition as a gap since the table was covered")
 def test_case_49_other_partition_with_the_same_bounds(history: History) -> None:
     """The origin was replaced by another partition: the row is routed there."""
     history.given(*TREE)
