@@ -6768,7 +6768,6 @@ $undo_trace_moved$;
 
 comment on function journal.undo_trace_moved(oid) is 'Finds inserted rows to which others gave another key. Private.';
 
-<<<<<<< HEAD
 -- sql/journal/rollback/undo_trace_deleted.sql
 -- Rows that a session deleted and that are to come back: where others have deleted a row of that key since, after somebody
 -- had brought it back, it was decided anew that there is none.
@@ -6799,7 +6798,6 @@ $undo_trace_deleted$;
 
 comment on function journal.undo_trace_deleted(oid) is 'Finds deleted rows that others brought back and deleted again. Private.';
 
-=======
 -- sql/journal/rollback/undo_is_older.sql
 -- Whether all transactions of sessions began to write before a transaction of a cluster did; false where that cannot be told.
 create function journal.undo_is_older(session_ids uuid[], transaction_id xid8, cluster bigint) returns boolean
@@ -6813,7 +6811,6 @@ end;
 
 comment on function journal.undo_is_older(uuid[], xid8, bigint) is 'Whether the transactions of sessions are older than another. Private.';
 
->>>>>>> a64fbd7 (Tell a gap from a restore, and from partitions that came later or went)
 -- sql/journal/rollback/undo_gap_since.sql
 -- Since when changes of a table may be missing now: since it was covered last, if its triggers are not as they were then; since
 -- it was uncovered; null if never. A partition that was attached after the sessions' last transaction matters nothing to them.
