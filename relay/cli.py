@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_NOTHING = 4
 EXIT_INTERRUPTED = 130
 
 
@@ -97,6 +98,11 @@ def main() -> None:
 @click.option(
     "--from", "started_from", metavar="start|now|TIME", help="Where a new destination begins; default: start."
 )
+@click.option(
+    "--on-refusal",
+    type=click.Choice(["park", "dead-letter"]),
+    help="What becomes of a message that DESTINATION refuses for good: parked with its key (default), or given up at once.",
+)
 @click.option("--drain", is_flag=True, help="Deliver everything committed before the call, then exit.")
 @click.option(
     "--timeout",
@@ -124,6 +130,7 @@ def run(
     name: str | None,
     topics: tuple[str, ...],
     started_from: str | None,
+    on_refusal: str | None,
     dsn: str | None,
     credentials: str | None,
     timeout: float,
@@ -143,7 +150,7 @@ def run(
         dsn=resolve_dsn(dsn),
         url=destination,
         name=name,
-        registration=Registration(list(topics) or None, _lanes_of(destination), _start(started_from)),
+        registration=Registration(list(topics) or None, _lanes_of(destination), _start(started_from), on_refusal),
         credentials=credentials,
         drain=drain,
         timeout=timeout,
@@ -190,11 +197,86 @@ def resume(dsn: str | None, name: str | None) -> None:
     _switch(dsn, "resume", name)
 
 
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_with_dsn
+def parked(dsn: str | None, name: str | None, *, as_json: bool) -> None:
+    """List the messages that a destination, or any, refused for good, and how many wait behind each."""
+    from relay.parked import lines, read_parked  # noqa: PLC0415
+
+    with _connected(dsn) as conn:
+        _require_known(conn, name)
+        found = read_parked(conn, name)
+    for line in map(json.dumps, found) if as_json else lines(found):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--key", help="The parked message of this key, and what waits behind it.")
+@click.option("--message", "message_id", metavar="ID", help="One parked message, and what waits behind it.")
+@click.option("--all", "everything", is_flag=True, help="All parked messages of the destination.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_with_dsn
+def retry(
+    dsn: str | None, name: str, key: str | None, message_id: str | None, *, everything: bool, as_json: bool
+) -> int:
+    """Let destination NAME try parked messages again, with what waits behind them, in order."""
+    if [key is not None, message_id is not None, everything].count(True) != 1:
+        raise click.UsageError("say which: --key K, --message ID or --all")
+    return _decide(dsn, name, "retry", key, message_id, None, as_json=as_json)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--message", "message_id", required=True, metavar="ID", help="The parked message.")
+@click.option("--reason", required=True, help="Why; kept with the message.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_with_dsn
+def discard(dsn: str | None, name: str, message_id: str, reason: str, *, as_json: bool) -> int:
+    """Give a parked message up at destination NAME, and let what waits behind it go on."""
+    return _decide(dsn, name, "discard", None, message_id, reason, as_json=as_json)
+
+
+def _decide(
+    dsn: str | None,
+    name: str,
+    verb: str,
+    key: str | None,
+    message_id: str | None,
+    reason: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    from relay.parked import decide, full_id  # noqa: PLC0415
+
+    with _connected(dsn) as conn:
+        _require_known(conn, name)
+        whole = None if message_id is None else full_id(conn, name, message_id)
+        done = decide(conn, name, key=key, message_id=whole, discard_reason=reason)
+    nothing = done.parked == 0
+    code = EXIT_NOTHING if nothing else 0
+    if as_json:
+        report = {"schema": f"relay.{verb}/1", "outcome": "nothing" if nothing else "done", "exit_code": code}
+        click.echo(json.dumps({**report, "destination": name, "parked": done.parked, "messages": done.messages}))
+    elif nothing:
+        say(f"nothing is parked there; see: relay parked {name}")
+    else:
+        left = "given up" if reason is not None else "no longer parked"
+        click.echo(f"{done.parked} messages {left}, {done.messages} are delivered next")
+    return code
+
+
+def _require_known(conn: psycopg.Connection[Any], name: str | None) -> None:
+    row = conn.execute("select relay.lanes_of(%s)", [name]).fetchone()
+    if name is not None and (row is None or row[0] is None):
+        raise click.UsageError(f"there is no destination {name}; see: relay status")
+
+
 def _switch(dsn: str | None, function: str, name: str | None) -> None:
     with _connected(dsn) as conn:
-        known = conn.execute("select relay.lanes_of(%s)", [name]).fetchone()
-        if name is not None and (known is None or known[0] is None):
-            raise click.UsageError(f"there is no destination {name}; see: relay status")
+        _require_known(conn, name)
         row = conn.execute(
             "select relay.pause(%s)" if function == "pause" else "select relay.resume(%s)", [name]
         ).fetchone()

@@ -20,9 +20,10 @@ from relay.recovery import find_place
 from relay.source import tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from relay.destinations.base import Destination, Limits
+    from relay.message import Message
     from relay.pace import Pace
     from relay.reader import Batch
     from relay.source import Lease, Point, Source
@@ -40,10 +41,10 @@ class Ended(Exception):
 class Trouble(RelayError):
     """An append was not acknowledged, or the destination could not be asked. `why` is that of `Refused`, or in_doubt."""
 
-    def __init__(self, why: Why, message: str, size: int = 1) -> None:
+    def __init__(self, why: Why, message: str, batch: Sequence[Message] = ()) -> None:
         super().__init__(message)
         self.why = why
-        self.size = size  # messages in the batch
+        self.batch = batch
 
 
 class LaneWorker:
@@ -69,7 +70,7 @@ class LaneWorker:
         self._in_doubt_saved = False
         self._delay = 0.0
         self._healthy = False
-        self._failure: RelayError | None = None
+        self._failure: Exception | None = None
 
     async def run(self) -> None:
         """Deliver until stopped, or until `until` is delivered. Raises what stops the destination, and `LeaseLost`."""
@@ -147,12 +148,12 @@ class LaneWorker:
 
     async def _append(self, batch: Batch) -> None:
         if not batch.messages:
-            self.point = self.point.through(batch.seal)
+            self.point = self.point.through(batch.seal, batch.passed)
             return
         outcome = await self._destination.append(self.lease.lane, batch.messages, tail_of(self.point))
         if not isinstance(outcome, Stored):
             raise _trouble(outcome, batch)
-        self.point = self.point.after(batch.messages[-1], batch.seal, outcome.token)
+        self.point = self.point.after(batch.messages[-1], batch.seal, batch.passed, outcome.token)
         await self._succeeded()
 
     async def _succeeded(self) -> None:
@@ -166,8 +167,11 @@ class LaneWorker:
     async def _settle(self, trouble: Trouble) -> None:
         """Make the next attempt smaller or later, as the trouble wants it. The first time a tail has moved, go on at once."""
         self._in_doubt = trouble.why == "in_doubt"
-        if trouble.why == "batch" and trouble.size > 1:
-            self._batch_messages = trouble.size // 2
+        if trouble.why == "batch" and len(trouble.batch) > 1:
+            self._batch_messages = len(trouble.batch) // 2
+            return
+        if trouble.why == "message" and self._destination.guarantee != "B":
+            await self._set_aside(trouble.batch[0], str(trouble))
             return
         if trouble.why != "moved" or self._delay > 0:
             await self._report(trouble)
@@ -178,6 +182,14 @@ class LaneWorker:
         await self._unless_ended(asyncio.sleep(self._delay * random.uniform(0.5, 1)))  # noqa: S311  no secret
         slowest = self._pace.refused_delay if trouble.why == "message" else self._pace.longest_delay
         self._delay = min(max(self._delay * 2, _FIRST_DELAY), slowest)
+
+    async def _set_aside(self, message: Message, why: str) -> None:
+        """The destination refused this message alone, for good: its key is parked, and the others go on."""
+        if not await self._source.set_aside(self.lease, message, why):
+            raise LeaseLost(f"another relay has taken lane {self.lease.lane}")
+        _log.error("lane %s: %s; set aside, see: relay parked", self.lease.lane, why)
+        await self._source.report_error(why, stopped=False)
+        self._healthy = False
 
     async def _report(self, trouble: Trouble) -> None:
         _log.warning("lane %s: %s", self.lease.lane, trouble)
@@ -210,7 +222,7 @@ class LaneWorker:
                     await asyncio.wait_for(self._ended.wait(), self._pace.checkpoint)
                     return
                 await self._save_if_due()
-        except RelayError as error:
+        except Exception as error:  # noqa: BLE001  a lane whose lease is not renewed must not go on
             self._failure = error
             self._ended.set()
 
@@ -245,5 +257,7 @@ def _trouble(outcome: Refused | InDoubt, batch: Batch) -> Trouble:
     if isinstance(outcome, InDoubt):
         return Trouble("in_doubt", outcome.reason)
     if outcome.why == "message":
-        return Trouble("message", f"message {batch.messages[0].message_id} is refused: {outcome.reason}")
-    return Trouble(outcome.why, outcome.reason, len(batch.messages))
+        return Trouble(
+            "message", f"message {batch.messages[0].message_id} is refused: {outcome.reason}", batch.messages
+        )
+    return Trouble(outcome.why, outcome.reason, batch.messages)

@@ -13,12 +13,15 @@ _UNSAFE = re.compile(r"[^!#$&-~]")
 
 
 class Message(NamedTuple):
-    """One message at its position in a lane. Ids, data, headers and times are text, as they go on the wire."""
+    """One message at its position in a lane. Ids, data, headers and times are text, as they go on the wire.
+
+    `place` is its number within its seal. `aside`: it was refused or waits behind one that was, and its position stays empty.
+    """
 
     position: int
     source: str
     seal: int
-    id: int
+    place: int
     lane: int
     message_id: str
     lineage: str
@@ -31,6 +34,7 @@ class Message(NamedTuple):
     caused_by: str | None
     created_at: str
     bytes: int
+    aside: bool = False
 
 
 def attributes(message: Message) -> dict[str, str]:

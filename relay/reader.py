@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,27 +24,38 @@ _GROWTH = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages to append together. Once they are stored, everything up to `seal` is."""
+    """Messages to append together. Once they are stored, everything up to `seal`, which is up to position `passed`, is stored or
+    set aside."""
 
     messages: Sequence[Message]
     seal: int
+    passed: int
 
 
 class Reader:
     """The batches of a lane after a point.
 
     `until` is the last seal to read (None: go on for ever, and seal what is committed). `batch_messages` and `batch_bytes` limit a
-    batch; a single message may be larger.
+    batch; a single message may be larger. What is set aside is left out, unless `aside`.
     """
 
     def __init__(
-        self, source: Source, lane: int, point: Point, *, until: int | None, batch_messages: int, batch_bytes: int
+        self,
+        source: Source,
+        lane: int,
+        point: Point,
+        *,
+        until: int | None,
+        batch_messages: int,
+        batch_bytes: int,
+        aside: bool = False,
     ) -> None:
         self._source = source
         self._lane = lane
         self._until = until
         self._batch_messages = batch_messages
         self._batch_bytes = batch_bytes
+        self._with_aside = aside
         self._closing = asyncio.Event()
         self._batches = self._read(point)
         self._ahead: asyncio.Task[Batch | None] | None = None
@@ -72,44 +83,51 @@ class Reader:
         return await anext(self._batches, None)
 
     async def _read(self, point: Point) -> AsyncGenerator[Batch, None]:
-        seal, position = point.seal, point.position
+        seal, passed = point.seal, point.passed
         if point.last_seal > seal:  # stored in part: go on inside it
-            async for batch in self._read_parts(point.last_seal, point.last_id, position):
-                position += len(batch.messages)
+            async for batch in self._read_parts(point.last_seal, point.last_id, passed, point.position):
+                passed = batch.passed
                 yield batch
             seal = point.last_seal
         while (span := await self._next_span(seal)) is not None:
             through, whole = span
             if whole:
-                messages = await self._source.read(self._lane, seal + 1, through, position)
-                for batch in self._cut(messages, through):
+                messages = await self._source.read(self._lane, seal + 1, through, passed)
+                for batch in self._cut(messages, through, passed):
                     yield batch
-                position += len(messages)
+                passed += len(messages)
             else:
-                async for batch in self._read_parts(through, 0, position):
-                    position += len(batch.messages)
+                async for batch in self._read_parts(through, 0, passed, passed):
+                    passed = batch.passed
                     yield batch
             seal = through
 
-    async def _read_parts(self, seal: int, after_id: int, position: int) -> AsyncIterator[Batch]:
+    async def _read_parts(self, seal: int, after_place: int, passed: int, position: int) -> AsyncIterator[Batch]:
         """One seal that is too large to be read at once. Its last batch is empty: only then the seal is known to be read."""
         verify = True
-        while messages := await self._source.read_part(self._lane, seal, after_id, position, verify=verify):
+        while messages := await self._source.read_part(self._lane, seal, after_place, position, verify=verify):
             verify = False
-            for batch in self._cut(messages, seal - 1):
-                yield batch
-            after_id, position = messages[-1].id, messages[-1].position
-        yield Batch((), seal)
+            for batch in self._cut(messages, seal - 1, passed):
+                if batch.messages:
+                    yield replace(batch, seal=seal - 1, passed=passed)
+            after_place, position = messages[-1].place, messages[-1].position
+        yield Batch((), seal, position)
 
-    def _cut(self, messages: Sequence[Message], through: int) -> Iterator[Batch]:
-        """Batches of messages read together; after the last one everything up to `through` is stored."""
-        start = size = 0
-        for index, message in enumerate(messages):
-            if index > start and (index - start >= self._batch_messages or size + message.bytes > self._batch_bytes):
-                yield Batch(messages[start:index], message.seal - 1)
-                start, size = index, 0
+    def _cut(self, messages: Sequence[Message], through: int, passed: int) -> Iterator[Batch]:
+        """Batches of messages read together; after the last one everything up to `through` is stored. They begin after `passed`."""
+        batch: list[Message] = []
+        size, seal = 0, 0
+        for message in messages:
+            if message.seal != seal:
+                seal, passed = message.seal, message.position - 1
+            if message.aside and not self._with_aside:
+                continue
+            if batch and (len(batch) >= self._batch_messages or size + message.bytes > self._batch_bytes):
+                yield Batch(batch, seal - 1, passed)
+                batch, size = [], 0
+            batch.append(message)
             size += message.bytes
-        yield Batch(messages[start:], through)
+        yield Batch(batch, through, messages[-1].position if messages else passed)
 
     async def _next_span(self, seal: int) -> tuple[int, bool] | None:
         """The next seals to read, waiting for them if need be."""

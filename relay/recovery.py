@@ -6,17 +6,18 @@ position, and everything between the checkpoint and the tail is read back and co
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relay.errors import ForeignWriter, SourceRewound, TailLost
 from relay.reader import Reader
-from relay.source import Point, tail_of
+from relay.source import tail_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from relay.destinations.base import Destination, Tail
-    from relay.source import Source
+    from relay.source import Point, Source
 
 _REBASE = "make sure that no copy of the database publishes; then decide with: relay rebase"
 _LOST = "look for what removed messages from the destination; use another --name to deliver everything anew"
@@ -39,27 +40,37 @@ async def find_place(source: Source, destination: Destination, lane: int, known:
         raise ForeignWriter("the destination holds messages of another database", hint="use another stream or file")
     if tail.position == known.position:
         _compare(known.position, known.message_id, tail.message_id)
-        return Point(known.seal, known.position, known.last_seal, known.last_id, known.message_id, tail.token)
+        return replace(known, token=tail.token)
     return await _adopt(source, destination, lane, known, tail)
 
 
 async def _adopt(source: Source, destination: Destination, lane: int, known: Point, tail: Tail) -> Point:
-    """Go through our seals up to the tail, message by message beside what the destination holds."""
+    """Go through our seals up to the tail, message by message beside what the destination holds.
+
+    What was set aside and is there all the same was appended by a relay that was slow, and counts as delivered where it is.
+    """
     last_seal = await source.last_seal()
     stored = destination.read_back(lane, tail_of(known), tail)
     there = await anext(stored, None)
-    reader = Reader(source, lane, known, until=last_seal, batch_messages=1000, batch_bytes=1 << 40)
+    start = known.last_stored
+    reader = Reader(source, lane, start, until=last_seal, batch_messages=1000, batch_bytes=1 << 40, aside=True)
     try:
         while (batch := await reader.next()) is not None:
             for message in batch.messages:
-                if there is not None and there[0] == message.position:
+                is_there = there is not None and there[0] == message.position
+                if message.aside and tail.message_id is None:
+                    raise TailLost("messages were set aside on the way to a tail that is gone", hint=_LOST)
+                if is_there and there is not None:
                     _compare(message.position, message.message_id, there[1])
                     there = await anext(stored, None)
+                    if message.aside:
+                        await source.note_arrival(message)
                 if message.position == tail.position:
                     _compare(tail.position, message.message_id, tail.message_id)
                     _nothing_left(there)
                     # The seal may have more for this lane: the next read goes on inside it.
-                    return known.after(message, max(known.seal, message.seal - 1), tail.token)
+                    passed = await source.position_at(lane, message.seal - 1)
+                    return known.after(message, message.seal - 1, passed, tail.token)
     finally:
         await reader.close()
         await _closed(stored)

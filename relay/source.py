@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 MEMBERS_PER_READ = 1000
+_LAST_PLACE = 2**63 - 1
 BYTES_PER_READ = 8 * 1024 * 1024
 # A standby that is not promoted yet, a restart, a lock held too long: the relay waits.
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
@@ -49,7 +50,11 @@ class OptionsDiffer(RelayError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How far a lane got: everything up to seal, and the message (last_seal, last_id) at position; its token at the destination."""
+    """How far a lane got: everything up to seal, and the message (last_seal, last_id) at position; its token at the destination.
+
+    `passed` is the position up to which seal counts. It is beyond `position` where the last messages were set aside, and before it
+    where the message stands inside a seal that is delivered in parts.
+    """
 
     seal: int
     position: int = 0
@@ -57,14 +62,22 @@ class Point:
     last_id: int = 0
     message_id: str | None = None
     token: str = ""
+    passed: int = 0
 
-    def after(self, last: Message, seal: int, token: str) -> Point:
+    def after(self, last: Message, seal: int, passed: int, token: str) -> Point:
         """The point once the batch that ends with `last`, and everything up to `seal`, is stored."""
-        return Point(seal, last.position, last.seal, last.id, last.message_id, token)
+        return Point(seal, last.position, last.seal, last.place, last.message_id, token, passed)
 
-    def through(self, seal: int) -> Point:
-        """The point once everything up to `seal` is stored or is not for this lane."""
-        return replace(self, seal=max(seal, self.seal))
+    def through(self, seal: int, passed: int) -> Point:
+        """The point once everything up to `seal` is stored, set aside, or not for this lane."""
+        return self if seal < self.seal else replace(self, seal=seal, passed=passed)
+
+    @property
+    def last_stored(self) -> Point:
+        """This point without what was passed over since the last stored message; there a slow append may have put something."""
+        if self.passed <= self.position:
+            return self
+        return replace(self, seal=max(self.last_seal - 1, 0), passed=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +101,11 @@ class _LaneRow:
     last_id: int
     message_id: UUID | None
     token: str | None
+    passed: int
 
     def lease(self) -> Lease:
         message_id = None if self.message_id is None else str(self.message_id)
-        point = Point(self.seal, self.position, self.last_seal, self.last_id, message_id, self.token or "")
+        point = Point(self.seal, self.position, self.last_seal, self.last_id, message_id, self.token or "", self.passed)
         return Lease(self.lane, self.epoch, point)
 
 
@@ -105,6 +119,7 @@ class Registration:
     topics: Sequence[str] | None = None
     lanes: int | None = None
     started_from: str | None = None
+    on_refusal: str | None = None
 
 
 class Source:
@@ -158,7 +173,8 @@ class Source:
     async def poll(self, after_seal: int, *, and_seal: bool) -> tuple[int, bool] | None:
         """Number of the last seal of the next read, and whether it is read whole; None when there is no further seal."""
         row = await self._read_one(
-            "select * from relay.poll(%s, %s, %s, %s)", [after_seal, MEMBERS_PER_READ, BYTES_PER_READ, and_seal]
+            "select * from relay.poll(%s, %s, %s, %s, %s)",
+            [self.destination, after_seal, MEMBERS_PER_READ, BYTES_PER_READ, and_seal],
         )
         return None if row is None else (row[0], row[1])
 
@@ -169,14 +185,21 @@ class Source:
         )
         return self._placed(rows, position)
 
-    async def read_part(self, lane: int, seal: int, after_id: int, position: int, *, verify: bool) -> list[Message]:
+    async def read_part(self, lane: int, seal: int, after_place: int, position: int, *, verify: bool) -> list[Message]:
         """The lane's next messages of one large seal; none when it is read."""
-        arguments = [self.destination, [lane], seal, after_id, MEMBERS_PER_READ, BYTES_PER_READ, verify]
+        arguments = [self.destination, [lane], seal, after_place, MEMBERS_PER_READ, BYTES_PER_READ, verify]
         rows = await self._read_all("select * from relay.read_part(%s, %s, %s, %s, %s, %s, %s)", arguments)
         return self._placed(rows, position)
 
     def _placed(self, rows: Sequence[tuple[Any, ...]], position: int) -> list[Message]:
         return [Message(number, self.source_name, *row) for number, row in enumerate(rows, position + 1)]
+
+    async def position_at(self, lane: int, seal: int) -> int:
+        """Position of the lane's last message up to the end of a seal."""
+        row = await self._read_one(
+            "select relay.position_of(%s, %s, %s, %s)", [self.destination, lane, seal, _LAST_PLACE]
+        )
+        return int(row[0]) if row else 0
 
     async def knows_lineage(self, lineage: str) -> bool:
         row = await self._read_one("select relay.knows_lineage(%s::uuid)", [lineage])
@@ -204,7 +227,7 @@ class Source:
     async def register(self, url: Url, guarantee: str, limits: Limits, wanted: Registration) -> None:
         """Record the destination at its first run. Raises `OptionsDiffer`."""
         await self._read_one(
-            "select relay.register(%s, %s, %s, %s, %s, %s, %s)",
+            "select relay.register(%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 self.destination,
                 url.shown,
@@ -213,6 +236,7 @@ class Source:
                 _listed(wanted.topics),
                 wanted.lanes,
                 wanted.started_from,
+                wanted.on_refusal,
             ],
         )
 
@@ -233,7 +257,7 @@ class Source:
     async def checkpoint(self, lease: Lease, point: Point, seconds: float, *, in_doubt: bool) -> bool | None:
         """Store how far a lane got, and renew its lease. Whether the destination is paused; None when the lease was lost."""
         row = await self._keep_one(
-            "select * from relay.checkpoint(%s, %s, %s, make_interval(secs => %s), %s, %s, %s, %s, %s, %s, %s, %s)",
+            "select * from relay.checkpoint(%s, %s, %s, make_interval(secs => %s), %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 self.destination,
                 lease.lane,
@@ -242,6 +266,7 @@ class Source:
                 lease.point.position,
                 point.seal,
                 point.position,
+                point.passed,
                 point.last_seal,
                 point.last_id,
                 point.message_id,
@@ -250,6 +275,21 @@ class Source:
             ],
         )
         return None if row is None else bool(row[0])
+
+    async def set_aside(self, lease: Lease, message: Message, error: str) -> bool:
+        """Park a message that the destination refused alone and for good. False when the lease was lost."""
+        row = await self._keep_one(
+            "select relay.set_aside(%s, %s, %s, %s, %s, %s, %s)",
+            [self.destination, lease.lane, lease.epoch, message.seal, message.place, message.message_id, error],
+        )
+        return bool(row and row[0])
+
+    async def note_arrival(self, message: Message) -> None:
+        """A message that was set aside is stored at the destination."""
+        await self._keep_one(
+            "select relay.note_arrival(%s, %s, %s, %s)",
+            [self.destination, message.seal, message.place, message.message_id],
+        )
 
     async def is_paused(self) -> bool:
         row = await self._keep_one("select relay.is_paused(%s)", [self.destination])

@@ -104,14 +104,16 @@ begin
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function outbox.seal(boolean), relay.poll(bigint, bigint, bigint, boolean), relay.last_seal(),
+            'grant execute on function outbox.seal(boolean), relay.poll(text, bigint, bigint, bigint, boolean), relay.last_seal(),
              relay.read_seals(text, integer[], bigint, bigint), relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
              relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
-             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text),
+             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
              relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
-             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
+             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
              relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
-             relay.left_over(text), relay.pause(text), relay.resume(text) to %I', role_name);
+             relay.left_over(text), relay.pause(text), relay.resume(text),
+             relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
+             relay.retry(text, text, uuid, text), outbox.rebase() to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
@@ -120,7 +122,8 @@ begin
             'grant select on outbox.messages, outbox.backlog, relay.destinations, relay.lag, relay.parked, relay.deliveries to %I', role_name);
         execute format(
             'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(),
-             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint) to %I', role_name);
+             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint),
+             relay.parked_of(text), relay.is_aside(text, bigint, bigint, bigint, text) to %I', role_name);
     end loop;
 end
 $grants_relay$;

@@ -3577,6 +3577,7 @@ create table outbox.seal (
     total      bigint not null default 0,
     min_id     bigint,
     max_id     bigint not null default 0,
+    from_id    bigint not null default 0,
     due_at     timestamptz,
     waits_for  uuid[] not null default '{}',
     lock_missed boolean not null default false,
@@ -3594,6 +3595,7 @@ comment on column outbox.seal.released is 'Members that were pending in the pred
 comment on column outbox.seal.digest is 'Exclusive or of the members'' hashes; with members it shows at every read that none is missing.';
 comment on column outbox.seal.total is 'Members of this seal and of all before it.';
 comment on column outbox.seal.max_id is 'Highest message number seen so far; a sequence below it was rewound.';
+comment on column outbox.seal.from_id is 'Messages up to this number were there at the last rebase, which listed those that were not sealed; transaction ids tell only of those above.';
 comment on column outbox.seal.due_at is 'When the first hold among pending runs out.';
 comment on column outbox.seal.waits_for is 'Sessions whose close releases something that is pending.';
 comment on column outbox.seal.lock_missed is 'Something is pending only because a rollback had locked its session.';
@@ -3864,19 +3866,20 @@ comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) 
 -- sql/outbox/functions/visible_between.sql
 -- The messages that one snapshot sees and an earlier one does not: a range of transactions and the list of those that were still
 -- running. Any simpler form reads everything above the oldest open transaction. Inlined into its callers.
-create function outbox.visible_between(earlier pg_snapshot, later pg_snapshot) returns setof outbox.message
+create function outbox.visible_between(earlier pg_snapshot, later pg_snapshot, above_id bigint) returns setof outbox.message
 language sql stable
 as $visible_between$
     select m.* from outbox.message as m
     where m.xid >= pg_catalog.pg_snapshot_xmax(earlier) and m.xid < pg_catalog.pg_snapshot_xmax(later)
-      and pg_catalog.pg_visible_in_snapshot(m.xid, later)
+      and pg_catalog.pg_visible_in_snapshot(m.xid, later) and m.id > above_id
     union all
     select m.* from outbox.message as m
     where m.xid = any (array(
         select x.xid from pg_catalog.pg_snapshot_xip(earlier) as x(xid) where pg_catalog.pg_visible_in_snapshot(x.xid, later)))
+      and m.id > above_id
 $visible_between$;
 
-comment on function outbox.visible_between(pg_snapshot, pg_snapshot) is 'Messages committed between two snapshots.';
+comment on function outbox.visible_between(pg_snapshot, pg_snapshot, bigint) is 'Messages above a number that were committed between two snapshots.';
 
 -- sql/outbox/functions/members.sql
 -- The members of a range of seals, a pure function of committed rows. Inlined into its callers.
@@ -3892,7 +3895,7 @@ as $members$
     from outbox.seal as s
     join outbox.seal as p on p.no = s.no - 1
     cross join lateral (
-        select v.* from outbox.visible_between(p.snap, s.snap) as v where v.id <> all (s.pending)
+        select v.* from outbox.visible_between(p.snap, s.snap, s.from_id) as v where v.id <> all (s.pending)
         union all
         select r.* from outbox.message as r where r.id = any (s.released)
     ) as m
@@ -3943,7 +3946,8 @@ create function outbox.sealed_by(seal bigint, id bigint, xid xid8) returns boole
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $sealed_by$
-    select pg_visible_in_snapshot(xid, s.snap) and id <> all (s.pending) from outbox.seal as s where s.no = seal
+    select id <= s.max_id and (id <= s.from_id or pg_visible_in_snapshot(xid, s.snap)) and id <> all (s.pending)
+    from outbox.seal as s where s.no = seal
 $sealed_by$;
 
 comment on function outbox.sealed_by(bigint, bigint, xid8) is 'Whether a message, not cancelled, is sealed by this seal or before.';
@@ -3962,7 +3966,10 @@ begin
     if exists (select from outbox.cancellation as c where c.id = seal_of.id) then
         return null;
     end if;
-    select s.no into low from outbox.seal as s where pg_snapshot_xmax(s.snap) > xid order by pg_snapshot_xmax(s.snap), s.no limit 1;
+    select s.no into low from outbox.seal as s
+    where pg_snapshot_xmax(s.snap) > xid and s.max_id >= seal_of.id and s.from_id < seal_of.id
+    order by pg_snapshot_xmax(s.snap), s.no limit 1;
+    low := coalesce(low, (select min(s.no) from outbox.seal as s));
     if low is null or outbox.sealed_by(low, id, xid) then
         return low;
     end if;
@@ -4035,7 +4042,7 @@ declare
 begin
     select s.* into last from outbox.seal as s order by s.no desc limit 1;
     return last.no is null
-        or exists (select from outbox.visible_between(last.snap, pg_current_snapshot()))
+        or exists (select from outbox.visible_between(last.snap, pg_current_snapshot(), last.from_id))
         or outbox.pending_may_move(last);
 end
 $anything_to_seal$;
@@ -4144,6 +4151,37 @@ $first_seal$;
 
 comment on function outbox.first_seal() is 'Makes seal 0 unless it is there.';
 
+-- sql/outbox/functions/commit_durably.sql
+-- This transaction must survive a crash once it is seen, whatever the role or the database has as its default.
+create function outbox.commit_durably() returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $commit_durably$
+    select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') <> 'remote_apply'
+$commit_durably$;
+
+comment on function outbox.commit_durably() is 'Forces synchronous commit on the current transaction.';
+
+-- sql/outbox/functions/seal_nothing.sql
+-- A seal without members of its own: what it brings stands elsewhere, or it only marks a place. Runs under the lock of sealing.
+create function outbox.seal_nothing(kind text) returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $seal_nothing$
+declare
+    last outbox.seal;
+begin
+    select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    perform outbox.check_not_rewound(last.snap, pg_current_snapshot(), last.max_id);
+    insert into outbox.seal (no, lineage, kind, snap, pending, total, max_id, from_id, due_at, waits_for, lock_missed)
+    values (last.no + 1, outbox.lineage_in_force(last.no + 1), seal_nothing.kind, last.snap, last.pending, last.total, last.max_id, last.from_id,
+            last.due_at, last.waits_for, last.lock_missed);
+    return last.no + 1;
+end
+$seal_nothing$;
+
+comment on function outbox.seal_nothing(text) is 'Adds a seal with the snapshot of its predecessor, and returns its number.';
+
 -- sql/outbox/functions/lock_free_sessions.sql
 -- Holds the sessions of the candidates until the seal commits, so that a rollback that comes now waits and sees the seal. Those
 -- that a rollback holds already are passed by: sealing never waits for anybody.
@@ -4157,7 +4195,7 @@ declare
 begin
     select array_agg(distinct c.session_id) into wanted
     from (
-        select v.session_id from outbox.visible_between(last.snap, snapshot) as v
+        select v.session_id from outbox.visible_between(last.snap, snapshot, last.from_id) as v
         union all
         select m.session_id from outbox.message as m where m.id = any (last.pending)
     ) as c
@@ -4185,7 +4223,7 @@ declare
 begin
     with candidate as materialized (
         select v.id, v.message_id, v.session_id, v.key, v.hold, v.release_at, v.bytes, false as waited
-        from outbox.visible_between(last.snap, snapshot) as v
+        from outbox.visible_between(last.snap, snapshot, last.from_id) as v
         union all
         select m.id, m.message_id, m.session_id, m.key, m.hold, m.release_at, m.bytes, true
         from outbox.message as m where m.id = any (last.pending)
@@ -4218,6 +4256,7 @@ begin
     from placed as p;
     draft.no := last.no + 1;
     draft.snap := snapshot;
+    draft.from_id := last.from_id;
     draft.total := last.total + draft.members;
     return draft;
 end
@@ -4235,10 +4274,28 @@ as $worth_storing$
     select draft.members > 0
         or (draft.pending, draft.waits_for, draft.lock_missed) <> (last.pending, last.waits_for, last.lock_missed)
         or draft.due_at is distinct from last.due_at
-        or exists (select from outbox.visible_between(last.snap, draft.snap))
+        or exists (select from outbox.visible_between(last.snap, draft.snap, last.from_id))
 $worth_storing$;
 
 comment on function outbox.worth_storing(outbox.seal, outbox.seal) is 'Whether a drafted seal says anything that its predecessor does not.';
+
+-- sql/outbox/functions/store_seal.sql
+-- The one place that writes a drafted seal.
+create function outbox.store_seal(draft outbox.seal) returns bigint
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $store_seal$
+begin
+    insert into outbox.seal
+        (no, lineage, kind, snap, pending, released, members, bytes, digest, total, min_id, max_id, from_id, due_at, waits_for, lock_missed)
+    values
+        (draft.no, draft.lineage, draft.kind, draft.snap, draft.pending, draft.released, draft.members, draft.bytes, draft.digest,
+         draft.total, draft.min_id, draft.max_id, draft.from_id, draft.due_at, draft.waits_for, draft.lock_missed);
+    return draft.no;
+end
+$store_seal$;
+
+comment on function outbox.store_seal(outbox.seal) is 'Stores a drafted seal and returns its number.';
 
 -- sql/outbox/functions/seal.sql
 -- Fixes the order of what has been committed since the last seal. Predecessor and snapshot come from one statement, and the number
@@ -4256,8 +4313,7 @@ begin
     if not outbox.anything_to_seal() or not outbox.lock_sealer(wait) then
         return null;
     end if;
-    perform set_config('synchronous_commit', 'on', true)
-    where current_setting('synchronous_commit') <> 'remote_apply';   -- a seal that is lost after delivery would repeat it
+    perform outbox.commit_durably();   -- a seal that is lost after delivery would repeat it
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
@@ -4266,17 +4322,55 @@ begin
     if not outbox.worth_storing(draft, last) then
         return null;
     end if;
-    insert into outbox.seal
-        (no, lineage, snap, pending, released, members, bytes, digest, total, min_id, max_id, due_at, waits_for, lock_missed)
-    values
-        (draft.no, outbox.lineage_in_force(draft.no), draft.snap, draft.pending, draft.released, draft.members, draft.bytes,
-         draft.digest, draft.total, draft.min_id, draft.max_id, draft.due_at, draft.waits_for, draft.lock_missed);
-    return draft.no;
+    draft.kind := 'snapshot';
+    draft.lineage := outbox.lineage_in_force(draft.no);
+    return outbox.store_seal(draft);
 end
 $seal$;
 
 comment on function outbox.seal(boolean) is
     'Seals what is committed and not held, and returns the number of the new seal; null when there was nothing to seal, or another sealer is at it and wait is false. Call it by itself, with autocommit on.';
+
+-- sql/outbox/functions/rebase.sql
+-- Lets a database that was restored or copied seal again, in a lineage of its own. Its transaction ids may repeat, so snapshots from
+-- before tell nothing of what is published from now on: what was not sealed is listed by number, once and for all.
+create function outbox.rebase() returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $rebase$
+declare
+    last outbox.seal;
+    base outbox.seal;
+    draft outbox.seal;
+begin
+    perform outbox.check_may_seal();
+    perform set_config('lock_timeout', '10s', true) where current_setting('lock_timeout') = '0';
+    lock table outbox.message in share row exclusive mode;   -- whoever is publishing finishes first
+    perform outbox.lock_sealer(true);
+    perform outbox.commit_durably();
+    select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    if last.no is null then
+        return null;
+    end if;
+    base := last;
+    base.snap := pg_current_snapshot();
+    base.max_id := greatest(last.max_id, (select max(m.id) from outbox.message as m), (select i.last_value from outbox.message_id as i));
+    base.from_id := base.max_id;
+    perform setval('outbox.message_id', greatest(base.max_id, 1));
+    base.pending := array(
+        select m.id from outbox.message as m
+        where not outbox.sealed_by(last.no, m.id, m.xid) and not exists (select from outbox.cancellation as c where c.id = m.id));
+    draft := outbox.draft_seal(base, base.snap, outbox.lock_free_sessions(base, base.snap));
+    draft.kind := 'rebase';
+    insert into outbox.lineage (no, system_identifier, timeline, database, from_seal)
+    select last.lineage + 1, h.system_identifier, h.timeline, h.database, draft.no from outbox.source_identity() as h
+    returning no into draft.lineage;
+    return outbox.store_seal(draft);
+end
+$rebase$;
+
+comment on function outbox.rebase() is
+    'Opens a new lineage in a restored or copied database, seals what is not sealed, and returns the number of that seal; null when nothing was ever sealed. Make sure first that the original no longer publishes.';
 
 -- sql/outbox/functions/judge_messages.sql
 -- What a rollback makes of each message: earlier cancellations first, then unsealed, then sealed. A compensation is taken back by
@@ -4290,11 +4384,11 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $judge_messages$
     with last as (
-        select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1
+        select s.snap, s.pending, s.max_id, s.from_id from outbox.seal as s order by s.no desc limit 1
     ), judged as (
         select m.*, case
             when c.id is not null then 'already_cancelled'
-            when not coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'cancelled'
+            when not coalesce(m.id <= l.max_id and (m.id <= l.from_id or pg_visible_in_snapshot(m.xid, l.snap)) and m.id <> all (l.pending), false) then 'cancelled'
             when m.compensation is not null or m.compensates is not null then 'compensated'
             else 'sent'
         end as outcome
@@ -4422,7 +4516,7 @@ begin
     return query
     select u.message_id, u.topic, u.key, u.created_at, u.release_at, u.bytes, u.waited
     from (
-        select v.*, false as waited from outbox.visible_between(coalesce(last.snap, '3:3:'), pg_current_snapshot()) as v
+        select v.*, false as waited from outbox.visible_between(coalesce(last.snap, '3:3:'), pg_current_snapshot(), coalesce(last.from_id, 0)) as v
         union all
         select m.*, true from outbox.message as m where m.id = any (last.pending)
     ) as u
@@ -4438,7 +4532,7 @@ create view outbox.messages as
 select m.message_id, m.topic, m.key, m.type,
        case
            when c.id is not null then 'cancelled'
-           when coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'sealed'
+           when coalesce(m.id <= l.max_id and (m.id <= l.from_id or pg_visible_in_snapshot(m.xid, l.snap)) and m.id <> all (l.pending), false) then 'sealed'
            when m.release_at > clock_timestamp() or m.id = any (l.pending) then 'held'
            else 'pending'
        end as status,
@@ -4447,7 +4541,7 @@ select m.message_id, m.topic, m.key, m.type,
        m.release_at, m.hold, c.rollback_id as cancelled_by, m.compensates, m.caused_by, m.data, m.headers, m.bytes
 from outbox.message as m
 left join outbox.cancellation as c on c.id = m.id
-left join lateral (select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1) as l on true;
+left join lateral (select s.snap, s.pending, s.max_id, s.from_id from outbox.seal as s order by s.no desc limit 1) as l on true;
 
 comment on view outbox.messages is 'Messages: published in the transaction that they tell about, then sealed, then delivered by a relay.';
 comment on column outbox.messages.message_id is 'Id of the message (UUIDv7); the CloudEvents id.';
@@ -4499,6 +4593,7 @@ create table relay.destination (
     guarantee     text not null check (guarantee in ('A', 'B', 'C', 'D')),
     max_bytes     bigint not null,
     started_from  text not null,
+    on_refusal    text not null default 'park' check (on_refusal in ('park', 'dead-letter')),
     created_at    timestamptz not null default clock_timestamp(),
     paused_at     timestamptz,
     stopped_for   text,
@@ -4509,6 +4604,7 @@ create table relay.destination (
 
 comment on table relay.destination is 'Destinations. Private; read relay.destinations.';
 comment on column relay.destination.url is 'Without credentials.';
+comment on column relay.destination.on_refusal is 'What becomes of a message that the destination refuses for good: parked with its key, or a dead letter whose key goes on.';
 comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
 comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';
 
@@ -4550,6 +4646,7 @@ create table relay.lane (
     lease_until timestamptz not null default '-infinity',
     seal        bigint not null,
     position    bigint not null default 0,
+    passed      bigint not null default 0,
     last_seal   bigint not null default 0,
     last_id     bigint not null default 0,
     message_id  uuid,
@@ -4562,6 +4659,7 @@ create table relay.lane (
 comment on table relay.lane is 'Lease and checkpoint of each lane. Private; read relay.lag.';
 comment on column relay.lane.seal is 'All members of this seal and of those before it are stored, or are not for this lane.';
 comment on column relay.lane.position is 'Position of the last message that is stored.';
+comment on column relay.lane.passed is 'Position up to which seal counts; beyond position when the last ones were set aside, before it inside a seal.';
 comment on column relay.lane.last_seal is 'Seal of that message; greater than seal while a seal is delivered in parts.';
 comment on column relay.lane.last_id is 'Number of that message in outbox.message.';
 comment on column relay.lane.token is 'What the destination calls that position.';
@@ -4581,30 +4679,71 @@ create table relay.mark (
 comment on table relay.mark is 'Positions that a lane passed, with the time. Private.';
 
 -- sql/relay/tables/park.sql
--- Messages that a destination refused for good, set aside with what else their key brings.
+-- Messages that a destination refused for good. Positions stay what the seal gave them: what is set aside leaves its position
+-- empty. A parked message holds what its key brings, from its own place up to until_seal, in which a retry brings all of it again.
 create table relay.park (
     destination     text not null,
     lane            integer not null,
+    seal            bigint not null,
+    place           bigint not null,
+    until_seal      bigint,
     message_id      uuid not null,
-    position        bigint not null,
     topic           text not null,
     key             text,
-    attempts        integer not null default 1,
+    attempts        integer not null,
     error           text not null,
-    first_failed_at timestamptz not null default clock_timestamp(),
+    first_failed_at timestamptz not null,
     last_failed_at  timestamptz not null default clock_timestamp(),
-    disposition     text not null default 'parked' check (disposition in ('parked', 'dead_letter')),
-    primary key (destination, message_id),
+    disposition     text not null check (disposition in ('parked', 'dead_letter')),
+    reason          text,
+    decided_by      text,
+    primary key (destination, seal, place),
     foreign key (destination, lane) references relay.lane
 );
 
+create unique index park_key on relay.park (destination, key) where until_seal is null;
+create index park_message on relay.park (destination, message_id);
+
 comment on table relay.park is 'Refused messages. Private; read relay.parked.';
+comment on column relay.park.until_seal is 'Seal in which the key goes on; null while it waits.';
+comment on column relay.park.reason is 'Why an operator gave the message up.';
+
+-- sql/relay/tables/retried.sql
+-- Members of seals of kind retry: messages that were set aside at one destination and come again, at new positions.
+create table relay.retried (
+    seal        bigint not null references outbox.seal,
+    place       bigint not null,
+    destination text not null,
+    lane        integer not null,
+    id          bigint not null,
+    primary key (destination, seal, place),
+    foreign key (destination, lane) references relay.lane
+);
+
+create index retried_message on relay.retried (destination, id);
+
+comment on table relay.retried is 'What an operator let a destination try again. Private.';
+comment on column relay.retried.id is 'Number of the message in outbox.message.';
+
+-- sql/relay/tables/arrival.sql
+-- A message that was set aside and is stored all the same: the append of a relay that was slow arrived last. Then it counts where
+-- it is, and nowhere else.
+create table relay.arrival (
+    destination text not null references relay.destination,
+    id          bigint not null,
+    seal        bigint not null,
+    place       bigint not null,
+    found_at    timestamptz not null default clock_timestamp(),
+    primary key (destination, id)
+);
+
+comment on table relay.arrival is 'Messages that were set aside and arrived. Private.';
 
 -- sql/relay/tables/envelope.sql
 -- One message as a relay reads it, in text that goes on the wire as it is.
 create type relay.envelope as (
     seal        bigint,
-    id          bigint,
+    place       bigint,
     lane        integer,
     message_id  text,
     lineage     text,
@@ -4616,7 +4755,8 @@ create type relay.envelope as (
     compensates text,
     caused_by   text,
     created_at  text,
-    bytes       integer
+    bytes       integer,
+    aside       boolean
 );
 
 comment on type relay.envelope is 'A sealed message as relays read it. Private.';
@@ -4742,7 +4882,7 @@ comment on function relay.check_registered(text, text[], integer, text) is 'Rais
 -- a command line again. Null means "as recorded", or the default.
 create function relay.register(
     name text, url text, guarantee text, max_bytes bigint, topics text[] default null, lanes integer default null,
-    started_from text default null
+    started_from text default null, on_refusal text default null
 ) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4754,13 +4894,16 @@ begin
     if exists (select from relay.destination as d where d.destination = name) then
         perform relay.check_registered(name, topics, lanes, started_from);
         update relay.destination as d
-        set url = register.url, guarantee = register.guarantee, max_bytes = register.max_bytes
+        set url = register.url, guarantee = register.guarantee, max_bytes = register.max_bytes,
+            on_refusal = coalesce(register.on_refusal, d.on_refusal)
         where d.destination = name
-          and (d.url, d.guarantee, d.max_bytes) is distinct from (register.url, register.guarantee, register.max_bytes);
+          and (d.url, d.guarantee, d.max_bytes, d.on_refusal) is distinct from
+              (register.url, register.guarantee, register.max_bytes, coalesce(register.on_refusal, d.on_refusal));
         return false;
     end if;
-    insert into relay.destination (destination, url, guarantee, max_bytes, started_from)
-    values (name, register.url, register.guarantee, register.max_bytes, coalesce(register.started_from, 'start'));
+    insert into relay.destination (destination, url, guarantee, max_bytes, started_from, on_refusal)
+    values (name, register.url, register.guarantee, register.max_bytes, coalesce(register.started_from, 'start'),
+            coalesce(register.on_refusal, 'park'));
     first_seal := relay.first_seal_for(coalesce(register.started_from, 'start'));
     insert into relay.route (destination, version, from_seal, topics, lanes)
     values (name, 1, first_seal, coalesce(register.topics, '{*}'), coalesce(register.lanes, 1));
@@ -4770,7 +4913,7 @@ begin
 end
 $register$;
 
-comment on function relay.register(text, text, text, bigint, text[], integer, text) is
+comment on function relay.register(text, text, text, bigint, text[], integer, text, text) is
     'Registers a destination, or checks that topics, lanes and start are as recorded; true when it is new.';
 
 -- sql/relay/functions/is_fresh.sql
@@ -4896,15 +5039,19 @@ comment on function relay.take_lane(text, integer, uuid, text, interval) is 'Tak
 -- means that the lane is lost and everything planned for it must be dropped.
 create function relay.checkpoint(
     name text, lane integer, epoch bigint, lease interval, position_before bigint,
-    seal bigint, "position" bigint, last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
+    seal bigint, "position" bigint, passed bigint, last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
 ) returns table (paused boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $checkpoint$
+declare
+    passed_before bigint;
 begin
     perform set_config('synchronous_commit', 'off', true);   -- a checkpoint that is lost costs work, not messages
+    passed_before := (select l.passed from relay.lane as l where l.destination = name and l.lane = checkpoint.lane);
     update relay.lane as l
     set lease_until = clock_timestamp() + lease, seal = checkpoint.seal, position = checkpoint."position",
+        passed = checkpoint.passed,
         last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id,
         token = checkpoint.token, in_doubt = checkpoint.in_doubt,
         appended_at = case when checkpoint."position" > l.position then clock_timestamp() else l.appended_at end
@@ -4913,16 +5060,16 @@ begin
     if not found then
         return;
     end if;
-    if checkpoint."position" > position_before and checkpoint.seal >= checkpoint.last_seal then
+    if checkpoint.passed > passed_before then
         insert into relay.mark (destination, lane, seal, position)
-        values (name, checkpoint.lane, checkpoint.seal, checkpoint."position")
+        values (name, checkpoint.lane, checkpoint.seal, checkpoint.passed)
         on conflict do nothing;
     end if;
     return query select d.paused_at is not null from relay.destination as d where d.destination = name;
 end
 $checkpoint$;
 
-comment on function relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean) is
+comment on function relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean) is
     'Stores how far a lane got and renews its lease; no row when the lease was lost.';
 
 -- sql/relay/functions/leave_lane.sql
@@ -4952,18 +5099,217 @@ $last_seal$;
 
 comment on function relay.last_seal() is 'Number of the last seal; 0 when nothing was sealed yet.';
 
+-- sql/relay/functions/members.sql
+-- What a destination takes of a range of seals: the members of its topics, and in seals of kind retry its own. Their order is
+-- (seal, place). Inlined into its callers.
+create function relay.members(name text, first bigint, last bigint)
+returns table (
+    seal bigint, place bigint, lane integer, id bigint, message_id uuid, topic text, key text, type text, data jsonb,
+    headers jsonb, compensates uuid, caused_by uuid, created_at timestamptz, bytes integer, lineage integer
+)
+language sql stable
+as $members$
+    select m.seal, m.id, m.slot % r.lanes, m.id, m.message_id, m.topic, m.key, m.type, m.data,
+           m.headers, m.compensates, m.caused_by, m.created_at, m.bytes, m.lineage
+    from outbox.members(first, last) as m
+    join lateral (
+        select v.patterns, v.lanes from relay.route as v
+        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
+    ) as r on m.topic like any (r.patterns)
+    union all
+    select t.seal, t.place, t.lane, m.id, m.message_id, m.topic, m.key, m.type, m.data,
+           m.headers, m.compensates, m.caused_by, m.created_at, m.bytes, s.lineage
+    from relay.retried as t
+    join outbox.seal as s on s.no = t.seal
+    join outbox.message as m on m.id = t.id
+    where t.destination = name and t.seal between first and last
+$members$;
+
+comment on function relay.members(text, bigint, bigint) is 'Members of the seals first to last for a destination, in no order; their order is (seal, place).';
+
+-- sql/relay/functions/is_aside.sql
+-- Whether a place stays empty: its message was refused, or waits behind a refused one of its key, or arrived at another place.
+create function relay.is_aside(name text, seal bigint, place bigint, id bigint, key text) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $is_aside$
+    select coalesce(
+        (select (a.seal, a.place) <> (is_aside.seal, is_aside.place) from relay.arrival as a
+         where a.destination = name and a.id = is_aside.id),
+        exists (
+            select from relay.park as p
+            where p.destination = name and (p.seal, p.place) = (is_aside.seal, is_aside.place)
+            union all
+            select from relay.park as p
+            where p.destination = name and p.key = is_aside.key
+              and (p.seal, p.place) < (is_aside.seal, is_aside.place)
+              and (p.until_seal is null or p.until_seal > is_aside.seal)))
+$is_aside$;
+
+comment on function relay.is_aside(text, bigint, bigint, bigint, text) is 'Whether a member of a seal is set aside at a destination.';
+
+-- sql/relay/functions/set_aside.sql
+-- A message that the destination refused alone and for good. Only for the holder of the lane's epoch; a message that was tried
+-- before keeps its history. False: the lane was lost.
+create function relay.set_aside(name text, lane integer, epoch bigint, seal bigint, place bigint, message_id uuid, error text)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $set_aside$
+declare
+    policy text;
+    earlier relay.park;
+begin
+    perform from relay.lane as l
+    where l.destination = name and l.lane = set_aside.lane and l.epoch = set_aside.epoch for no key update;
+    if not found then
+        return false;
+    end if;
+    perform outbox.commit_durably();   -- delivery goes on past this message
+    select d.on_refusal into policy from relay.destination as d where d.destination = name;
+    select p.* into earlier from relay.park as p
+    where p.destination = name and p.message_id = set_aside.message_id order by p.seal desc limit 1;
+    insert into relay.park (destination, lane, seal, place, until_seal, message_id, topic, key, attempts, error, first_failed_at, disposition)
+    select name, set_aside.lane, set_aside.seal, set_aside.place, case policy when 'dead-letter' then set_aside.seal end,
+           m.message_id, m.topic, m.key, coalesce(earlier.attempts, 0) + 1, left(set_aside.error, 2000),
+           coalesce(earlier.first_failed_at, clock_timestamp()), case policy when 'dead-letter' then 'dead_letter' else 'parked' end
+    from outbox.message as m where m.message_id = set_aside.message_id
+    on conflict on constraint park_pkey do nothing;
+    return true;
+end
+$set_aside$;
+
+comment on function relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text) is
+    'Parks a refused message with its key, or makes it a dead letter; false when the lease was lost.';
+
+-- sql/relay/functions/set_aside_by.sql
+-- What parked messages hold up, themselves included (refused): the members of their keys from their own places on that did not
+-- arrive all the same and were not given up before.
+create function relay.set_aside_by(name text, parks relay.park[], last_seal bigint)
+returns table (seal bigint, place bigint, lane integer, id bigint, park_seal bigint, park_place bigint, refused boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $set_aside_by$
+    select m.seal, m.place, m.lane, m.id, p.seal, p.place, (m.seal, m.place) = (p.seal, p.place)
+    from unnest(parks) as p
+    join relay.members(name, (select min(c.seal) from unnest(parks) as c), last_seal) as m
+        on coalesce(m.key, m.message_id::text) = coalesce(p.key, p.message_id::text) and (m.seal, m.place) >= (p.seal, p.place)
+    where not exists (select from relay.arrival as a where a.destination = name and a.id = m.id)
+      and not exists (
+          select from relay.park as d
+          where (d.destination, d.seal, d.place) = (name, m.seal, m.place) and d.disposition = 'dead_letter')
+$set_aside_by$;
+
+comment on function relay.set_aside_by(text, relay.park[], bigint) is 'The messages that parked ones of a destination hold up, up to a seal.';
+
+-- sql/relay/functions/note_arrival.sql
+-- A message that was set aside was found at the destination: the append of a slow relay arrived. While its key waits, the key goes on;
+-- after a retry the retried one stays out. Nothing of the key was passed over meanwhile, or that append would have been refused.
+create function relay.note_arrival(name text, seal bigint, place bigint, message_id uuid) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $note_arrival$
+begin
+    perform outbox.commit_durably();
+    perform from relay.park as p
+    where p.destination = name and p.message_id = note_arrival.message_id for update;
+    insert into relay.arrival (destination, id, seal, place)
+    select name, m.id, note_arrival.seal, note_arrival.place from outbox.message as m where m.message_id = note_arrival.message_id
+    on conflict do nothing;
+    delete from relay.park as p
+    where p.destination = name and p.message_id = note_arrival.message_id
+      and (p.until_seal is null or p.until_seal = p.seal);
+end
+$note_arrival$;
+
+comment on function relay.note_arrival(text, bigint, bigint, uuid) is 'Records that a message that was set aside is stored at the destination.';
+
+-- sql/relay/functions/retry.sql
+-- Lets a destination try parked messages again, with everything that waits behind them, in order and at new positions: as a seal of
+-- their own, made under the lock of sealing, so that whatever the keys bring later comes after it. With a reason they are given up
+-- instead, and only what waits behind them comes again.
+create function relay.retry(
+    name text, only_key text default null, only_message uuid default null, discard_reason text default null
+) returns table (parked bigint, messages bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $retry$
+declare
+    chosen relay.park[];
+    new_seal bigint;
+begin
+    perform outbox.check_may_seal();
+    perform outbox.lock_sealer(true);
+    perform outbox.commit_durably();
+    perform from relay.park as p where p.destination = name and p.until_seal is null for update;
+    select array_agg(p) into chosen
+    from relay.park as p
+    where p.destination = name and p.until_seal is null
+      and (only_key is null or p.key = only_key) and (only_message is null or p.message_id = only_message);
+    parked := coalesce(cardinality(chosen), 0);
+    messages := 0;
+    if parked > 0 then
+        new_seal := outbox.seal_nothing('retry');
+        insert into relay.retried (seal, place, destination, lane, id)
+        select new_seal, row_number() over (order by w.seal, w.place), name, w.lane, w.id
+        from relay.set_aside_by(name, chosen, new_seal - 1) as w
+        where not w.refused or discard_reason is null;
+        get diagnostics messages = row_count;
+        update relay.park as p
+        set until_seal = new_seal, reason = discard_reason, decided_by = session_user,
+            disposition = case when discard_reason is null then 'parked' else 'dead_letter' end
+        from unnest(chosen) as c
+        where (p.destination, p.seal, p.place) = (c.destination, c.seal, c.place);
+    end if;
+    return next;
+end
+$retry$;
+
+comment on function relay.retry(text, text, uuid, text) is
+    'Tries parked messages of a destination again (null: all keys, all messages), or gives them up for a reason: how many were parked, and how many come again.';
+
+-- sql/relay/functions/parked_of.sql
+-- The parked messages and dead letters of a destination, with what waits behind each: one pass over what was sealed since.
+create function relay.parked_of(name text) returns table (seal bigint, place bigint, waiting bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $parked_of$
+declare
+    parks relay.park[];
+begin
+    select array_agg(p) into parks from relay.park as p where p.destination = name and p.until_seal is null;
+    return query
+    select p.seal, p.place, 0::bigint from relay.park as p
+    where p.destination = name and p.disposition = 'dead_letter'
+    union all
+    select w.park_seal, w.park_place, count(*) filter (where not w.refused)
+    from relay.set_aside_by(name, parks, (select max(s.no) from outbox.seal as s)) as w
+    group by w.park_seal, w.park_place;
+end
+$parked_of$;
+
+comment on function relay.parked_of(text) is 'Places of what a destination refused, and how many messages wait behind each.';
+
 -- sql/relay/functions/next_seals.sql
 -- How many of the next seals fit into one read. Not whole: the next seal alone is larger, and is read in parts.
-create function relay.next_seals(after_seal bigint, max_members bigint, max_bytes bigint)
+create function relay.next_seals(name text, after_seal bigint, max_members bigint, max_bytes bigint)
 returns table (through bigint, whole boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $next_seals$
     with ahead as (
-        select s.no, sum(s.members) over upto as members, sum(s.bytes) over upto as bytes
+        select s.no, sum(s.members + coalesce(t.members, 0)) over upto as members, sum(s.bytes + coalesce(t.bytes, 0)) over upto as bytes
         from (
-            select n.no, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
+            select n.no, n.kind, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
         ) as s
+        left join lateral (
+            select count(*) as members, sum(m.bytes) as bytes
+            from relay.retried as r join outbox.message as m on m.id = r.id
+            where s.kind = 'retry' and r.destination = name and r.seal = s.no
+        ) as t on true
         window upto as (order by s.no)
     ), fitting as (
         select max(a.no) as no from ahead as a where a.members <= max_members and a.bytes <= max_bytes
@@ -4973,11 +5319,11 @@ as $next_seals$
     where exists (select from ahead)
 $next_seals$;
 
-comment on function relay.next_seals(bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
+comment on function relay.next_seals(text, bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
 
 -- sql/relay/functions/poll.sql
 -- Seals what is there, if asked to, and says how many of the next seals fit into one read: one round trip of an idle relay.
-create function relay.poll(after_seal bigint, max_members bigint, max_bytes bigint, and_seal boolean)
+create function relay.poll(name text, after_seal bigint, max_members bigint, max_bytes bigint, and_seal boolean)
 returns table (through bigint, whole boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4986,11 +5332,30 @@ begin
     if and_seal then
         perform outbox.seal();
     end if;
-    return query select n.through, n.whole from relay.next_seals(after_seal, max_members, max_bytes) as n;
+    return query select n.through, n.whole from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
 end
 $poll$;
 
-comment on function relay.poll(bigint, bigint, bigint, boolean) is 'Seals, and returns the last of the next seals whose members fit the limits together; whole is false when one seal alone exceeds them; no row when there is no further seal.';
+comment on function relay.poll(text, bigint, bigint, bigint, boolean) is 'Seals, and returns the last of the next seals whose members fit the limits together; whole is false when one seal alone exceeds them; no row when there is no further seal.';
+
+-- sql/relay/functions/read_retried.sql
+-- The members of seals of kind retry: what an operator lets a destination try again.
+create function relay.read_retried(name text, only_lanes integer[], first bigint, last bigint, after_place bigint)
+returns setof relay.envelope
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $read_retried$
+    select t.seal, t.place, t.lane, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes,
+           relay.is_aside(name, t.seal, t.place, t.id, m.key)
+    from relay.retried as t
+    join outbox.seal as s on s.no = t.seal
+    join outbox.lineage as g on g.no = s.lineage
+    join outbox.message as m on m.id = t.id
+    where t.destination = name and t.seal between first and last and t.lane = any (only_lanes) and t.place > after_place
+$read_retried$;
+
+comment on function relay.read_retried(text, integer[], bigint, bigint, bigint) is 'Messages of retries of a destination, after a place, in no order.';
 
 -- sql/relay/functions/read_seals.sql
 -- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
@@ -5001,6 +5366,8 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $read_seals$
+declare
+    parks constant boolean := exists (select from relay.park as p where p.destination = name);
 begin
     return query
     with member as materialized (
@@ -5013,7 +5380,8 @@ begin
         where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
     )
     select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes,
+           parks and relay.is_aside(name, m.seal, m.id, m.id, m.key)
     from member as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (
@@ -5021,17 +5389,19 @@ begin
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
     ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
     where not exists (select from missing)
-    order by m.seal, m.id;
+    union all
+    select t.* from relay.read_retried(name, only_lanes, first, last, 0) as t where parks
+    order by 1, 2;
 end
 $read_seals$;
 
-comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination, by seal and id.';
+comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination, by seal and place.';
 
 -- sql/relay/functions/read_part.sql
 -- A part of a large seal, by primary key between its lowest and highest message: paging by the difference of snapshots would read
 -- the whole seal for every page.
 create function relay.read_part(
-    name text, only_lanes integer[], part_of bigint, after_id bigint, max_members integer, max_bytes bigint, verify boolean
+    name text, only_lanes integer[], part_of bigint, after_place bigint, max_members integer, max_bytes bigint, verify boolean
 )
 returns setof relay.envelope
 language plpgsql stable security definer
@@ -5039,6 +5409,8 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $read_part$
+declare
+    parks constant boolean := exists (select from relay.park as p where p.destination = name);
 begin
     if verify then
         perform outbox.verify_seals(part_of, part_of);
@@ -5052,32 +5424,39 @@ begin
             select v.patterns, v.lanes from relay.route as v
             where v.destination = name and v.from_seal <= s.no order by v.version desc limit 1
         ) as r on true
-        join outbox.message as m on m.id > after_id and m.id between s.min_id and s.max_id
+        join outbox.message as m on m.id > after_place and m.id between s.min_id and s.max_id
         where s.no = part_of
-          and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap) and m.id <> all (s.pending)
+          and (pg_visible_in_snapshot(m.xid, s.snap) and not pg_visible_in_snapshot(m.xid, p.snap)
+               and m.id > s.from_id and m.id <> all (s.pending)
                or m.id = any (s.released))
           and not exists (select from outbox.cancellation as c where c.id = m.id)
           and m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
         order by m.id limit max_members
     ), summed as (
-        select p.id, p.lineage, p.lane, row_number() over upto as place, sum(p.bytes) over upto as bytes
+        select p.id, p.lineage, p.lane, row_number() over upto as number, sum(p.bytes) over upto as bytes
         from part as p window upto as (order by p.id)
     )
     select part_of, m.id, s.lane, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
-           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes
+           m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes,
+           parks and relay.is_aside(name, part_of, m.id, m.id, m.key)
     from summed as s
     join outbox.message as m on m.id = s.id
     join outbox.lineage as g on g.no = s.lineage
-    where s.place = 1 or s.bytes <= max_bytes
+    where s.number = 1 or s.bytes <= max_bytes
     order by m.id;
+    if parks then
+        return query
+        select t.* from relay.read_retried(name, only_lanes, part_of, part_of, after_place) as t order by t.place limit max_members;
+    end if;
 end
 $read_part$;
 
 comment on function relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean) is
-    'The next messages of one seal after a message number, at most so many and so large; none when the seal is read.';
+    'The next messages of one seal after a place, at most so many and so large; none when the seal is read.';
 
 -- sql/relay/functions/lane_backlog.sql
--- What is sealed for a lane and not stored. Counts seals where it can, messages only where topics or lanes part them.
+-- What is sealed for a lane and not yet delivered or set aside. Counts seals where it can, messages only where topics, lanes or
+-- retries part them.
 create function relay.lane_backlog(name text, lane integer) returns table (behind bigint, oldest_at timestamptz)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -5088,32 +5467,33 @@ declare
     here record;
 begin
     select r.* into route from relay.route as r where r.destination = name order by r.version desc limit 1;
-    select l.* into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
+    select l.*, greatest(l.position, l.passed) as done into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
     if route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
         behind := coalesce((select s.total from outbox.seal as s order by s.no desc limit 1), 0)
                 - coalesce((select s.total from outbox.seal as s where s.no = route.from_seal - 1), 0)
-                - here.position;
-        oldest_at := (select s.sealed_at from outbox.seal as s where s.no > here.seal and s.members > 0 order by s.no limit 1);
+                + (select count(*) from relay.retried as t where t.destination = name)
+                - here.done;
+        oldest_at := (
+            select s.sealed_at from outbox.seal as s
+            where s.no > here.seal and behind > 0
+              and (s.members > 0 or exists (select from relay.retried as t where t.destination = name and t.seal = s.no))
+            order by s.no limit 1);
         return next;
         return;
     end if;
     return query
     select count(*), min(s.sealed_at)
-    from outbox.members(here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
+    from relay.members(name, here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
     join outbox.seal as s on s.no = m.seal
-    join lateral (
-        select v.patterns, v.lanes from relay.route as v
-        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = lane_backlog.lane
-    where (m.seal, m.id) > (here.last_seal, here.last_id);
+    where m.lane = lane_backlog.lane and (m.seal, m.place) > (here.last_seal, here.last_id);
 end
 $lane_backlog$;
 
 comment on function relay.lane_backlog(text, integer) is 'Messages sealed for a lane and not stored at its destination, and when the oldest was sealed.';
 
 -- sql/relay/functions/position_of.sql
--- Position of a member in its lane: counted from the nearest mark, since it is stored nowhere.
-create function relay.position_of(name text, lane integer, seal bigint, id bigint) returns bigint
+-- Position of a place in a lane: counted from the nearest mark, since it is stored nowhere.
+create function relay.position_of(name text, lane integer, seal bigint, place bigint) returns bigint
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -5128,16 +5508,12 @@ begin
     order by k.seal desc limit 1;
     return coalesce(counted, 0) + (
         select count(*)
-        from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
-        join lateral (
-            select v.patterns, v.lanes from relay.route as v
-            where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-        ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = position_of.lane
-        where (m.seal, m.id) <= (position_of.seal, position_of.id));
+        from relay.members(name, coalesce(from_seal, 0) + 1, position_of.seal) as m
+        where m.lane = position_of.lane and (m.seal, m.place) <= (position_of.seal, position_of.place));
 end
 $position_of$;
 
-comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination.';
+comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination, or of the last one in front of a place.';
 
 -- sql/relay/functions/left_over.sql
 -- What a drain leaves behind: messages that wait for their hold, and those that this destination refused.
@@ -5146,7 +5522,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $left_over$
     select coalesce((select sum(b.messages) from outbox.backlog as b where b.status = 'held'), 0)::bigint,
-           (select count(*) from relay.park as p where p.destination = name and p.disposition = 'parked')
+           (select count(*) from relay.park as p where p.destination = name and p.until_seal is null)
 $left_over$;
 
 comment on function relay.left_over(text) is 'Messages that are held, and messages parked at a destination.';
@@ -5197,10 +5573,10 @@ comment on column relay.destinations.last_error is 'The last error.';
 -- sql/relay/views/lag.sql
 -- How far each lane of each destination got.
 create view relay.lag as
-select l.destination, l.lane, l.position, l.position + b.behind as sealed_position, b.behind, b.oldest_at,
+select l.destination, l.lane, l.position, greatest(l.position, l.passed) + b.behind as sealed_position, b.behind, b.oldest_at,
        case when b.behind > 0 then clock_timestamp() - b.oldest_at else interval '0' end as lag,
        l.holder_name as leaseholder, nullif(l.lease_until, '-infinity') as lease_until, l.epoch, l.in_doubt,
-       (select count(*) from relay.park as p where p.destination = l.destination and p.lane = l.lane) as parked
+       (select count(*) from relay.park as p where p.destination = l.destination and p.lane = l.lane and p.until_seal is null) as parked
 from relay.lane as l
 cross join lateral relay.lane_backlog(l.destination, l.lane) as b;
 
@@ -5219,18 +5595,18 @@ comment on column relay.lag.in_doubt is 'Whether the outcome of the last append 
 comment on column relay.lag.parked is 'Messages that the destination refused and that were set aside.';
 
 -- sql/relay/views/deliveries.sql
--- Where each sealed message went.
+-- Where each sealed message went. One that was retried counts at its last place.
 create view relay.deliveries as
-select m.message_id, r.destination, l.lane, relay.position_of(r.destination, l.lane, s.no, m.id) as position,
+select m.message_id, r.destination, l.lane, relay.position_of(r.destination, l.lane, w.seal, w.place) as position,
        case
-           when p.message_id is not null then p.disposition
-           when (s.no, m.id) <= (l.last_seal, l.last_id) then 'delivered'
+           when w.aside then coalesce(p.disposition, 'waiting')
+           when w.seal <= l.seal or (w.seal, w.place) <= (l.last_seal, l.last_id) then 'delivered'
            else 'waiting'
        end as status,
        s.sealed_at,
-       case when p.message_id is null and (s.no, m.id) <= (l.last_seal, l.last_id) then coalesce(
+       case when not w.aside and (w.seal <= l.seal or (w.seal, w.place) <= (l.last_seal, l.last_id)) then coalesce(
            (select k.marked_at from relay.mark as k
-            where k.destination = l.destination and k.lane = l.lane and k.seal >= s.no order by k.seal limit 1),
+            where k.destination = l.destination and k.lane = l.lane and k.seal >= w.seal order by k.seal limit 1),
            l.appended_at) end as delivered_at
 from outbox.message as m
 cross join lateral (select outbox.seal_of(m.id, m.xid) as no) as q
@@ -5240,38 +5616,49 @@ join relay.route as r on r.from_seal <= s.no and m.topic like any (r.patterns)
          select from relay.route as v
          where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
 join relay.lane as l on l.destination = r.destination and l.lane = m.slot % r.lanes
-left join relay.park as p on p.destination = r.destination and p.message_id = m.message_id;
+cross join lateral (
+    select o.seal, o.place, relay.is_aside(r.destination, o.seal, o.place, m.id, m.key) as aside
+    from (
+        select a.seal, a.place, 1 as rank from relay.arrival as a where a.destination = r.destination and a.id = m.id
+        union all
+        select t.seal, t.place, 2 from relay.retried as t where t.destination = r.destination and t.id = m.id
+        union all
+        select s.no, m.id, 3
+    ) as o
+    order by o.rank, o.seal desc limit 1
+) as w
+left join relay.park as p on (p.destination, p.seal, p.place) = (r.destination, w.seal, w.place);
 
 comment on view relay.deliveries is 'Sealed messages by destination. Filter by message_id: positions are counted, not stored.';
 comment on column relay.deliveries.message_id is 'Id of the message.';
 comment on column relay.deliveries.destination is 'Name of the destination.';
 comment on column relay.deliveries.lane is 'Lane of that destination.';
-comment on column relay.deliveries.position is 'Position in that lane, from 1, without gaps.';
-comment on column relay.deliveries.status is 'waiting, delivered (stored at the destination), parked (refused, set aside, can be retried) or dead_letter (refused and given up).';
+comment on column relay.deliveries.position is 'Position in that lane, from 1; what is set aside leaves its position empty.';
+comment on column relay.deliveries.status is 'waiting (also behind a parked message of its key), delivered (stored at the destination), parked (refused, set aside, can be retried) or dead_letter (refused and given up).';
 comment on column relay.deliveries.sealed_at is 'When the message was sealed.';
 comment on column relay.deliveries.delivered_at is 'When it was known to be stored, to a second or so.';
 
 -- sql/relay/views/parked.sql
 -- What a destination refused.
 create view relay.parked as
-select p.destination, p.lane, p.message_id, p.topic, p.key,
-       (select count(*) from relay.park as b
-        where b.destination = p.destination and b.lane = p.lane and b.key = p.key and b.position > p.position) as waiting,
-       p.attempts, p.error, p.first_failed_at, p.last_failed_at, p.disposition
-from relay.park as p;
+select p.destination, p.lane, p.message_id, p.topic, p.key, w.waiting, p.attempts, p.error, p.first_failed_at, p.last_failed_at,
+       p.disposition
+from relay.destination as d
+cross join lateral relay.parked_of(d.destination) as w
+join relay.park as p on (p.destination, p.seal, p.place) = (d.destination, w.seal, w.place);
 
-comment on view relay.parked is 'Messages that a destination refused for good.';
+comment on view relay.parked is 'Messages that a destination refused for good, and that were not tried again since.';
 comment on column relay.parked.destination is 'Name of the destination.';
 comment on column relay.parked.lane is 'Lane of that destination.';
 comment on column relay.parked.message_id is 'Id of the message.';
 comment on column relay.parked.topic is 'Its topic.';
 comment on column relay.parked.key is 'Its key; later messages of the key wait behind it.';
 comment on column relay.parked.waiting is 'How many wait behind it.';
-comment on column relay.parked.attempts is 'How often it was tried.';
+comment on column relay.parked.attempts is 'How often it was refused.';
 comment on column relay.parked.error is 'What the destination said last.';
 comment on column relay.parked.first_failed_at is 'When it was refused first.';
 comment on column relay.parked.last_failed_at is 'When it was refused last.';
-comment on column relay.parked.disposition is 'parked (can be retried) or dead_letter (given up).';
+comment on column relay.parked.disposition is 'parked (can be retried; its key waits) or dead_letter (given up; its key goes on).';
 
 
 -- the journal: rollback
@@ -8863,14 +9250,16 @@ begin
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function outbox.seal(boolean), relay.poll(bigint, bigint, bigint, boolean), relay.last_seal(),
+            'grant execute on function outbox.seal(boolean), relay.poll(text, bigint, bigint, bigint, boolean), relay.last_seal(),
              relay.read_seals(text, integer[], bigint, bigint), relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
              relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
-             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text),
+             relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
              relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
-             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
+             relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
              relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
-             relay.left_over(text), relay.pause(text), relay.resume(text) to %I', role_name);
+             relay.left_over(text), relay.pause(text), relay.resume(text),
+             relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
+             relay.retry(text, text, uuid, text), outbox.rebase() to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
@@ -8879,7 +9268,8 @@ begin
             'grant select on outbox.messages, outbox.backlog, relay.destinations, relay.lag, relay.parked, relay.deliveries to %I', role_name);
         execute format(
             'grant execute on function outbox.seal_of(bigint, xid8), outbox.unsealed(),
-             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint) to %I', role_name);
+             relay.lane_backlog(text, integer), relay.position_of(text, integer, bigint, bigint),
+             relay.parked_of(text), relay.is_aside(text, bigint, bigint, bigint, text) to %I', role_name);
     end loop;
 end
 $grants_relay$;

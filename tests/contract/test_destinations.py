@@ -132,7 +132,7 @@ def message(position: int, data: str | None = "{}", **changes: Any) -> Message:
         position=position,
         source="/test",
         seal=position,
-        id=position,
+        place=position,
         lane=0,
         message_id=str(uuid4()),
         lineage=LINEAGE,
@@ -271,12 +271,14 @@ def test_a_relay_that_lost_its_checkpoint_reads_back_and_goes_on(dsn: str, conn:
     make_counters(conn)
     produce(conn, 80)
     drain(dsn, place.url)
-    before = conn.execute("select seal, position, last_seal, last_id, message_id, token from relay.lane").fetchone()
+    before = conn.execute(
+        "select seal, position, passed, last_seal, last_id, message_id, token from relay.lane"
+    ).fetchone()
     produce(conn, 1600)
     drain(dsn, place.url)
     conn.execute("delete from relay.mark where position > 80")
     conn.execute(
-        "update relay.lane set (seal, position, last_seal, last_id, message_id, token) = (%s, %s, %s, %s, %s, %s)",
+        "update relay.lane set (seal, position, passed, last_seal, last_id, message_id, token) = (%s, %s, %s, %s, %s, %s, %s)",
         before,
     )
     produce(conn, 80)
@@ -292,7 +294,7 @@ def test_a_relay_that_lost_its_first_checkpoint_adopts_what_it_had_delivered(
     drain(dsn, place.url)
     conn.execute("delete from relay.mark")
     conn.execute(
-        "update relay.lane set (seal, position, last_seal, last_id, message_id, token) = (0, 0, 0, 0, null, null)"
+        "update relay.lane set (seal, position, passed, last_seal, last_id, message_id, token) = (0, 0, 0, 0, 0, null, null)"
     )
     drain(dsn, place.url)
     produce(conn, 80)
@@ -307,14 +309,16 @@ def test_finding_19_a_destination_that_holds_what_the_source_lost_stops(
     make_counters(conn)
     produce(conn, 80)
     drain(dsn, place.url)
-    before = conn.execute("select seal, position, last_seal, last_id, message_id, token from relay.lane").fetchone()
+    before = conn.execute(
+        "select seal, position, passed, last_seal, last_id, message_id, token from relay.lane"
+    ).fetchone()
     produce(conn, 80)
     drain(dsn, place.url)
     conn.execute("delete from outbox.seal where no = 2")
     conn.execute("delete from relay.mark")
     conn.execute("delete from outbox.message where id > 80")
     conn.execute(
-        "update relay.lane set (seal, position, last_seal, last_id, message_id, token) = (%s, %s, %s, %s, %s, %s)",
+        "update relay.lane set (seal, position, passed, last_seal, last_id, message_id, token) = (%s, %s, %s, %s, %s, %s, %s)",
         before,
     )
     held = list(place.arrived())

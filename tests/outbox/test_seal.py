@@ -126,7 +126,7 @@ def test_finding_6_the_difference_of_two_snapshots_is_read_by_index_below_an_old
             column(
                 conn,
                 "explain (analyze, timing off, costs off, summary off) select id from outbox.visible_between("
-                "(select snap from outbox.seal order by no desc limit 1), pg_current_snapshot())",
+                "(select snap from outbox.seal order by no desc limit 1), pg_current_snapshot(), 0)",
             )
         )
     assert "Seq Scan on message" not in plan

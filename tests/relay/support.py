@@ -193,11 +193,11 @@ as $$ select l.* from relay.lane as l where l.destination = name and l.lane = ta
 _NEVER_FENCE = """
 create or replace function relay.checkpoint(
     name text, lane integer, epoch bigint, lease interval, position_before bigint, seal bigint, "position" bigint,
-    last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
+    passed bigint, last_seal bigint, last_id bigint, message_id uuid, token text, in_doubt boolean
 ) returns table (paused boolean) language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    update relay.lane as l set seal = checkpoint.seal, position = checkpoint."position", last_seal = checkpoint.last_seal,
-        last_id = checkpoint.last_id, message_id = checkpoint.message_id, token = checkpoint.token
+    update relay.lane as l set seal = checkpoint.seal, position = checkpoint."position", passed = checkpoint.passed,
+        last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id, token = checkpoint.token
     where l.destination = name and l.lane = checkpoint.lane and checkpoint."position" >= l.position;
     return query select false;
 end $$

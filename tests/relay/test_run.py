@@ -445,27 +445,6 @@ def test_credentials_come_from_a_file_and_are_never_shown(
         assert shown == (url,)
 
 
-def test_a_message_that_the_broker_refuses_stops_the_lane_and_skips_nothing(
-    dsn: str, conn: Connection, nats: NatsServer, stream: str, nats_url: str
-) -> None:
-    base = {"name": stream, "subjects": [f"{stream}.>"], "storage": "file", "max_msg_size": 100_000}
-    jetstream(nats.url, f"STREAM.CREATE.{stream}", base)
-    small = [publish(conn, data={"n": n}) for n in range(5)]
-    large = publish(conn, data="x" * 200_000)
-    publish(conn, data="after")
-    code, _, said = relay(dsn, "run", nats_url, "--drain")
-    assert code == 3
-    assert str(large) in said
-    assert [headers["ce-id"] for headers, _ in raw_stream(nats.url, stream)] == [str(one) for one in small]
-    row = conn.execute("select status, status_reason from relay.destinations").fetchone()
-    assert row is not None
-    assert row[0] == "stopped"
-    assert str(large) in row[1]
-    jetstream(nats.url, f"STREAM.UPDATE.{stream}", {**base, "max_msg_size": 900_000, "allow_atomic": True})
-    drain(dsn, nats_url)
-    assert len(raw_stream(nats.url, stream)) == 7
-
-
 # -- status
 
 

@@ -9,7 +9,7 @@ declare
 begin
     select s.* into last from outbox.seal as s order by s.no desc limit 1;
     return last.no is null
-        or exists (select from outbox.visible_between(last.snap, pg_current_snapshot()))
+        or exists (select from outbox.visible_between(last.snap, pg_current_snapshot(), last.from_id))
         or outbox.pending_may_move(last);
 end
 $anything_to_seal$;

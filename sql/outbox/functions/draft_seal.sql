@@ -11,7 +11,7 @@ declare
 begin
     with candidate as materialized (
         select v.id, v.message_id, v.session_id, v.key, v.hold, v.release_at, v.bytes, false as waited
-        from outbox.visible_between(last.snap, snapshot) as v
+        from outbox.visible_between(last.snap, snapshot, last.from_id) as v
         union all
         select m.id, m.message_id, m.session_id, m.key, m.hold, m.release_at, m.bytes, true
         from outbox.message as m where m.id = any (last.pending)
@@ -44,6 +44,7 @@ begin
     from placed as p;
     draft.no := last.no + 1;
     draft.snap := snapshot;
+    draft.from_id := last.from_id;
     draft.total := last.total + draft.members;
     return draft;
 end

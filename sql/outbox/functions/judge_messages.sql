@@ -9,11 +9,11 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $judge_messages$
     with last as (
-        select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1
+        select s.snap, s.pending, s.max_id, s.from_id from outbox.seal as s order by s.no desc limit 1
     ), judged as (
         select m.*, case
             when c.id is not null then 'already_cancelled'
-            when not coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'cancelled'
+            when not coalesce(m.id <= l.max_id and (m.id <= l.from_id or pg_visible_in_snapshot(m.xid, l.snap)) and m.id <> all (l.pending), false) then 'cancelled'
             when m.compensation is not null or m.compensates is not null then 'compensated'
             else 'sent'
         end as outcome

@@ -10,7 +10,7 @@ declare
 begin
     select array_agg(distinct c.session_id) into wanted
     from (
-        select v.session_id from outbox.visible_between(last.snap, snapshot) as v
+        select v.session_id from outbox.visible_between(last.snap, snapshot, last.from_id) as v
         union all
         select m.session_id from outbox.message as m where m.id = any (last.pending)
     ) as c

@@ -11,7 +11,7 @@ as $members$
     from outbox.seal as s
     join outbox.seal as p on p.no = s.no - 1
     cross join lateral (
-        select v.* from outbox.visible_between(p.snap, s.snap) as v where v.id <> all (s.pending)
+        select v.* from outbox.visible_between(p.snap, s.snap, s.from_id) as v where v.id <> all (s.pending)
         union all
         select r.* from outbox.message as r where r.id = any (s.released)
     ) as m

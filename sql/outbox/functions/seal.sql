@@ -13,8 +13,7 @@ begin
     if not outbox.anything_to_seal() or not outbox.lock_sealer(wait) then
         return null;
     end if;
-    perform set_config('synchronous_commit', 'on', true)
-    where current_setting('synchronous_commit') <> 'remote_apply';   -- a seal that is lost after delivery would repeat it
+    perform outbox.commit_durably();   -- a seal that is lost after delivery would repeat it
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
@@ -23,12 +22,9 @@ begin
     if not outbox.worth_storing(draft, last) then
         return null;
     end if;
-    insert into outbox.seal
-        (no, lineage, snap, pending, released, members, bytes, digest, total, min_id, max_id, due_at, waits_for, lock_missed)
-    values
-        (draft.no, outbox.lineage_in_force(draft.no), draft.snap, draft.pending, draft.released, draft.members, draft.bytes,
-         draft.digest, draft.total, draft.min_id, draft.max_id, draft.due_at, draft.waits_for, draft.lock_missed);
-    return draft.no;
+    draft.kind := 'snapshot';
+    draft.lineage := outbox.lineage_in_force(draft.no);
+    return outbox.store_seal(draft);
 end
 $seal$;
 

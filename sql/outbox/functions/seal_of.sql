@@ -11,7 +11,10 @@ begin
     if exists (select from outbox.cancellation as c where c.id = seal_of.id) then
         return null;
     end if;
-    select s.no into low from outbox.seal as s where pg_snapshot_xmax(s.snap) > xid order by pg_snapshot_xmax(s.snap), s.no limit 1;
+    select s.no into low from outbox.seal as s
+    where pg_snapshot_xmax(s.snap) > xid and s.max_id >= seal_of.id and s.from_id < seal_of.id
+    order by pg_snapshot_xmax(s.snap), s.no limit 1;
+    low := coalesce(low, (select min(s.no) from outbox.seal as s));
     if low is null or outbox.sealed_by(low, id, xid) then
         return low;
     end if;

@@ -12,7 +12,7 @@ begin
     return query
     select u.message_id, u.topic, u.key, u.created_at, u.release_at, u.bytes, u.waited
     from (
-        select v.*, false as waited from outbox.visible_between(coalesce(last.snap, '3:3:'), pg_current_snapshot()) as v
+        select v.*, false as waited from outbox.visible_between(coalesce(last.snap, '3:3:'), pg_current_snapshot(), coalesce(last.from_id, 0)) as v
         union all
         select m.*, true from outbox.message as m where m.id = any (last.pending)
     ) as u

@@ -13,6 +13,7 @@ create table outbox.seal (
     total      bigint not null default 0,
     min_id     bigint,
     max_id     bigint not null default 0,
+    from_id    bigint not null default 0,
     due_at     timestamptz,
     waits_for  uuid[] not null default '{}',
     lock_missed boolean not null default false,
@@ -30,6 +31,7 @@ comment on column outbox.seal.released is 'Members that were pending in the pred
 comment on column outbox.seal.digest is 'Exclusive or of the members'' hashes; with members it shows at every read that none is missing.';
 comment on column outbox.seal.total is 'Members of this seal and of all before it.';
 comment on column outbox.seal.max_id is 'Highest message number seen so far; a sequence below it was rewound.';
+comment on column outbox.seal.from_id is 'Messages up to this number were there at the last rebase, which listed those that were not sealed; transaction ids tell only of those above.';
 comment on column outbox.seal.due_at is 'When the first hold among pending runs out.';
 comment on column outbox.seal.waits_for is 'Sessions whose close releases something that is pending.';
 comment on column outbox.seal.lock_missed is 'Something is pending only because a rollback had locked its session.';

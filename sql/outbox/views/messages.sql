@@ -3,7 +3,7 @@ create view outbox.messages as
 select m.message_id, m.topic, m.key, m.type,
        case
            when c.id is not null then 'cancelled'
-           when coalesce(pg_visible_in_snapshot(m.xid, l.snap) and m.id <> all (l.pending), false) then 'sealed'
+           when coalesce(m.id <= l.max_id and (m.id <= l.from_id or pg_visible_in_snapshot(m.xid, l.snap)) and m.id <> all (l.pending), false) then 'sealed'
            when m.release_at > clock_timestamp() or m.id = any (l.pending) then 'held'
            else 'pending'
        end as status,
@@ -12,7 +12,7 @@ select m.message_id, m.topic, m.key, m.type,
        m.release_at, m.hold, c.rollback_id as cancelled_by, m.compensates, m.caused_by, m.data, m.headers, m.bytes
 from outbox.message as m
 left join outbox.cancellation as c on c.id = m.id
-left join lateral (select s.snap, s.pending from outbox.seal as s order by s.no desc limit 1) as l on true;
+left join lateral (select s.snap, s.pending, s.max_id, s.from_id from outbox.seal as s order by s.no desc limit 1) as l on true;
 
 comment on view outbox.messages is 'Messages: published in the transaction that they tell about, then sealed, then delivered by a relay.';
 comment on column outbox.messages.message_id is 'Id of the message (UUIDv7); the CloudEvents id.';

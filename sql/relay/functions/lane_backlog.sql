@@ -1,4 +1,5 @@
--- What is sealed for a lane and not stored. Counts seals where it can, messages only where topics or lanes part them.
+-- What is sealed for a lane and not yet delivered or set aside. Counts seals where it can, messages only where topics, lanes or
+-- retries part them.
 create function relay.lane_backlog(name text, lane integer) returns table (behind bigint, oldest_at timestamptz)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -9,24 +10,25 @@ declare
     here record;
 begin
     select r.* into route from relay.route as r where r.destination = name order by r.version desc limit 1;
-    select l.* into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
+    select l.*, greatest(l.position, l.passed) as done into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
     if route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
         behind := coalesce((select s.total from outbox.seal as s order by s.no desc limit 1), 0)
                 - coalesce((select s.total from outbox.seal as s where s.no = route.from_seal - 1), 0)
-                - here.position;
-        oldest_at := (select s.sealed_at from outbox.seal as s where s.no > here.seal and s.members > 0 order by s.no limit 1);
+                + (select count(*) from relay.retried as t where t.destination = name)
+                - here.done;
+        oldest_at := (
+            select s.sealed_at from outbox.seal as s
+            where s.no > here.seal and behind > 0
+              and (s.members > 0 or exists (select from relay.retried as t where t.destination = name and t.seal = s.no))
+            order by s.no limit 1);
         return next;
         return;
     end if;
     return query
     select count(*), min(s.sealed_at)
-    from outbox.members(here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
+    from relay.members(name, here.seal + 1, (select max(s.no) from outbox.seal as s)) as m
     join outbox.seal as s on s.no = m.seal
-    join lateral (
-        select v.patterns, v.lanes from relay.route as v
-        where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = lane_backlog.lane
-    where (m.seal, m.id) > (here.last_seal, here.last_id);
+    where m.lane = lane_backlog.lane and (m.seal, m.place) > (here.last_seal, here.last_id);
 end
 $lane_backlog$;
 

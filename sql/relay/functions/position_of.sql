@@ -1,5 +1,5 @@
--- Position of a member in its lane: counted from the nearest mark, since it is stored nowhere.
-create function relay.position_of(name text, lane integer, seal bigint, id bigint) returns bigint
+-- Position of a place in a lane: counted from the nearest mark, since it is stored nowhere.
+create function relay.position_of(name text, lane integer, seal bigint, place bigint) returns bigint
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -14,13 +14,9 @@ begin
     order by k.seal desc limit 1;
     return coalesce(counted, 0) + (
         select count(*)
-        from outbox.members(coalesce(from_seal, 0) + 1, position_of.seal) as m
-        join lateral (
-            select v.patterns, v.lanes from relay.route as v
-            where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-        ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = position_of.lane
-        where (m.seal, m.id) <= (position_of.seal, position_of.id));
+        from relay.members(name, coalesce(from_seal, 0) + 1, position_of.seal) as m
+        where m.lane = position_of.lane and (m.seal, m.place) <= (position_of.seal, position_of.place));
 end
 $position_of$;
 
-comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination.';
+comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination, or of the last one in front of a place.';

@@ -5,6 +5,7 @@ create table relay.destination (
     guarantee     text not null check (guarantee in ('A', 'B', 'C', 'D')),
     max_bytes     bigint not null,
     started_from  text not null,
+    on_refusal    text not null default 'park' check (on_refusal in ('park', 'dead-letter')),
     created_at    timestamptz not null default clock_timestamp(),
     paused_at     timestamptz,
     stopped_for   text,
@@ -15,5 +16,6 @@ create table relay.destination (
 
 comment on table relay.destination is 'Destinations. Private; read relay.destinations.';
 comment on column relay.destination.url is 'Without credentials.';
+comment on column relay.destination.on_refusal is 'What becomes of a message that the destination refuses for good: parked with its key, or a dead letter whose key goes on.';
 comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
 comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';

@@ -1,7 +1,7 @@
 -- One message as a relay reads it, in text that goes on the wire as it is.
 create type relay.envelope as (
     seal        bigint,
-    id          bigint,
+    place       bigint,
     lane        integer,
     message_id  text,
     lineage     text,
@@ -13,7 +13,8 @@ create type relay.envelope as (
     compensates text,
     caused_by   text,
     created_at  text,
-    bytes       integer
+    bytes       integer,
+    aside       boolean
 );
 
 comment on type relay.envelope is 'A sealed message as relays read it. Private.';

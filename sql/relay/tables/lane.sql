@@ -9,6 +9,7 @@ create table relay.lane (
     lease_until timestamptz not null default '-infinity',
     seal        bigint not null,
     position    bigint not null default 0,
+    passed      bigint not null default 0,
     last_seal   bigint not null default 0,
     last_id     bigint not null default 0,
     message_id  uuid,
@@ -21,6 +22,7 @@ create table relay.lane (
 comment on table relay.lane is 'Lease and checkpoint of each lane. Private; read relay.lag.';
 comment on column relay.lane.seal is 'All members of this seal and of those before it are stored, or are not for this lane.';
 comment on column relay.lane.position is 'Position of the last message that is stored.';
+comment on column relay.lane.passed is 'Position up to which seal counts; beyond position when the last ones were set aside, before it inside a seal.';
 comment on column relay.lane.last_seal is 'Seal of that message; greater than seal while a seal is delivered in parts.';
 comment on column relay.lane.last_id is 'Number of that message in outbox.message.';
 comment on column relay.lane.token is 'What the destination calls that position.';

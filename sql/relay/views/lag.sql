@@ -1,9 +1,9 @@
 -- How far each lane of each destination got.
 create view relay.lag as
-select l.destination, l.lane, l.position, l.position + b.behind as sealed_position, b.behind, b.oldest_at,
+select l.destination, l.lane, l.position, greatest(l.position, l.passed) + b.behind as sealed_position, b.behind, b.oldest_at,
        case when b.behind > 0 then clock_timestamp() - b.oldest_at else interval '0' end as lag,
        l.holder_name as leaseholder, nullif(l.lease_until, '-infinity') as lease_until, l.epoch, l.in_doubt,
-       (select count(*) from relay.park as p where p.destination = l.destination and p.lane = l.lane) as parked
+       (select count(*) from relay.park as p where p.destination = l.destination and p.lane = l.lane and p.until_seal is null) as parked
 from relay.lane as l
 cross join lateral relay.lane_backlog(l.destination, l.lane) as b;
 
