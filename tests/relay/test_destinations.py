@@ -38,7 +38,7 @@ def message(position: int, *, data: str | None = '{"n": 1}', key: str | None = "
         position=position,
         source="/source",
         seal=position,
-        id=position,
+        place=position,
         lane=0,
         message_id=str(UUID(int=position)),
         lineage=LINEAGE,
