@@ -1,7 +1,7 @@
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
 -- undo_segment_source; a column that a shape does not have counts as elided.
 create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
-language plpgsql stable security definer
+language plpgsql stable security definer rows 1000000000
 set search_path = pg_catalog, pg_temp
 as $undo_images$
 #variable_conflict use_variable

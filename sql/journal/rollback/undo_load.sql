@@ -3,11 +3,20 @@
 create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
+declare
+    counted constant bigint := (select u.images from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    loaded  bigint;
 begin
     execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
         '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
         'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
         journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
+    get diagnostics loaded = row_count;
+    if loaded <> counted then
+        raise exception using
+            errcode = 'JR032', message = format('the journal holds %s images of %s where its ledger counts %s', loaded, journal.qualified_name(relation), counted),
+            hint = 'somebody wrote to the journal''s own tables: nothing can be taken back exactly; restore them from a backup';
+    end if;
     -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
     perform set_config('default_statistics_target', '1', true);
     execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);

@@ -139,3 +139,15 @@ def test_case_60_rehearse(history: History) -> None:
     rehearsed = history.report("rehearse", wait="1 s")
     assert (rehearsed.rows, rehearsed.outcome, rehearsed.committed) == ({"restore": 4}, "done", False)
     assert history.snapshot() == before
+
+
+def test_images_that_somebody_deleted_are_missed(history: History) -> None:
+    """The ledger counts what was recorded: with fewer images than that nothing is taken back."""
+    history.given(*T)
+    session = history.agent("update t set v = 0")
+    segment = history.one("select max(segment_id) from journal.statement where rows = 20")
+    history.operator.execute(f"delete from journal.segment_{segment} where n1 = 7".encode())
+    history.stop()
+    with pytest.raises(psycopg.DatabaseError, match="holds 19 images of public.t where its ledger counts 20") as caught:
+        report(history.operator, "plan", [session])
+    assert caught.value.sqlstate == "JR032"
