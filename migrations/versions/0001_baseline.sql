@@ -5924,7 +5924,7 @@ comment on function journal.undo_segment_source(oid, integer[], integer, int2[],
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
 -- undo_segment_source; a column that a shape does not have counts as elided.
 create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
-language plpgsql stable security definer
+language plpgsql stable security definer rows 1000000000
 set search_path = pg_catalog, pg_temp
 as $undo_images$
 #variable_conflict use_variable
@@ -6314,28 +6314,32 @@ $undo_folded$;
 comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';
 
 -- sql/journal/rollback/undo_source.sql
--- SQL text: the images of the sessions on one table as rows i, with kind (U, I, D) and the columns that differ.
+-- SQL text: the images of the sessions on one table as rows i, with kind (U, I, D) and the columns that differ. The limit, one
+-- more than the ledger counts, tells the planner how many to expect: it decides whether the table is read by its key or as a whole.
 create function journal.undo_source(relation oid) returns text
 language plpgsql stable
 as $undo_source$
 #variable_conflict use_variable
 declare
-    only_updates constant boolean := (select u.only_updates from pg_temp.journal_undo u where u.relation = undo_source.relation);
     inserted     constant text := journal.undo_list(relation, 'i.o%1$s is null', ' and ', 'key');
     deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
+    args         record;
 begin
+    select a.session_ids, a.step_ids, u.images, u.only_updates into args
+      from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
         select i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
-          from pg_temp.journal_undo_args g
-         cross join lateral journal.undo_images(%4$s, g.session_ids, g.step_ids, %5$L)
-               as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)$source$,
-        case when only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
-        case when only_updates then journal.undo_changed(relation)
+          from (select * from journal.undo_images(%4$s, %8$L, %9$L, %5$L)
+                    as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)
+                 limit %10$s) i$source$,
+        case when args.only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
+        case when args.only_updates then journal.undo_changed(relation)
              else format('case when %s or %s then ''{}'' else %s end', inserted, deleted, journal.undo_changed(relation)) end,
         journal.undo_list(relation, 'i.o%1$s as b%1$s, i.n%1$s as a%1$s', ', '),
         relation,
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_source.relation and c.carried),
-        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '));
+        journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
+        args.session_ids, args.step_ids, args.images + 1);
 end
 $undo_source$;
 
@@ -6714,11 +6718,20 @@ comment on function journal.undo_reconsider(oid) is 'Looks again at rows that di
 create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
+declare
+    counted constant bigint := (select u.images from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    loaded  bigint;
 begin
     execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
         '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
         'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
         journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
+    get diagnostics loaded = row_count;
+    if loaded <> counted then
+        raise exception using
+            errcode = 'JR032', message = format('the journal holds %s images of %s where its ledger counts %s', loaded, journal.qualified_name(relation), counted),
+            hint = 'somebody wrote to the journal''s own tables: nothing can be taken back exactly; restore them from a backup';
+    end if;
     -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
     perform set_config('default_statistics_target', '1', true);
     execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
@@ -6784,7 +6797,8 @@ comment on function journal.undo_begin(uuid[], uuid[]) is 'Lays out and fills th
 
 -- sql/journal/rollback/undo_pin.sql
 -- Pins what would change the meaning of generated statements or of images kept as text, for the rest of the transaction, and
--- keeps the caller's values to go back to (undo_unpin) and for statements that run the user's triggers (undo_as_caller).
+-- keeps the caller's values to go back to (undo_unpin) and for statements that run the user's triggers (undo_as_caller). Joins get
+-- memory, since they are half of a large rollback; compiling statements that run once costs more than it saves.
 -- It runs under the caller's search_path until it sets its own, hence the qualified names.
 create function journal.undo_pin() returns void
 language plpgsql volatile
@@ -6792,10 +6806,11 @@ as $undo_pin$
 begin
     perform pg_catalog.set_config('journal.caller_settings', (
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
-          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,lc_monetary,lock_timeout,default_statistics_target}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
+          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,lc_monetary,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
     perform pg_catalog.set_config(s.name, s.value, true)
        from (values ('search_path', 'pg_catalog, pg_temp'), ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('extra_float_digits', '1'),
-                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('lc_monetary', 'C')) as s (name, value);
+                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('lc_monetary', 'C'), ('jit', 'off'),
+                    ('work_mem', greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) / 1024, 65536)::pg_catalog.text)) as s (name, value);
 end
 $undo_pin$;
 

@@ -148,6 +148,8 @@ def test_images_that_somebody_deleted_are_missed(history: History) -> None:
     segment = history.one("select max(segment_id) from journal.statement where rows = 20")
     history.operator.execute(f"delete from journal.segment_{segment} where n1 = 7".encode())
     history.stop()
-    with pytest.raises(psycopg.DatabaseError, match="holds 19 images of public.t where its ledger counts 20") as caught:
+    with pytest.raises(
+        psycopg.DatabaseError, match=r"holds 19 images of public\.t where its ledger counts 20"
+    ) as caught:
         report(history.operator, "plan", [session])
     assert caught.value.sqlstate == "JR032"
