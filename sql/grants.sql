@@ -26,7 +26,7 @@ begin
     loop
         execute format('grant select on journal.statements, journal.changes, journal.coverage, journal.segments to %I', role_name);
         execute format(
-            'grant execute on function journal.operation_name("char"), journal.images(text, bigint), journal.row_images(regclass, jsonb),
+            'grant execute on function journal.operation_name("char"), journal.images(text, bigint[]), journal.row_images(regclass, jsonb),
              journal.session_changes(uuid), journal.row_history(regclass, jsonb), journal.qualified_name(oid), journal.coverage_state(regclass),
              journal.attribute_names(oid, int2[]), journal.is_droppable(journal.segment, interval) to %I', role_name);
     end loop;

@@ -8,31 +8,15 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from journal.cli.queries import Row, rows, select, stream
+from journal.cli.queries import Row, rows, stream
 from journal.cli.shell import Connection
 
-VIEW = "journal.changes"
-COLUMNS = (
-    *(
-        "session_id",
-        "step_id",
-        "statement_id",
-        "transaction_id",
-        "changed_at",
-        "db_user",
-        "db_role",
-        "relation",
-        "table_name",
-    ),
-    *("operation", "key", "before", "after", "changed_columns", "elided_columns"),
-)
-
-_MATCHES = """
-        session_id = %(session_id)s
-    and (%(table)s::text is null or relation = %(table)s::regclass)
-    and (%(step_id)s::uuid is null or step_id = %(step_id)s)
-    and (%(key)s::jsonb is null or key = %(key)s::jsonb)
-"""
+_CHANGES = """
+    select * from journal.session_changes(%(session_id)s)
+     where (%(table)s::text is null or relation = %(table)s::regclass)
+       and (%(step_id)s::uuid is null or step_id = %(step_id)s)
+       and (%(key)s::jsonb is null or key = %(key)s::jsonb)
+     order by statement_id"""
 _STEP = """
     select step_id from journal.steps
      where session_id = %(session_id)s and ordinal = %(ordinal)s and status <> 'replayed' order by started_at desc limit 1"""
@@ -56,7 +40,7 @@ class ChangeFilter:
 def changes_of(conn: Connection, wanted: ChangeFilter) -> Generator[Row, None, None]:
     """The changes that match, in the order of their statements."""
     values = {name: getattr(wanted, name) for name in asdict(ChangeFilter(wanted.session_id))}
-    yield from stream(conn, select(VIEW, COLUMNS, _MATCHES, "statement_id"), values)
+    yield from stream(conn, _CHANGES, values)
 
 
 def step_of(conn: Connection, session_id: UUID, ordinal: int) -> UUID | None:

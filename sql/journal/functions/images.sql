@@ -1,7 +1,7 @@
--- The images of one statement, as far as the caller may see them. Definer, because segments are private; settings
+-- The images of statements of one segment, as far as the caller may see them. Definer, because segments are private; settings
 -- pinned, so that everybody reads the same text.
-create function journal.images(segment text, statement_id bigint) returns table (
-    key jsonb, before jsonb, after jsonb, changed_columns text[], elided_columns text[]
+create function journal.images(segment text, statement_ids bigint[]) returns table (
+    statement_id bigint, key jsonb, before jsonb, after jsonb, changed_columns text[], elided_columns text[]
 )
 language plpgsql stable security definer rows 10
 set search_path = pg_catalog, pg_temp
@@ -25,13 +25,12 @@ begin
     end if;
     visible := journal.visible_columns(shape, journal.caller());
     return query execute
-        'select key, before, after, changed_columns, elided_columns from ('
-        || journal.image_query(shape, visible, 'statement_id = $4') || ') as q (statement_id, key, before, after, changed_columns, elided_columns)'
+        journal.image_query(shape, visible, 'statement_id = any ($4)')
         using journal.column_names(shape, visible),
               case shape.kind when 'record' then journal.key_names(shape)
                               else journal.column_names(shape, array(select v from unnest(visible) v where v = any (shape.key))) end,
-              visible, images.statement_id;
+              visible, images.statement_ids;
 end
 $images$;
 
-comment on function journal.images(text, bigint) is 'Images of one statement of a segment, as far as the caller may see them. Read journal.changes.';
+comment on function journal.images(text, bigint[]) is 'Images of statements of one segment, as far as the caller may see them. Read journal.changes.';

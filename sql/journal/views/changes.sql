@@ -17,7 +17,7 @@ select s.session_id,
        i.changed_columns,
        i.elided_columns
   from journal.statements s
- cross join lateral journal.images(s.segment, s.statement_id) i;
+ cross join lateral journal.images(s.segment, array[s.statement_id]) i;
 
 comment on view journal.changes is
     'Changed rows with their images. Images hold the columns that the caller may select now; of tables with row security or dropped tables only journal_auditor sees any.';

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from journal.cli.queries import changes, coverage, receipts, residue, sessions
+from journal.cli.queries import coverage, receipts, residue, sessions
 from journal.cli.queries.show import STEP_COLUMNS
 from tests.journal.cli.conftest import Shell, Shop
 
@@ -16,7 +16,6 @@ from tests.journal.cli.conftest import Shell, Shop
         (sessions.VIEW, sessions.COLUMNS),
         ("journal.steps", STEP_COLUMNS),
         (coverage.VIEW, coverage.COLUMNS),
-        (changes.VIEW, changes.COLUMNS),
         (receipts.VIEW, receipts.COLUMNS),
         (residue.VIEW, residue.COLUMNS),
     ],
