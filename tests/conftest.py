@@ -26,7 +26,10 @@ RIGHTS_DECIDE_NOTHING = (
     "tests/contract/",
     "tests/journal/cli/",
     "tests/journal/model/",
+    "tests/relay/test_destinations.py",
     "tests/relay/test_faults.py",
+    "tests/relay/test_postgres_destination.py",
+    "tests/relay/test_redis.py",
     "tests/relay/test_run.py",
     "tests/test_docs.py",
 )

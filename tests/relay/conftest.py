@@ -20,3 +20,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     yield made
     if made.server is not None and made.server is not own:
         made.server.close()
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    return f"file://{tmp_path}/out.jsonl"

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 import pytest
 
 from relay.cli import main
+from relay.pace import Pace
+from tests.relay import forked
 from tests.relay.oracle import Arrived
 
 if TYPE_CHECKING:
@@ -101,43 +102,85 @@ class Producers:
 # -- relaying
 
 
-class RelayProcess:
-    """`relay …` as a process of its own. Its talk goes to a file, so that it never blocks."""
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.relay.forked"])
 
-    def __init__(self, dsn: str, *arguments: str, stdout: IO[bytes] | int | None = subprocess.PIPE) -> None:
-        self.output: bytes | None = None
-        self.talk = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from relay.cli import main; main()", *arguments],
-            env={**os.environ, "DATABASE_URL": dsn, "PYTHONPATH": str(ROOT)},
-            stdout=stdout,
-            stderr=self.talk,
-        )
+
+class RelayProcess:
+    """`relay …` as a process of its own. Talk and output go to files, so that it never blocks."""
+
+    def __init__(self, dsn: str, *arguments: str) -> None:
+        self._start(forked.command, dsn, arguments)
+
+    def _start(self, work: Callable[..., None], *arguments: object, out: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._talk = Path(self._folder.name, "talk")
+        files = (str(out or Path(self._folder.name, "out")), str(self._talk))
+        self._process = _FORKS.Process(target=work, args=(*arguments, *files), daemon=True)
+        self._process.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.communicate()
-        self.talk.close()
+        if self.running:
+            self.signal(signal.SIGCONT)
+            self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._folder.cleanup()
+
+    @property
+    def running(self) -> bool:
+        return self._process.is_alive()
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def run_on(self, seconds: float) -> None:
+        """Let it work for so long, or until it ends."""
+        self._process.join(seconds)
 
     def wait(self, timeout: float = 60.0) -> int:
-        """Exit code."""
-        self.output, _ = self.process.communicate(timeout=timeout)
-        return self.process.returncode
+        """Exit code; negative for a signal."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        assert code is not None, f"it did not end: {self.said()}"
+        return code
+
+    def end(self) -> None:
+        """Ask it to end, which it does cleanly."""
+        assert self.running, self.said()
+        self.signal(signal.SIGTERM)
+        assert self.wait() == 0, self.said()
 
     def said(self) -> str:
         """What it said on stderr so far."""
-        return os.pread(self.talk.fileno(), 1 << 20, 0).decode()
+        return self._talk.read_text(encoding="utf-8") if self._talk.exists() else ""
 
     def wait_until_said(self, text: str, timeout: float = 30.0) -> None:
         wait_until(lambda: text in self.said(), timeout, lambda: f"{text!r} was never said: {self.said()}")
+
+
+class QuickRelay(RelayProcess):
+    """`relay run` with leases and delays that suit a test; see `forked.quick` for `batch` and `die_at`."""
+
+    def __init__(
+        self,
+        dsn: str,
+        url: str,
+        credentials: Path | None = None,
+        *,
+        lease: float = 0.3,
+        drain: bool = False,
+        batch: int | None = None,
+        die_at: int | None = None,
+        out: Path | None = None,
+    ) -> None:
+        pace = Pace(lease=lease, checkpoint=0.1, longest_delay=0.1)
+        secret = str(credentials) if credentials else None
+        self._start(forked.quick, dsn, url, secret, pace, drain, batch, die_at, out=out)
 
 
 def relay(dsn: str, *arguments: str) -> tuple[int, str, str]:

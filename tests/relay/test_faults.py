@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import signal
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +13,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from journal.embedded import start_nats
 from relay.destinations import destination_class
 from relay.destinations.base import Destination, InDoubt, Limits, Outcome, Owner, Stored, Tail
 from relay.destinations.jsonl import Jsonl
@@ -21,14 +21,15 @@ from relay.lane import LaneWorker
 from relay.pace import Pace
 from relay.source import Registration, Source
 from tests.relay.oracle import Unfaithful, judge
+from tests.relay.places import SERVED
 from tests.relay.support import (
     Connection,
     Producers,
+    QuickRelay,
     RelayProcess,
     committed,
     drain,
     in_file,
-    in_stream,
     make_counters,
     produce,
     stolen_leases,
@@ -42,24 +43,7 @@ if TYPE_CHECKING:
 
     from relay.destinations.base import Guarantee, Url
     from relay.message import Message
-    from tests.relay.oracle import Arrived
-
-
-class Target:
-    """A destination's URL, and what it holds."""
-
-    def __init__(self, url: str, arrived: Callable[[], list[Arrived]]) -> None:
-        self.url = url
-        self.arrived = arrived
-
-
-@pytest.fixture(params=["nats", "file"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    if request.param == "file":
-        path = tmp_path / "out.jsonl"
-        return Target(f"file://{path}", lambda: in_file(path) if path.exists() else [])
-    nats, stream = request.getfixturevalue("nats"), request.getfixturevalue("stream")
-    return Target(f"{nats.url}/{stream}", lambda: in_stream(nats.url, stream))
+    from tests.relay.places import Place
 
 
 # -- an append whose request or answer is lost, or that arrives after its sender is dead
@@ -108,18 +92,14 @@ class Unreliable(Destination):
         await self.real.close()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_faults_1_and_5_lost_and_late_requests_and_answers(
-    dsn: str, conn: Connection, target: Target, seed: int
-) -> None:
+async def test_faults_1_and_5_lost_and_late_requests_and_answers(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
-    for _ in range(30):
+    for _ in range(20):
         produce(conn, 16)
         conn.execute("select outbox.seal()")
-    found = destination_class(target.url)
-    network = Unreliable(found(found.parse(target.url)), random.Random(seed))
+    network = Unreliable(place.destination(), random.Random(1))
     await _deliver_all(dsn, network, Limits(1_000_000, batch_messages=7))
-    judge(committed(conn), target.arrived())
+    judge(committed(conn), place.arrived())
     assert set(network.seen) == {"fine", "request lost", "answer lost", "kept"}
 
 
@@ -167,55 +147,82 @@ async def _deliver_all(dsn: str, destination: Destination, limits: Limits) -> No
 # -- processes that die
 
 
-def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Connection, target: Target) -> None:
+def test_fault_1_a_relay_killed_between_every_two_steps(dsn: str, conn: Connection, place: Place) -> None:
+    """One relay after the other delivers a few batches, and each one dies a step later than the one before."""
+    make_counters(conn)
+    for moment in itertools.count(1):
+        produce(conn, 8)
+        with QuickRelay(dsn, place.url, place.credentials, lease=0.05, drain=True, batch=20, die_at=moment) as process:
+            code = process.wait()
+            assert code in {0, -signal.SIGKILL}, process.said()
+        if code == 0:
+            break
+    assert moment > 10
+    judge(committed(conn), place.arrived())
+
+
+def test_fault_1_where_nothing_is_remembered_a_kill_may_repeat_but_never_loses(
+    dsn: str, conn: Connection, tmp_path: Path
+) -> None:
+    make_counters(conn)
+    out = tmp_path / "out"
+    for moment in itertools.count(1):
+        produce(conn, 8)
+        with QuickRelay(dsn, "stdout:", lease=0.05, drain=True, batch=20, die_at=moment, out=out) as process:
+            if process.wait() == 0:
+                break
+    arrived = in_file(out)
+    once = list({one.message_id: one for one in arrived}.values())
+    assert len(arrived) > len(once)
+    judge(committed(conn), once)
+
+
+def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
     chance = random.Random(7)
     with Producers(dsn, seed=7):
-        for _ in range(6):
-            with RelayProcess(dsn, "run", target.url, "--lease", "1") as process:
-                process.wait_until_said("guarantee A")
-                with contextlib.suppress(Exception):
-                    process.wait(chance.uniform(0.05, 1.0))
+        for _ in range(8):
+            with QuickRelay(dsn, place.url, place.credentials, lease=0.1) as process:
+                process.run_on(chance.uniform(0.05, 0.4))
                 process.signal(signal.SIGKILL)
-    drain(dsn, target.url)
-    judge(committed(conn), target.arrived())
+    drain(dsn, place.url, *place.options())
+    judge(committed(conn), place.arrived())
 
 
-def test_fault_11_a_broker_killed_in_the_middle_of_batches(dsn: str, conn: Connection, stream: str) -> None:
+@pytest.mark.parametrize("place", SERVED, indirect=True, ids=lambda kind: kind.kind)
+def test_fault_11_a_broker_killed_in_the_middle_of_batches(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
     chance = random.Random(11)
-    with start_nats() as server:
-        url = f"{server.url}/{stream}"
-        with RelayProcess(dsn, "run", url) as process:
-            process.wait_until_said("guarantee A")
-            for _ in range(4):
-                produce(conn, 8000, size=200)
-                with contextlib.suppress(Exception):
-                    process.wait(chance.uniform(0.05, 0.4))
-                server.kill()
-                server.start()
-            wait_until(lambda: _position(conn) == sum(committed(conn).values()), 60)
-            row = conn.execute("select last_error is not null, status from relay.destinations").fetchone()
-            assert row == (True, "running")
-            process.signal(signal.SIGTERM)
-            assert process.wait() == 0
-        judge(committed(conn), in_stream(server.url, stream))
-
-
-def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: Connection, target: Target) -> None:
-    make_counters(conn)
-    with Producers(dsn, seed=6), RelayProcess(dsn, "run", target.url, "--lease", "1") as process:
+    place.use_own_server()
+    assert place.server is not None
+    with QuickRelay(dsn, place.url, place.credentials) as process:
         process.wait_until_said("guarantee A")
-        for _ in range(5):
+        for _ in range(2):
+            produce(conn, 2400, size=200)
+            process.run_on(chance.uniform(0.02, 0.2))
+            place.server.kill()
+            place.server.start()
+        wait_until(lambda: _position(conn) == sum(committed(conn).values()), 60, process.said)
+        row = conn.execute("select last_error is not null, status from relay.destinations").fetchone()
+        assert row == (True, "running")
+        process.end()
+    judge(committed(conn), place.arrived())
+
+
+def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: Connection, place: Place) -> None:
+    make_counters(conn)
+    with Producers(dsn, seed=6), QuickRelay(dsn, place.url, place.credentials, lease=0.1) as process:
+        process.wait_until_said("guarantee A")
+        for _ in range(3):
             _wait_for_progress(conn)
             conn.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and application_name like 'relay %'"
             )
-        process.signal(signal.SIGTERM)
-        assert process.wait() == 0
-    drain(dsn, target.url)
-    judge(committed(conn), target.arrived())
+        _wait_for_progress(conn)
+        process.end()
+    drain(dsn, place.url, *place.options())
+    judge(committed(conn), place.arrived())
 
 
 def _wait_for_progress(conn: Connection, *, or_until_said: tuple[str, RelayProcess] | None = None) -> None:
@@ -237,44 +244,40 @@ def _position(conn: Connection) -> int:
 # -- relays that do not know of each other
 
 
-def test_fault_4_two_relays_on_one_lane_without_leases(dsn: str, conn: Connection, target: Target) -> None:
+def test_fault_4_two_relays_on_one_lane_without_leases(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
-    drain(dsn, target.url)
+    drain(dsn, place.url, *place.options())
     with (
         stolen_leases(dsn),
         Producers(dsn, seed=4),
-        RelayProcess(dsn, "run", target.url) as one,
-        RelayProcess(dsn, "run", target.url) as two,
+        QuickRelay(dsn, place.url, place.credentials) as one,
+        QuickRelay(dsn, place.url, place.credentials) as two,
     ):
         for process in (one, two):
             process.wait_until_said("guarantee A")
-        with contextlib.suppress(Exception):
-            one.wait(4)
+        one.run_on(1)
         for process in (one, two):
-            assert process.process.poll() is None, process.said()
-            process.signal(signal.SIGTERM)
-        assert [process.wait() for process in (one, two)] == [0, 0]
-    drain(dsn, target.url)
-    judge(committed(conn), target.arrived())
+            process.end()
+    drain(dsn, place.url, *place.options())
+    judge(committed(conn), place.arrived())
 
 
-def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, target: Target) -> None:
+def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, place: Place) -> None:
     """Stopped at some moment of a delivery, it wakes up when its heir has gone on; or, stopped while it had a file locked, when
     the heir has said that it cannot."""
     make_counters(conn)
-    with Producers(dsn, seed=5), RelayProcess(dsn, "run", target.url, "--lease", "1") as sleeper:
+    with Producers(dsn, seed=5), QuickRelay(dsn, place.url, place.credentials) as sleeper:
         sleeper.wait_until_said("guarantee A")
         for _ in range(2):
             _wait_for_progress(conn)
             sleeper.signal(signal.SIGSTOP)
-            with RelayProcess(dsn, "run", target.url, "--lease", "1") as heir:
+            with QuickRelay(dsn, place.url, place.credentials) as heir:
                 _wait_for_progress(conn, or_until_said=("is locked by another process", heir))
                 sleeper.signal(signal.SIGCONT)
                 sleeper.wait_until_said("another relay has taken lane 0")
-                heir.signal(signal.SIGTERM)
-                assert heir.wait() == 0
-    drain(dsn, target.url)
-    judge(committed(conn), target.arrived())
+                heir.end()
+    drain(dsn, place.url, *place.options())
+    judge(committed(conn), place.arrived())
 
 
 # -- files
@@ -320,23 +323,16 @@ async def test_fault_18_a_disk_that_is_full_leaves_whole_lines(
 # -- the source
 
 
-def test_fault_7_a_long_transaction_holds_nothing_back_but_itself(dsn: str, conn: Connection, target: Target) -> None:
+def test_fault_7_a_long_transaction_holds_nothing_back_but_itself(
+    dsn: str, conn: Connection, file_url: str, tmp_path: Path
+) -> None:
     make_counters(conn)
     with psycopg.connect(dsn) as slow:
         slow.execute("update counter set n = n + 1 where key = '8'")
         slow.execute("select outbox.publish('orders.made', '8', '{\"n\": 1}')")
         produce(conn, 700, keys=7)
-        drain(dsn, target.url)
-        assert len(target.arrived()) == 700
+        drain(dsn, file_url)
+        assert len(in_file(tmp_path / "out.jsonl")) == 700
         slow.commit()
-    drain(dsn, target.url)
-    judge(committed(conn), target.arrived())
-
-
-def test_fault_20_a_message_of_10_mb(dsn: str, conn: Connection, tmp_path: Path) -> None:
-    make_counters(conn)
-    path = tmp_path / "out.jsonl"
-    for size in (10, 10_000_000, 10):
-        produce(conn, 8, keys=8, size=size)
-    drain(dsn, f"file://{path}")
-    judge(committed(conn), in_file(path))
+    drain(dsn, file_url)
+    judge(committed(conn), in_file(tmp_path / "out.jsonl"))

@@ -39,11 +39,6 @@ SCHEMES = "nats:, redis:, postgresql:, file:, stdout:"
 
 
 @pytest.fixture
-def file_url(tmp_path: Path) -> str:
-    return f"file://{tmp_path}/out.jsonl"
-
-
-@pytest.fixture
 def nats_url(nats: NatsServer, stream: str) -> str:
     return f"{nats.url}/{stream}"
 
