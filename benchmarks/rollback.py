@@ -1,10 +1,14 @@
-"""What it costs to take back a bulk UPDATE, beside the UPDATE itself on a table that nobody journals."""
+"""What it costs to take a session back: beside the bare forward statement on a table that nobody journals, among many changes of
+others, and for a writer who has nothing to do with it."""
 
 from __future__ import annotations
 
 import statistics
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 
@@ -20,32 +24,109 @@ ROUNDS = 5
 
 
 def run(server: PostgresServer) -> list[Ratio]:
-    """A session that changed 50,000 rows, and one that changed 100 rows among many images of others."""
+    """Sessions that changed 50,000 rows in one statement, one that changed 100 rows among many images of others, and the wait
+    of an unrelated writer."""
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
         admin.execute("create database bench_rollback")
         try:
-            migrate(server.dsn("bench_rollback"))
-            with psycopg.connect(server.dsn("bench_rollback"), autocommit=True) as conn:
-                return [_bulk(conn), _few_among_many(conn)]
+            dsn = server.dsn("bench_rollback")
+            migrate(dsn)
+            with psycopg.connect(dsn, autocommit=True) as conn:
+                _table(conn, "covered_rows")
+                _table(conn, "bare_rows")
+                journal.cover(conn, "covered_rows")
+                bulk = [_bulk(conn, change) for change in (_UPDATE, _INSERT, _DELETE)]
+                return [*bulk, _longest_wait(dsn, conn), _few_among_many(conn)]
         finally:
             admin.execute("drop database bench_rollback with (force)")
 
 
-def _bulk(conn: psycopg.Connection) -> Ratio:
-    _table(conn, "covered_rows")
-    _table(conn, "bare_rows")
-    journal.cover(conn, "covered_rows")
+@dataclass(frozen=True)
+class _Change:
+    """What a session does to a table {0}, and what makes the bare one as before."""
+
+    what: str
+    forward: str
+    back: str | None = None
+    bar: float | None = None
+
+
+_COLUMNS = "amount, name, price, at, note, data, active, big"
+_UPDATE = _Change("updated", f"update {{0}} set amount = amount + 1 where id <= {CHANGED}", bar=3.0)
+_INSERT = _Change(
+    "inserted",
+    f"insert into {{0}} select id + {ROWS}, {_COLUMNS} from {{0}} where id <= {CHANGED}",
+    f"delete from bare_rows where id > {ROWS}",
+)
+_DELETE = _Change(
+    "deleted",
+    f"delete from {{0}} where id <= {CHANGED}",
+    f"insert into bare_rows select * from covered_rows where id <= {CHANGED}",
+)
+
+
+def _bulk(conn: psycopg.Connection, change: _Change) -> Ratio:
     ours, bare = [], []
     for _ in range(ROUNDS):
-        session = _agent(conn, f"update covered_rows set amount = amount + 1 where id <= {CHANGED}")
-        conn.execute("vacuum covered_rows")
-        conn.execute("vacuum bare_rows")
-        bare.append(_seconds(lambda: conn.execute(f"update bare_rows set amount = amount + 1 where id <= {CHANGED}")))
+        session = _agent(conn, change.forward.format("covered_rows"))
+        _vacuum(conn)
+        bare.append(_seconds(lambda: conn.execute(change.forward.format("bare_rows").encode())))
         ours.append(_seconds(lambda: journal.rollback(conn, session)))  # noqa: B023  called at once
-        conn.execute("vacuum covered_rows")
-        conn.execute("vacuum bare_rows")
-    what = f"rollback of {CHANGED:,} updated rows of {ROWS:,}, journaled and verified"
-    return Ratio(what, _milliseconds(ours), _milliseconds(bare), "ms", bar=3.0, baseline_name="the bare UPDATE")
+        if change.back:
+            conn.execute(change.back.encode())
+        _vacuum(conn)
+    return Ratio(
+        f"rollback of {CHANGED:,} {change.what} rows of {ROWS:,}, journaled and verified",
+        _milliseconds(ours),
+        _milliseconds(bare),
+        "ms",
+        bar=change.bar,
+        baseline_name="the bare statement",
+    )
+
+
+def _longest_wait(dsn: str, conn: psycopg.Connection) -> Ratio:
+    """The longest one-row update of another row of the same table, during a rollback and during a bulk UPDATE by hand."""
+    ours, by_hand = [], []
+    for _ in range(ROUNDS):
+        session = _agent(conn, _UPDATE.forward.format("covered_rows"))
+        with _writer(dsn) as waits:
+            conn.execute(_UPDATE.forward.format("bare_rows").encode())
+        by_hand.append(max(waits))
+        with _writer(dsn) as waits:
+            journal.rollback(conn, session)
+        ours.append(max(waits))
+        _vacuum(conn)
+    what = f"longest wait of an unrelated writer while {CHANGED:,} rows go back"
+    return Ratio(what, _milliseconds(ours), _milliseconds(by_hand), "ms", baseline_name="during the bare UPDATE")
+
+
+@contextmanager
+def _writer(dsn: str) -> Iterator[list[float]]:
+    """Updates one row after the other, beyond those that the sessions change; gives the seconds that each took."""
+    times: list[float] = []
+    over = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            while not over.is_set():
+                row = CHANGED + 1 + len(times) % (ROWS - CHANGED)
+                times.append(_seconds(lambda: conn.execute("update covered_rows set note = 'w' where id = %s", [row])))  # noqa: B023  called at once
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        while not times:
+            time.sleep(0.01)
+        yield times
+    finally:
+        over.set()
+        thread.join()
+
+
+def _vacuum(conn: psycopg.Connection) -> None:
+    for table in ("covered_rows", "bare_rows"):
+        conn.execute(f"vacuum {table}".encode())
 
 
 def _few_among_many(conn: psycopg.Connection) -> Ratio:
