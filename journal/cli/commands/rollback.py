@@ -20,6 +20,8 @@ from journal.cli.rollback_report import write_report
 from journal.cli.shell import Connection, Shell, with_shell
 from journal.cli.values import Duration, Moment
 
+_WAIT = timedelta(seconds=30)
+_REHEARSAL_WAIT = timedelta(seconds=1)
 _ON_CONFLICT = ("refuse", "skip", "cascade", "force")
 _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_code": EXIT_NOTHING, "committed": False}
 
@@ -45,13 +47,22 @@ _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_
     help="Rows that others changed since.",
 )
 @click.option("--dry-run", is_flag=True, help="Do it, report, and undo all of it.")
-@click.option("--rehearse", is_flag=True, help="As --dry-run.")
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="As --dry-run, for cron: would it succeed right now?",
+)
 @click.option("--plan", "digest", metavar="DIGEST", help="Apply this plan only, as printed before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--max-rows", type=click.IntRange(min=0), metavar="N", help=f"Refuse larger plans.  [default: {DEFAULT_MAX_ROWS}]"
 )
-@click.option("--wait", type=Duration(), default="30s", show_default=True, help="How long to wait for locks.")
+@click.option(
+    "--wait",
+    type=Duration(),
+    help="How long to wait for locks.  [default: 30s; with --rehearse 1s]",
+    metavar="DURATION",
+)
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the rollback.")
 @click.option("--detail", is_flag=True, help="Do not shorten lists.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the call for psql; change nothing.")
@@ -70,7 +81,7 @@ def rollback(
     digest: str | None,
     yes: bool,
     max_rows: int | None,
-    wait: timedelta,
+    wait: timedelta | None,
     reason: str,
     detail: bool,
     show_sql: bool,
@@ -83,6 +94,7 @@ def rollback(
             return _print(shell, _NOTHING, detail=detail)
         step_ids = [_step_id(conn, session_ids[0], ordinal) for ordinal in steps] or None
         shown = WHOLE_LISTS if detail else LIST_LENGTH
+        wait = wait or (_REHEARSAL_WAIT if rehearse else _WAIT)
         request = RollbackRequest(session_ids, step_ids, on_conflict, digest, reason, max_rows, wait, shown)
         if show_sql:
             click.echo(as_sql(request))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 
@@ -117,6 +119,16 @@ def test_trying_changes_nothing_and_exits_as_the_real_run(
     assert (done.code, done.json["outcome"], done.json["committed"]) == (0, "done", False)
     assert set(done.json) >= REPORT_KEYS
     assert statuses(conn) == before
+
+
+def test_a_rehearsal_does_not_wait_long(shell: Shell, shop: Shop, dsn: str) -> None:
+    with psycopg.connect(dsn) as writer:
+        writer.execute("update orders set status = 'disputed' where id = 95")
+        started = time.monotonic()
+        done = shell("rollback", "--session", shop.session_id, "--rehearse", "--json")
+        assert (done.code, time.monotonic() - started < 20) == (6, True), done
+        writer.rollback()
+    assert shell("rollback", "--session", shop.session_id, "--rehearse").code == 0
 
 
 def test_the_plan_that_was_shown_is_applied_or_nothing(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
