@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NOTHING = 4
+_AGO = re.compile(r"^(\d+)([smhd])$")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EXIT_INTERRUPTED = 130
 
 
@@ -239,6 +242,97 @@ def discard(dsn: str | None, name: str, message_id: str, reason: str, *, as_json
     return _decide(dsn, name, "discard", None, message_id, reason, as_json=as_json)
 
 
+@main.command()
+@click.argument("name", required=False)
+@click.option("--accept-tail", is_flag=True, help="Leave at NAME what this database lost, and go on behind it.")
+@click.option("--replay-lost", is_flag=True, help="Deliver again what NAME had acknowledged and lost.")
+@click.option("--credentials", type=click.Path(exists=True, dir_okay=False), help="File with NAME's credentials.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@_with_dsn
+def rebase(
+    dsn: str | None,
+    name: str | None,
+    credentials: str | None,
+    *,
+    accept_tail: bool,
+    replay_lost: bool,
+    as_json: bool,
+) -> int:
+    """Go on after a restore. Without NAME: let this database, which was restored or copied, seal again; make sure first that
+    the original no longer publishes. With NAME: compare a destination with this database, and say what to decide."""
+    import asyncio  # noqa: PLC0415
+
+    from relay.rebase import rebase_database, rebase_destination  # noqa: PLC0415
+
+    if name is None and (accept_tail or replay_lost or credentials):
+        raise click.UsageError("--accept-tail, --replay-lost and --credentials need the NAME of a destination")
+    where = resolve_dsn(dsn)
+    if name is None:
+        found = asyncio.run(rebase_database(where))
+    else:
+        work = rebase_destination(where, name, credentials, accept_tail=accept_tail, replay_lost=replay_lost)
+        found = asyncio.run(work)
+    code = EXIT_NOTHING if found.outcome == "nothing" else 0
+    if as_json:
+        report = {"schema": "relay.rebase/1", "outcome": found.outcome, "exit_code": code, "destination": name}
+        counts = {"lost": list(found.lost), "lost_count": found.lost_count, "again": found.again}
+        click.echo(json.dumps({**report, "seal": found.seal, **counts}))
+    elif code:
+        say(
+            "nothing to decide: "
+            + ("this database was not restored" if name is None else f"{name} is where it should be")
+        )
+    elif name is None:
+        click.echo(f"sealing goes on in a new lineage, from seal {found.seal}")
+    else:
+        click.echo(f"{name}: {found.lost_count:,} messages left there, {found.again:,} delivered again")
+    return code
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "started_from", required=True, metavar="TIME", help="Messages sealed at this time or later.")
+@click.option("--to", "ends_at", metavar="TIME", help="Messages sealed up to this time; default: now.")
+@click.option("--into", required=True, metavar="DESTINATION", help="Where to: another stream, table or file.")
+@click.option("--as", "new_name", metavar="NEW", help="Name of the new destination; default: scheme:stream.")
+@click.option("--credentials", type=click.Path(exists=True, dir_okay=False), help="File with its credentials.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Give up without progress.")
+@_with_dsn
+def replay(
+    dsn: str | None,
+    name: str,
+    started_from: str,
+    ends_at: str | None,
+    into: str,
+    new_name: str | None,
+    credentials: str | None,
+    timeout: float,
+) -> int:
+    """Deliver what destination NAME was given in a span of time once more, to a new destination: its positions begin at 1."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from relay.run import Options  # noqa: PLC0415
+    from relay.run import run as run_relay  # noqa: PLC0415
+    from relay.source import Registration  # noqa: PLC0415
+
+    with _connected(dsn) as conn:
+        _require_known(conn, name)
+        row = conn.execute("select topics from relay.destinations where destination = %s", [name]).fetchone()
+    _log_to_stderr(verbose=False)
+    options = Options(
+        dsn=resolve_dsn(dsn),
+        url=into,
+        name=new_name,
+        registration=Registration(row and row[0], _lanes_of(into), _start(started_from)),
+        credentials=credentials,
+        drain=True,
+        timeout=timeout,
+        replay_to=_start(ends_at) or datetime.now(UTC).isoformat(),
+    )
+    drained = run_relay(options, say)
+    return EXIT_FAILED if drained is None or drained.parked else 0
+
+
 def _decide(
     dsn: str | None,
     name: str,
@@ -298,15 +392,19 @@ def _connected(dsn: str | None) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _start(text: str | None) -> str | None:
-    """`start`, `now`, or a time in ISO 8601."""
-    from datetime import datetime  # noqa: PLC0415
+    """`start`, `now`, a time in ISO 8601, or how long ago: 90m, 2h, 3d."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     if text is None or text in {"start", "now"}:
         return text
+    if (ago := _AGO.match(text)) is not None:
+        return (datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])).isoformat()
     try:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except ValueError as error:
-        raise click.UsageError("--from takes start, now, or a time such as 2026-11-22T03:04:05Z") from error
+        raise click.UsageError(
+            "a time is 2026-11-22T03:04:05Z, or how long ago, such as 90m; --from also takes start and now"
+        ) from error
 
 
 def _lanes_of(url: str) -> int | None:

@@ -135,7 +135,8 @@ class Reader:
         while not self._closing.is_set() and (self._until is None or seal < self._until):
             span = await self._source.poll(seal, and_seal=self._until is None)
             if span is not None:
-                return span
+                through, whole = span
+                return (through if self._until is None else min(through, self._until)), whole
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), wait)
             wait = min(wait * _GROWTH, LONGEST_WAIT)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from relay.destinations.base import Destination, Tail
     from relay.source import Point, Source
 
-_REBASE = "make sure that no copy of the database publishes; then decide with: relay rebase"
-_LOST = "look for what removed messages from the destination; use another --name to deliver everything anew"
+_REBASE = "make sure that no copy of the database publishes; then decide with: relay rebase NAME"
+_LOST = "look for what removed messages from the destination; then decide with: relay rebase NAME"
 
 
 async def find_place(source: Source, destination: Destination, lane: int, known: Point) -> Point:
@@ -30,6 +30,14 @@ async def find_place(source: Source, destination: Destination, lane: int, known:
     """
     if not destination.remembers:
         return known
+    try:
+        return await _found_place(source, destination, lane, known)
+    except (SourceRewound, TailLost) as error:
+        error.hint = (error.hint or "").replace("NAME", source.destination)
+        raise
+
+
+async def _found_place(source: Source, destination: Destination, lane: int, known: Point) -> Point:
     tail = await destination.tail(lane, tail_of(known))
     if tail is None or tail.position < known.position:
         if known.position == 0:

@@ -31,7 +31,8 @@ _LONGEST_DELAY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `relay run` was asked to do. `timeout`: seconds after which a drain that makes no progress gives up."""
+    """What `relay run` was asked to do. `timeout`: seconds after which a drain that makes no progress gives up. `replay_to`: the
+    time with which a replay ends."""
 
     dsn: str
     url: str
@@ -41,6 +42,7 @@ class Options:
     drain: bool = False
     timeout: float = 60.0
     pace: Pace = field(default_factory=Pace)
+    replay_to: str | None = None
 
 
 class DrainTimeout(RelayError):
@@ -113,6 +115,8 @@ class Relay:
             until = await self._target(source) if self._options.drain else None
             lanes = await source.registered_lanes() or 1
             await self._all_lanes(source, destination, limits, lanes, until)
+            if self._options.replay_to is not None and until is not None and not self._stopping.is_set():
+                await source.finish(until)
             return await _drained(source) if until is not None and not self._stopping.is_set() else None
         finally:
             await destination.close()
@@ -132,10 +136,11 @@ class Relay:
             self._announced = True
         return limits
 
-    @staticmethod
-    async def _target(source: Source) -> int:
+    async def _target(self, source: Source) -> int:
         """The seal up to which a drain delivers: whatever the caller committed before is in it or before it."""
         await source.seal(wait=True)
+        if self._options.replay_to is not None:
+            return await source.last_seal_at(self._options.replay_to)
         return await source.last_seal()
 
     async def _all_lanes(

@@ -139,15 +139,19 @@ class Source:
 
         Raises `SourceUnavailable`, `SourceRewound`, or `RelayError` when the database is not migrated.
         """
-        with translated():
-            self._reading = await self._connection()
-            self._keeping = await self._connection()
-            await _require_schema(self._reading)
+        await self.open_connections()
         await self.seal()
         row = await self._read_one("select current_database()::text, relay.origin()::text", [])
         if row is None or row[1] is None:
             raise RelayError("the first seal could not be made", hint="look for a transaction that holds outbox.sealer")
         self.source_name, self.origin = f"/{quote(row[0], safe='')}", row[1]
+
+    async def open_connections(self) -> None:
+        """Connect, and nothing else."""
+        with translated():
+            self._reading = await self._connection()
+            self._keeping = await self._connection()
+            await _require_schema(self._reading)
 
     async def _connection(self) -> Connection:
         return await psycopg.AsyncConnection.connect(
@@ -205,7 +209,65 @@ class Source:
         row = await self._read_one("select relay.knows_lineage(%s::uuid)", [lineage])
         return bool(row and row[0])
 
+    # -- after a restore
+
+    async def needs_rebase(self) -> bool:
+        """Whether this database was restored or copied since its last seal."""
+        row = await self._read_one("select relay.needs_rebase()", [])
+        return bool(row and row[0])
+
+    async def rebase(self) -> int | None:
+        """Open a new lineage, and seal what is not sealed; the number of that seal."""
+        row = await self._read_one("select outbox.rebase()", [])
+        return row[0] if row else None
+
+    async def is_open_lineage(self, lineage: str) -> bool:
+        row = await self._read_one("select relay.is_open_lineage(%s::uuid)", [lineage])
+        return bool(row and row[0])
+
+    async def last_seal_of(self, lineage: str) -> int:
+        row = await self._read_one("select relay.last_seal_of(%s::uuid)", [lineage])
+        return int(row[0]) if row else 0
+
+    async def last_seal_at(self, moment: str) -> int:
+        """Number of the last seal made at a time or before it."""
+        row = await self._read_one("select relay.last_seal_at(%s::timestamptz)", [moment])
+        return int(row[0]) if row else 0
+
+    async def nearest_mark(self, lane: int, position: int) -> tuple[int, int]:
+        """A seal, and the position up to which it counts, from which to count on to a position."""
+        row = await self._read_one("select * from relay.nearest_mark(%s, %s, %s)", [self.destination, lane, position])
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def move(self, lease: Lease, point: Point) -> bool:
+        """Put a lane where it was decided that it stands. False when the lease was lost."""
+        values = (
+            point.seal,
+            point.position,
+            point.passed,
+            point.last_seal,
+            point.last_id,
+            point.message_id,
+            point.token,
+        )
+        row = await self._keep_one(
+            "select relay.move_lane(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [self.destination, lease.lane, lease.epoch, *values],
+        )
+        return bool(row and row[0])
+
     # -- registering
+
+    async def registered(self) -> tuple[str, int]:
+        """URL and number of lanes. Raises `RelayError` when there is no such destination."""
+        row = await self._read_one("select relay.url_of(%s), relay.lanes_of(%s)", [self.destination] * 2)
+        if row is None or row[0] is None:
+            raise OptionsDiffer(f"there is no destination {self.destination}", hint="see: relay status")
+        return row[0], row[1]
+
+    async def finish(self, seal: int) -> None:
+        """Nothing after a seal is for this destination, until it is run again."""
+        await self._keep_one("select relay.finish(%s, %s)", [self.destination, seal])
 
     async def registered_lanes(self) -> int | None:
         """Number of lanes, or None before the first run."""

@@ -113,7 +113,10 @@ begin
              relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
              relay.left_over(text), relay.pause(text), relay.resume(text),
              relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
-             relay.retry(text, text, uuid, text), outbox.rebase() to %I', role_name);
+             relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),
+             relay.move_lane(text, integer, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text), relay.nearest_mark(text, integer, bigint),
+             relay.last_seal_of(uuid), relay.is_open_lineage(uuid), relay.url_of(text), relay.last_seal_at(timestamptz),
+             relay.finish(text, bigint) to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')

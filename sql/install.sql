@@ -189,11 +189,11 @@
 \ir outbox/functions/seal_of.sql
 \ir outbox/functions/check_may_seal.sql
 \ir outbox/functions/pending_may_move.sql
+\ir outbox/functions/check_not_rewound.sql
 \ir outbox/functions/anything_to_seal.sql
 \ir outbox/functions/lock_sealer.sql
 \ir outbox/functions/source_identity.sql
 \ir outbox/functions/lineage_in_force.sql
-\ir outbox/functions/check_not_rewound.sql
 \ir outbox/functions/first_seal.sql
 \ir outbox/functions/commit_durably.sql
 \ir outbox/functions/seal_nothing.sql
@@ -255,6 +255,14 @@
 \ir relay/functions/read_part.sql
 \ir relay/functions/lane_backlog.sql
 \ir relay/functions/position_of.sql
+\ir relay/functions/move_lane.sql
+\ir relay/functions/nearest_mark.sql
+\ir relay/functions/last_seal_of.sql
+\ir relay/functions/is_open_lineage.sql
+\ir relay/functions/needs_rebase.sql
+\ir relay/functions/url_of.sql
+\ir relay/functions/last_seal_at.sql
+\ir relay/functions/finish.sql
 \ir relay/functions/left_over.sql
 \ir relay/views/destinations.sql
 \ir relay/views/lag.sql

@@ -8,6 +8,9 @@ declare
     last outbox.seal;
 begin
     select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    if last.no is not null then
+        perform outbox.check_not_rewound(last.snap, pg_current_snapshot(), last.max_id);
+    end if;
     return last.no is null
         or exists (select from outbox.visible_between(last.snap, pg_current_snapshot(), last.from_id))
         or outbox.pending_may_move(last);

@@ -17,7 +17,6 @@ begin
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
-    perform outbox.check_not_rewound(last.snap, present.snapshot, last.max_id);
     draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
     if not outbox.worth_storing(draft, last) then
         return null;

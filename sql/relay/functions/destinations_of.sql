@@ -8,6 +8,7 @@ as $destinations_of$
     join lateral (
         select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
     ) as r on destinations_of.topic like any (r.patterns)
+    where d.finished_at is null
 $destinations_of$;
 
 comment on function relay.destinations_of(text) is 'Names of the destinations that take a topic.';

@@ -10,12 +10,17 @@ declare
     here record;
 begin
     select r.* into route from relay.route as r where r.destination = name order by r.version desc limit 1;
-    select l.*, greatest(l.position, l.passed) as done into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
-    if route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
+    select l.*, greatest(l.seal, route.from_seal - 1) as through, greatest(l.position - l.passed, 0) as within into here
+    from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
+    if exists (select from relay.destination as d where d.destination = name and d.finished_with is not null) then
+        behind := 0;
+        return next;
+        return;
+    elsif route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
         behind := coalesce((select s.total from outbox.seal as s order by s.no desc limit 1), 0)
-                - coalesce((select s.total from outbox.seal as s where s.no = route.from_seal - 1), 0)
-                + (select count(*) from relay.retried as t where t.destination = name)
-                - here.done;
+                - coalesce((select s.total from outbox.seal as s where s.no = here.through), 0)
+                + (select count(*) from relay.retried as t where t.destination = name and t.seal > here.through)
+                - here.within;
         oldest_at := (
             select s.sealed_at from outbox.seal as s
             where s.no > here.seal and behind > 0

@@ -15,10 +15,10 @@ begin
         perform relay.check_registered(name, topics, lanes, started_from);
         update relay.destination as d
         set url = register.url, guarantee = register.guarantee, max_bytes = register.max_bytes,
-            on_refusal = coalesce(register.on_refusal, d.on_refusal)
+            on_refusal = coalesce(register.on_refusal, d.on_refusal), finished_at = null, finished_with = null
         where d.destination = name
-          and (d.url, d.guarantee, d.max_bytes, d.on_refusal) is distinct from
-              (register.url, register.guarantee, register.max_bytes, coalesce(register.on_refusal, d.on_refusal));
+          and (d.url, d.guarantee, d.max_bytes, d.on_refusal, d.finished_at) is distinct from
+              (register.url, register.guarantee, register.max_bytes, coalesce(register.on_refusal, d.on_refusal), null);
         return false;
     end if;
     insert into relay.destination (destination, url, guarantee, max_bytes, started_from, on_refusal)

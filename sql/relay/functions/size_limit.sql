@@ -8,6 +8,7 @@ as $size_limit$
     join lateral (
         select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
     ) as r on size_limit.topic like any (r.patterns)
+    where d.finished_at is null
 $size_limit$;
 
 comment on function relay.size_limit(text) is 'Largest size in bytes that all destinations of a topic take.';

@@ -11,11 +11,14 @@ create table relay.destination (
     stopped_for   text,
     last_error    text,
     last_error_at timestamptz,
-    recovered_at  timestamptz
+    recovered_at  timestamptz,
+    finished_at   timestamptz,
+    finished_with bigint
 );
 
 comment on table relay.destination is 'Destinations. Private; read relay.destinations.';
 comment on column relay.destination.url is 'Without credentials.';
 comment on column relay.destination.on_refusal is 'What becomes of a message that the destination refuses for good: parked with its key, or a dead letter whose key goes on.';
 comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
+comment on column relay.destination.finished_with is 'Seal with which a replay into it ended; null for a destination that goes on.';
 comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';

@@ -18,6 +18,7 @@ join relay.route as r on r.from_seal <= s.no and m.topic like any (r.patterns)
      and not exists (
          select from relay.route as v
          where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
+join relay.destination as d on d.destination = r.destination and s.no <= coalesce(d.finished_with, s.no)
 join relay.lane as l on l.destination = r.destination and l.lane = m.slot % r.lanes
 cross join lateral (
     select o.seal, o.place, relay.is_aside(r.destination, o.seal, o.place, m.id, m.key) as aside

@@ -10,6 +10,7 @@ select d.destination, d.url, d.guarantee, r.topics, r.lanes,
        case
            when d.paused_at is not null then format('paused at %s; go on with: relay resume %s', d.paused_at, d.destination)
            when d.stopped_for is not null then d.stopped_for
+           when d.finished_at is not null then format('its replay was done at %s', d.finished_at)
            when l.live = 0 then format('no relay is running; start one with: relay run %s --name %s', d.url, d.destination)
            when d.last_error_at > coalesce(d.recovered_at, '-infinity') then d.last_error
        end as status_reason,
