@@ -4044,6 +4044,25 @@ $pending_may_move$;
 
 comment on function outbox.pending_may_move(outbox.seal) is 'Whether pending messages may have become free since a seal.';
 
+-- sql/outbox/functions/check_not_rewound.sql
+-- Transaction ids and message numbers only grow. Where they went back, new messages would never be found.
+create function outbox.check_not_rewound(earlier pg_snapshot, later pg_snapshot, highest_id bigint) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $check_not_rewound$
+begin
+    if pg_snapshot_xmin(later) < pg_snapshot_xmin(earlier) or pg_snapshot_xmax(later) < pg_snapshot_xmax(earlier)
+       or highest_id > (select i.last_value from outbox.message_id as i) then
+        raise exception using
+            errcode = 'RL004',
+            message = 'outbox: transaction ids or message numbers went back since the last seal: this database was restored',
+            hint = 'make sure that the original no longer publishes, then run: relay rebase';
+    end if;
+end
+$check_not_rewound$;
+
+comment on function outbox.check_not_rewound(pg_snapshot, pg_snapshot, bigint) is 'Raises SourceRewound when this database was restored.';
+
 -- sql/outbox/functions/anything_to_seal.sql
 -- Asks the difference itself: "the sequence has not moved" would hide a transaction that took its number early and committed late.
 create function outbox.anything_to_seal() returns boolean
@@ -4055,6 +4074,9 @@ declare
     last outbox.seal;
 begin
     select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    if last.no is not null then
+        perform outbox.check_not_rewound(last.snap, pg_current_snapshot(), last.max_id);
+    end if;
     return last.no is null
         or exists (select from outbox.visible_between(last.snap, pg_current_snapshot(), last.from_id))
         or outbox.pending_may_move(last);
@@ -4130,25 +4152,6 @@ end
 $lineage_in_force$;
 
 comment on function outbox.lineage_in_force(bigint) is 'The lineage of the next seal; raises SourceRewound in a copy.';
-
--- sql/outbox/functions/check_not_rewound.sql
--- Transaction ids and message numbers only grow. Where they went back, new messages would never be found.
-create function outbox.check_not_rewound(earlier pg_snapshot, later pg_snapshot, highest_id bigint) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $check_not_rewound$
-begin
-    if pg_snapshot_xmin(later) < pg_snapshot_xmin(earlier) or pg_snapshot_xmax(later) < pg_snapshot_xmax(earlier)
-       or highest_id > (select i.last_value from outbox.message_id as i) then
-        raise exception using
-            errcode = 'RL004',
-            message = 'outbox: transaction ids or message numbers went back since the last seal: this database was restored',
-            hint = 'make sure that the original no longer publishes, then run: relay rebase';
-    end if;
-end
-$check_not_rewound$;
-
-comment on function outbox.check_not_rewound(pg_snapshot, pg_snapshot, bigint) is 'Raises SourceRewound when this database was restored.';
 
 -- sql/outbox/functions/first_seal.sql
 -- Seal 0 sees nothing, so that every real seal has a predecessor.
@@ -4331,7 +4334,6 @@ begin
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
-    perform outbox.check_not_rewound(last.snap, present.snapshot, last.max_id);
     draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
     if not outbox.worth_storing(draft, last) then
         return null;
@@ -4613,13 +4615,16 @@ create table relay.destination (
     stopped_for   text,
     last_error    text,
     last_error_at timestamptz,
-    recovered_at  timestamptz
+    recovered_at  timestamptz,
+    finished_at   timestamptz,
+    finished_with bigint
 );
 
 comment on table relay.destination is 'Destinations. Private; read relay.destinations.';
 comment on column relay.destination.url is 'Without credentials.';
 comment on column relay.destination.on_refusal is 'What becomes of a message that the destination refuses for good: parked with its key, or a dead letter whose key goes on.';
 comment on column relay.destination.stopped_for is 'Why relays refuse to go on; null while they may.';
+comment on column relay.destination.finished_with is 'Seal with which a replay into it ended; null for a destination that goes on.';
 comment on column relay.destination.recovered_at is 'When an append succeeded after the last error.';
 
 -- sql/relay/functions/like_patterns.sql
@@ -4816,6 +4821,7 @@ as $size_limit$
     join lateral (
         select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
     ) as r on size_limit.topic like any (r.patterns)
+    where d.finished_at is null
 $size_limit$;
 
 comment on function relay.size_limit(text) is 'Largest size in bytes that all destinations of a topic take.';
@@ -4831,6 +4837,7 @@ as $destinations_of$
     join lateral (
         select r.patterns from relay.route as r where r.destination = d.destination order by r.version desc limit 1
     ) as r on destinations_of.topic like any (r.patterns)
+    where d.finished_at is null
 $destinations_of$;
 
 comment on function relay.destinations_of(text) is 'Names of the destinations that take a topic.';
@@ -4909,10 +4916,10 @@ begin
         perform relay.check_registered(name, topics, lanes, started_from);
         update relay.destination as d
         set url = register.url, guarantee = register.guarantee, max_bytes = register.max_bytes,
-            on_refusal = coalesce(register.on_refusal, d.on_refusal)
+            on_refusal = coalesce(register.on_refusal, d.on_refusal), finished_at = null, finished_with = null
         where d.destination = name
-          and (d.url, d.guarantee, d.max_bytes, d.on_refusal) is distinct from
-              (register.url, register.guarantee, register.max_bytes, coalesce(register.on_refusal, d.on_refusal));
+          and (d.url, d.guarantee, d.max_bytes, d.on_refusal, d.finished_at) is distinct from
+              (register.url, register.guarantee, register.max_bytes, coalesce(register.on_refusal, d.on_refusal), null);
         return false;
     end if;
     insert into relay.destination (destination, url, guarantee, max_bytes, started_from, on_refusal)
@@ -5481,12 +5488,17 @@ declare
     here record;
 begin
     select r.* into route from relay.route as r where r.destination = name order by r.version desc limit 1;
-    select l.*, greatest(l.position, l.passed) as done into here from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
-    if route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
+    select l.*, greatest(l.seal, route.from_seal - 1) as through, greatest(l.position - l.passed, 0) as within into here
+    from relay.lane as l where l.destination = name and l.lane = lane_backlog.lane;
+    if exists (select from relay.destination as d where d.destination = name and d.finished_with is not null) then
+        behind := 0;
+        return next;
+        return;
+    elsif route.version = 1 and route.topics = '{*}' and route.lanes = 1 then
         behind := coalesce((select s.total from outbox.seal as s order by s.no desc limit 1), 0)
-                - coalesce((select s.total from outbox.seal as s where s.no = route.from_seal - 1), 0)
-                + (select count(*) from relay.retried as t where t.destination = name)
-                - here.done;
+                - coalesce((select s.total from outbox.seal as s where s.no = here.through), 0)
+                + (select count(*) from relay.retried as t where t.destination = name and t.seal > here.through)
+                - here.within;
         oldest_at := (
             select s.sealed_at from outbox.seal as s
             where s.no > here.seal and behind > 0
@@ -5529,6 +5541,134 @@ $position_of$;
 
 comment on function relay.position_of(text, integer, bigint, bigint) is 'Position of a message in a lane of a destination, or of the last one in front of a place.';
 
+-- sql/relay/functions/move_lane.sql
+-- Puts a lane where an operator decided that it stands. Positions go on from there: what was counted behind it is forgotten.
+create function relay.move_lane(
+    name text, lane integer, epoch bigint, seal bigint, "position" bigint, passed bigint, last_seal bigint, last_id bigint,
+    message_id uuid, token text
+) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $move_lane$
+begin
+    perform outbox.commit_durably();
+    update relay.lane as l
+    set seal = move_lane.seal, position = move_lane."position", passed = move_lane.passed, last_seal = move_lane.last_seal,
+        last_id = move_lane.last_id, message_id = move_lane.message_id, token = move_lane.token, in_doubt = false
+    where l.destination = name and l.lane = move_lane.lane and l.epoch = move_lane.epoch;
+    if not found then
+        return false;
+    end if;
+    delete from relay.mark as k where k.destination = name and k.lane = move_lane.lane and k.seal >= move_lane.seal;
+    if move_lane.seal > 0 then
+        insert into relay.mark (destination, lane, seal, position) values (name, move_lane.lane, move_lane.seal, move_lane.passed);
+    end if;
+    perform relay.report_recovery(name);
+    return true;
+end
+$move_lane$;
+
+comment on function relay.move_lane(text, integer, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text) is
+    'Moves a lane to a place, for the holder of its epoch; false when the lease was lost.';
+
+-- sql/relay/functions/nearest_mark.sql
+-- A place from which a position is found by counting on.
+create function relay.nearest_mark(name text, lane integer, "position" bigint) returns table (seal bigint, passed bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $nearest_mark$
+    select k.seal, k.position from relay.mark as k
+    where k.destination = name and k.lane = nearest_mark.lane and k.position <= nearest_mark."position"
+    order by k.seal desc limit 1
+$nearest_mark$;
+
+comment on function relay.nearest_mark(text, integer, bigint) is 'The last mark of a lane that is not beyond a position; no row when there is none.';
+
+-- sql/relay/functions/last_seal_of.sql
+-- Where a lineage ends: its seals are shared history, whatever a later lineage made of it.
+create function relay.last_seal_of(lineage uuid) returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $last_seal_of$
+    select coalesce(
+        (select n.from_seal - 1 from outbox.lineage as n where n.no > l.no order by n.no limit 1),
+        (select max(s.no) from outbox.seal as s))
+    from outbox.lineage as l where l.lineage_id = lineage
+$last_seal_of$;
+
+comment on function relay.last_seal_of(uuid) is 'Number of the last seal of a lineage; null when it is not one of ours.';
+
+-- sql/relay/functions/is_open_lineage.sql
+-- The lineage of what is sealed now.
+create function relay.is_open_lineage(lineage uuid) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $is_open_lineage$
+    select lineage = (select l.lineage_id from outbox.lineage as l order by l.no desc limit 1)
+$is_open_lineage$;
+
+comment on function relay.is_open_lineage(uuid) is 'Whether new seals are of this lineage.';
+
+-- sql/relay/functions/needs_rebase.sql
+-- Whether this database was restored or copied since its last seal, so that it may not seal by itself.
+create function relay.needs_rebase() returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $needs_rebase$
+declare
+    last outbox.seal;
+    line outbox.lineage;
+    here constant record := outbox.source_identity();
+begin
+    select s.* into last from outbox.seal as s order by s.no desc limit 1;
+    select l.* into line from outbox.lineage as l order by l.no desc limit 1;
+    if coalesce(line.system_identifier <> here.system_identifier or line.database <> here.database or line.timeline > here.timeline, false) then
+        return true;
+    end if;
+    if last.no is not null then
+        perform outbox.check_not_rewound(last.snap, pg_current_snapshot(), last.max_id);
+    end if;
+    return false;
+exception when sqlstate 'RL004' then
+    return true;
+end
+$needs_rebase$;
+
+comment on function relay.needs_rebase() is 'Whether outbox.seal refuses because this database was restored or copied.';
+
+-- sql/relay/functions/url_of.sql
+-- Where a destination is; null when it is not registered.
+create function relay.url_of(name text) returns text
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $url_of$
+    select d.url from relay.destination as d where d.destination = name
+$url_of$;
+
+comment on function relay.url_of(text) is 'The URL of a destination, without credentials.';
+
+-- sql/relay/functions/last_seal_at.sql
+-- The last seal that was made at a time or before it.
+create function relay.last_seal_at(moment timestamptz) returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $last_seal_at$
+    select coalesce((select s.no from outbox.seal as s where s.sealed_at <= moment order by s.sealed_at desc, s.no desc limit 1), 0)
+$last_seal_at$;
+
+comment on function relay.last_seal_at(timestamptz) is 'Number of the last seal made up to a time; 0 when there is none.';
+
+-- sql/relay/functions/finish.sql
+-- A replay is done: nothing is kept for this destination, and nothing is missing at it, until somebody runs it again.
+create function relay.finish(name text, seal bigint) returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $finish$
+    update relay.destination as d set finished_at = clock_timestamp(), finished_with = seal where d.destination = name
+$finish$;
+
+comment on function relay.finish(text, bigint) is 'Records that a replay into a destination is done.';
+
 -- sql/relay/functions/left_over.sql
 -- What a drain leaves behind: messages that wait for their hold, and those that this destination refused.
 create function relay.left_over(name text) returns table (held bigint, parked bigint)
@@ -5554,6 +5694,7 @@ select d.destination, d.url, d.guarantee, r.topics, r.lanes,
        case
            when d.paused_at is not null then format('paused at %s; go on with: relay resume %s', d.paused_at, d.destination)
            when d.stopped_for is not null then d.stopped_for
+           when d.finished_at is not null then format('its replay was done at %s', d.finished_at)
            when l.live = 0 then format('no relay is running; start one with: relay run %s --name %s', d.url, d.destination)
            when d.last_error_at > coalesce(d.recovered_at, '-infinity') then d.last_error
        end as status_reason,
@@ -5629,6 +5770,7 @@ join relay.route as r on r.from_seal <= s.no and m.topic like any (r.patterns)
      and not exists (
          select from relay.route as v
          where v.destination = r.destination and v.version > r.version and v.from_seal <= s.no)
+join relay.destination as d on d.destination = r.destination and s.no <= coalesce(d.finished_with, s.no)
 join relay.lane as l on l.destination = r.destination and l.lane = m.slot % r.lanes
 cross join lateral (
     select o.seal, o.place, relay.is_aside(r.destination, o.seal, o.place, m.id, m.key) as aside
@@ -9288,7 +9430,10 @@ begin
              relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
              relay.left_over(text), relay.pause(text), relay.resume(text),
              relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
-             relay.retry(text, text, uuid, text), outbox.rebase() to %I', role_name);
+             relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),
+             relay.move_lane(text, integer, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text), relay.nearest_mark(text, integer, bigint),
+             relay.last_seal_of(uuid), relay.is_open_lineage(uuid), relay.url_of(text), relay.last_seal_at(timestamptz),
+             relay.finish(text, bigint) to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
