@@ -21,7 +21,7 @@ def test_what_is_committed_is_sealed_once_in_the_order_of_ids(conn: Connection) 
 
 def test_a_poll_with_nothing_to_seal_writes_nothing(conn: Connection) -> None:
     publish(conn)
-    seal(conn)
+    assert [seal(conn), seal(conn)] == [1, None]  # a first poll may still tidy up pages of the catalog
     before = scalar(conn, "select pg_current_wal_insert_lsn()")
     with conn.transaction():
         assert seal(conn) is None
