@@ -148,6 +148,8 @@ class Relay:
     ) -> None:
         work = [self._lane(source, destination, limits, lane, until) for lane in range(lanes)]
         tasks = [asyncio.create_task(one) for one in work]
+        if until is None:
+            tasks.append(asyncio.create_task(self._tend(source)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -157,6 +159,11 @@ class Relay:
         if failures:
             await self._record(source, failures[0])
             raise failures[0]
+
+    async def _tend(self, source: Source) -> None:
+        """Look after the partitions now and then."""
+        while not await _set_within(self._halting, self._options.pace.tending):
+            await source.tend()
 
     async def _record(self, source: Source, failure: BaseException) -> None:
         """Leave the reason where a DBA looks for it."""

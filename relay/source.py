@@ -7,6 +7,7 @@ No session state and no prepared statements, so transaction poolers work.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from relay.destinations.base import Limits, Tail, Url
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_log = logging.getLogger("relay.source")
 
 MEMBERS_PER_READ = 1000
 _LAST_PLACE = 2**63 - 1
@@ -356,6 +359,15 @@ class Source:
     async def is_paused(self) -> bool:
         row = await self._keep_one("select relay.is_paused(%s)", [self.destination])
         return bool(row and row[0])
+
+    async def tend(self) -> None:
+        """Make the next partition of messages, and drop the oldest, when it is time for either."""
+        made = await self._keep_one("select outbox.rotate()::text", [])
+        if made is not None and made[0] is not None:
+            _log.info("made partition %s", made[0])
+        dropped = await self._keep_one("select relay.prune()", [])
+        if dropped is not None and dropped[0] is not None:
+            _log.info("dropped partition %s: every destination passed it long ago", dropped[0])
 
     async def leave(self, lease: Lease) -> None:
         await self._keep_one("select relay.leave_lane(%s, %s, %s)", [self.destination, lease.lane, lease.epoch])

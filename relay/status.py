@@ -16,6 +16,9 @@ Row = dict[str, Any]
 
 # What is worth an alarm: a lane that nobody serves although messages wait, and messages that nobody seals.
 UNSEALED_SECONDS = 60
+# Nothing unread is ever dropped, so a destination that stands still lets the outbox grow: said at half the time that messages are
+# kept (relay.keep()).
+STALLED_SECONDS = 3.5 * 86400
 
 
 def read_status(conn: psycopg.Connection[Any]) -> dict[str, Any]:
@@ -149,6 +152,10 @@ def _findings(one: Row) -> Iterator[Row]:
         if lane["behind"] and _expired(lane["lease_until"]) and one["status"] != "paused":
             what = f"{name}: lane {lane['lane']} has no relay, and {lane['behind']:,} messages wait"
             yield _finding("error", what, run)
+    if one["lag_seconds"] > STALLED_SECONDS:
+        age = timedelta(seconds=round(one["lag_seconds"]))
+        what = f"{name} has not taken anything for {age}: all messages since are kept for it, and the outbox grows"
+        yield _finding("error", what, run)
     if one["parked"]:
         yield _finding("error", f"{name}: {one['parked']} messages are parked", f"relay parked {name}")
 

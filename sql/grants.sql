@@ -116,7 +116,7 @@ begin
              relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),
              relay.move_lane(text, integer, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text), relay.nearest_mark(text, integer, bigint),
              relay.last_seal_of(uuid), relay.is_open_lineage(uuid), relay.url_of(text), relay.last_seal_at(timestamptz),
-             relay.finish(text, bigint) to %I', role_name);
+             relay.finish(text, bigint), outbox.rotate(bigint), relay.prune(interval), relay.keep(), outbox.partition_size() to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')

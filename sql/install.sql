@@ -169,6 +169,7 @@
 \ir outbox/tables/lineage.sql
 \ir outbox/tables/seal.sql
 \ir outbox/tables/sealer.sql
+\ir outbox/tables/pruned.sql
 \ir outbox/functions/slot_of.sql
 \ir outbox/functions/hash_of.sql
 \ir outbox/functions/check_topic.sql
@@ -203,6 +204,12 @@
 \ir outbox/functions/store_seal.sql
 \ir outbox/functions/seal.sql
 \ir outbox/functions/rebase.sql
+\ir outbox/functions/partition_size.sql
+\ir outbox/functions/partitions.sql
+\ir outbox/functions/rotate.sql
+\ir outbox/functions/all_sealed_by.sql
+\ir outbox/functions/sealed_with.sql
+\ir outbox/functions/drop_leaf.sql
 \ir outbox/functions/judge_messages.sql
 \ir outbox/functions/answer_message.sql
 \ir outbox/functions/take_back_plan.sql
@@ -263,6 +270,11 @@
 \ir relay/functions/url_of.sql
 \ir relay/functions/last_seal_at.sql
 \ir relay/functions/finish.sql
+\ir relay/functions/keep.sql
+\ir relay/functions/passed_seal.sql
+\ir relay/functions/is_awaited.sql
+\ir relay/functions/forget_seals.sql
+\ir relay/functions/prune.sql
 \ir relay/functions/left_over.sql
 \ir relay/views/destinations.sql
 \ir relay/views/lag.sql

@@ -3624,6 +3624,19 @@ insert into outbox.sealer default values;
 
 comment on table outbox.sealer is 'The lock of sealing. Private.';
 
+-- sql/outbox/tables/pruned.sql
+-- How far messages were dropped: one row. Seals up to through_seal are no longer whole; whoever comes new begins after it.
+create table outbox.pruned (
+    one          boolean primary key default true check (one),
+    through_seal bigint not null default 0,
+    through_id   bigint not null default 0,
+    pruned_at    timestamptz
+);
+
+insert into outbox.pruned default values;
+
+comment on table outbox.pruned is 'How far messages were dropped. Private.';
+
 -- sql/outbox/functions/slot_of.sql
 -- The first 12 bits of sha256: fixed at insert, the same on every version (Postgres promises that of none of its own hashes).
 create function outbox.slot_of(key text) returns smallint
@@ -4388,6 +4401,152 @@ $rebase$;
 comment on function outbox.rebase() is
     'Opens a new lineage in a restored or copied database, seals what is not sealed, and returns the number of that seal; null when nothing was ever sealed. Make sure first that the original no longer publishes.';
 
+-- sql/outbox/functions/partition_size.sql
+-- The home of a default: how many messages a partition takes.
+create function outbox.partition_size() returns bigint
+language sql immutable parallel safe
+return 1000000;
+
+comment on function outbox.partition_size() is 'Messages in a partition of outbox.message.';
+
+-- sql/outbox/functions/partitions.sql
+-- The partitions of outbox.message with their bounds, as the catalog has them.
+create function outbox.partitions() returns table (leaf regclass, from_id bigint, to_id bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $partitions$
+    select c.oid::regclass, substring(b.bound from 'FROM \(''(\d+)''')::bigint, substring(b.bound from 'TO \(''(\d+)''')::bigint
+    from pg_inherits as i
+    join pg_class as c on c.oid = i.inhrelid
+    cross join lateral (select pg_get_expr(c.relpartbound, c.oid) as bound) as b
+    where i.inhparent = 'outbox.message'::regclass
+$partitions$;
+
+comment on function outbox.partitions() is 'Partitions of outbox.message: from_id is null for the first, both bounds for the one that takes what no other does.';
+
+-- sql/outbox/functions/rotate.sql
+-- Makes the next partition before it is needed. Attached, not created in place: that takes no lock that a publisher waits for. Where
+-- nobody rotated in time the default partition has taken messages, and the next one begins a little later.
+create function outbox.rotate(size bigint default outbox.partition_size()) returns regclass
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $rotate$
+declare
+    reached constant bigint := (select i.last_value from outbox.message_id as i);
+    ends constant bigint := (select max(p.to_id) from outbox.partitions() as p);
+    starts bigint := greatest(ends, 1);
+    name text;
+begin
+    if reached + size / 2 < ends then
+        return null;
+    elsif reached >= ends or exists (select from outbox.message_default as d where d.id >= ends) then
+        starts := reached + size / 10 + 1;
+    end if;
+    name := format('message_%s', starts);
+    perform set_config('lock_timeout', '100ms', true);
+    begin
+        execute format('create table outbox.%I (like outbox.message including defaults including constraints)', name);
+        execute format('comment on table outbox.%I is %L', name, 'Partition of outbox.message. Private.');
+        execute format('revoke all on outbox.%I from public', name);
+        execute format('alter table outbox.message attach partition outbox.%I for values from (%s) to (%s)', name, starts, starts + size);
+    exception when lock_not_available or check_violation or duplicate_table then
+        return null;   -- somebody reads or publishes just there: the next call is soon enough
+    end;
+    return format('outbox.%I', name)::regclass;
+end
+$rotate$;
+
+comment on function outbox.rotate(bigint) is 'Makes the next partition of outbox.message when the last one is half full; its name, or null.';
+
+-- sql/outbox/functions/all_sealed_by.sql
+-- Whether every message of a partition is sealed, or cancelled, by this seal or before. Reads what is above the seal's oldest open
+-- transaction only.
+create function outbox.all_sealed_by(leaf regclass, seal bigint) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $all_sealed_by$
+declare
+    s outbox.seal;
+    waits boolean;
+begin
+    select x.* into s from outbox.seal as x where x.no = seal;
+    execute format(
+        'select exists (
+             select from %1$s as m
+             where m.xid >= pg_snapshot_xmin($1) and not pg_visible_in_snapshot(m.xid, $1) and m.id > $2
+             union all
+             select from %1$s as m where m.id = any ($3)
+                and not exists (select from outbox.cancellation as c where c.id = m.id)
+             union all
+             select from %1$s as m where m.id > $4)', leaf)
+    into waits using s.snap, s.from_id, s.pending, s.max_id;
+    return not waits;
+end
+$all_sealed_by$;
+
+comment on function outbox.all_sealed_by(regclass, bigint) is 'Whether all messages of a partition are sealed by a seal or before.';
+
+-- sql/outbox/functions/sealed_with.sql
+-- The seal with which the last message of a partition was sealed, searched by halves; null when it is not at or before `latest`.
+create function outbox.sealed_with(leaf regclass, latest bigint) returns bigint
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $sealed_with$
+declare
+    low bigint := (select max(s.no) from outbox.seal as s where s.no <= (select p.through_seal from outbox.pruned as p));
+    high bigint := latest;
+    middle bigint;
+begin
+    if not exists (select from outbox.seal as s where s.no = latest) or not outbox.all_sealed_by(leaf, latest) then
+        return null;
+    end if;
+    low := coalesce(low, 0);
+    while high - low > 1 loop   -- not sealed by low, sealed by high
+        middle := (low + high) / 2;
+        if outbox.all_sealed_by(leaf, middle) then
+            high := middle;
+        else
+            low := middle;
+        end if;
+    end loop;
+    return high;
+end
+$sealed_with$;
+
+comment on function outbox.sealed_with(regclass, bigint) is 'Number of the first seal by which all messages of a partition are sealed, up to a seal; null when there is none.';
+
+-- sql/outbox/functions/drop_leaf.sql
+-- Drops a partition whose messages were all sealed by a seal. The lock lets nobody publish, so it is taken when it is free and
+-- never waited for; under it only what may have come since is looked at, for the row of a slow writer must not go with it.
+create function outbox.drop_leaf(leaf regclass, seal bigint) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $drop_leaf$
+begin
+    for attempt in 1 .. 20 loop
+        begin
+            lock table only outbox.message in access exclusive mode nowait;
+            execute format('lock table only %s in access exclusive mode nowait', leaf);
+            if not outbox.all_sealed_by(leaf, seal) then
+                return false;
+            elsif leaf = 'outbox.message_default'::regclass then
+                truncate outbox.message_default;
+            else
+                execute format('alter table outbox.message detach partition %s', leaf);
+                execute format('drop table %s', leaf);
+            end if;
+            return true;
+        exception when lock_not_available then
+            perform pg_sleep(0.001 * attempt);
+        end;
+    end loop;
+    return false;
+end
+$drop_leaf$;
+
+comment on function outbox.drop_leaf(regclass, bigint) is 'Drops a partition of outbox.message if that can be done at once and all is sealed; whether it did.';
+
 -- sql/outbox/functions/judge_messages.sql
 -- What a rollback makes of each message: earlier cancellations first, then unsealed, then sealed. A compensation is taken back by
 -- publishing its original anew, and so is what the rollbacks among the sessions had cancelled: history is only added to.
@@ -4730,7 +4889,7 @@ comment on column relay.park.reason is 'Why an operator gave the message up.';
 -- sql/relay/tables/retried.sql
 -- Members of seals of kind retry: messages that were set aside at one destination and come again, at new positions.
 create table relay.retried (
-    seal        bigint not null references outbox.seal,
+    seal        bigint not null,
     place       bigint not null,
     destination text not null,
     lane        integer not null,
@@ -4863,10 +5022,11 @@ declare
     next_seal constant bigint := coalesce((select max(s.no) + 1 from outbox.seal as s), 1);
 begin
     return case started_from
-        when 'start' then 1
+        when 'start' then (select p.through_seal + 1 from outbox.pruned as p)
         when 'now' then next_seal
         else coalesce((
-            select min(s.no) from outbox.seal as s where s.sealed_at >= started_from::timestamptz and s.no > 0), next_seal)
+            select min(s.no) from outbox.seal as s
+            where s.sealed_at >= started_from::timestamptz and s.no > (select p.through_seal from outbox.pruned as p)), next_seal)
     end;
 end
 $first_seal_for$;
@@ -5066,10 +5226,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $checkpoint$
 declare
-    passed_before bigint;
+    seal_before bigint;
 begin
     perform set_config('synchronous_commit', 'off', true);   -- a checkpoint that is lost costs work, not messages
-    passed_before := (select l.passed from relay.lane as l where l.destination = name and l.lane = checkpoint.lane);
+    seal_before := (select l.seal from relay.lane as l where l.destination = name and l.lane = checkpoint.lane);
     update relay.lane as l
     set lease_until = clock_timestamp() + lease, seal = checkpoint.seal, position = checkpoint."position",
         passed = checkpoint.passed,
@@ -5081,7 +5241,7 @@ begin
     if not found then
         return;
     end if;
-    if checkpoint.passed > passed_before then
+    if checkpoint.seal > seal_before then
         insert into relay.mark (destination, lane, seal, position)
         values (name, checkpoint.lane, checkpoint.seal, checkpoint.passed)
         on conflict do nothing;
@@ -5668,6 +5828,123 @@ as $finish$
 $finish$;
 
 comment on function relay.finish(text, bigint) is 'Records that a replay into a destination is done.';
+
+-- sql/relay/functions/keep.sql
+-- The home of a default: how long messages are kept after the slowest destination has passed them.
+create function relay.keep() returns interval
+language sql immutable parallel safe
+return interval '7 days';
+
+comment on function relay.keep() is 'How long delivered messages are kept.';
+
+-- sql/relay/functions/passed_seal.sql
+-- The last seal that every lane of every destination had passed at a time, or begins after. Null where there is no destination: then nobody has read
+-- anything yet.
+create function relay.passed_seal(moment timestamptz) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $passed_seal$
+    select min(coalesce((
+        select max(k.seal) from relay.mark as k
+        where k.destination = l.destination and k.lane = l.lane and k.marked_at <= moment),
+        (select min(r.from_seal) - 1 from relay.route as r where r.destination = l.destination)))
+    from relay.lane as l
+    join relay.destination as d on d.destination = l.destination and d.finished_with is null
+$passed_seal$;
+
+comment on function relay.passed_seal(timestamptz) is 'The last seal that all destinations had passed at a time; null without a destination.';
+
+-- sql/relay/functions/is_awaited.sql
+-- Whether a message of these numbers may still be delivered: parked, behind a parked one, or tried again.
+create function relay.is_awaited(from_id bigint, to_id bigint, seal bigint) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $is_awaited$
+    select exists (
+        select from relay.park as p where p.until_seal is null and p.seal <= is_awaited.seal
+        union all
+        select from relay.retried as t
+        join relay.lane as l on l.destination = t.destination and l.lane = t.lane
+        where t.id >= from_id and t.id < to_id
+          and (t.seal > l.seal or exists (
+              select from relay.park as p
+              where p.destination = t.destination and p.until_seal is null and p.seal <= t.seal)))
+$is_awaited$;
+
+comment on function relay.is_awaited(bigint, bigint, bigint) is 'Whether messages of a span of numbers, sealed up to a seal, are set aside and may come again.';
+
+-- sql/relay/functions/forget_seals.sql
+-- Seals, marks and cancellations of dropped messages go in small numbers, so that no transaction is long. The last seal that is not
+-- whole stays: the next one is told apart by its snapshot.
+create function relay.forget_seals() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $forget_seals$
+declare
+    pruned outbox.pruned;
+begin
+    select p.* into pruned from outbox.pruned as p;
+    delete from outbox.seal as s
+    where s.no in (select x.no from outbox.seal as x where x.no < pruned.through_seal order by x.no limit 10000);
+    delete from relay.mark as k
+    where (k.destination, k.lane, k.seal) in (
+        select x.destination, x.lane, x.seal from relay.mark as x where x.seal < pruned.through_seal limit 10000);
+    delete from outbox.cancellation as c
+    where c.id in (select x.id from outbox.cancellation as x where x.id <= pruned.through_id order by x.id limit 10000);
+end
+$forget_seals$;
+
+comment on function relay.forget_seals() is 'Deletes seals, marks and cancellations of messages that were dropped.';
+
+-- sql/relay/functions/prune.sql
+-- Drops the oldest partition of messages that every destination passed long enough ago, with its seals and marks. Nothing unread
+-- ever goes: a destination that stands still keeps everything, and relay.status says so.
+create function relay.prune(keep interval default relay.keep()) returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $prune$
+declare
+    passed constant bigint := relay.passed_seal(clock_timestamp() - keep);
+    oldest record;
+    through bigint;
+begin
+    begin
+        lock table relay.mark in share update exclusive mode nowait;   -- one at a time; checkpoints go on
+    exception when lock_not_available then
+        return null;
+    end;
+    perform relay.forget_seals();
+    select p.leaf, p.leaf::text as name, coalesce(p.from_id, 0) as from_id,
+           coalesce(p.to_id, (select max(d.id) + 1 from outbox.message_default as d)) as to_id
+    into oldest
+    from outbox.partitions() as p
+    where p.to_id <= (select i.last_value from outbox.message_id as i)
+       or p.to_id is null and exists (select from outbox.message_default)
+    order by p.to_id limit 1;
+    if oldest.leaf is null then
+        return null;
+    end if;
+    through := outbox.sealed_with(oldest.leaf, passed);
+    if through is null or relay.is_awaited(oldest.from_id, oldest.to_id, through) then
+        return null;
+    end if;
+    -- Positions are counted from marks, and what is dropped can no longer be counted.
+    insert into relay.mark (destination, lane, seal, position)
+    select l.destination, l.lane, through, relay.position_of(l.destination, l.lane, through, 9223372036854775807)
+    from relay.lane as l
+    on conflict do nothing;
+    if not outbox.drop_leaf(oldest.leaf, through) then
+        raise exception using errcode = 'lock_not_available', message = 'relay: somebody publishes just now';
+    end if;
+    update outbox.pruned as p
+    set through_seal = greatest(p.through_seal, through), through_id = oldest.to_id - 1, pruned_at = clock_timestamp();
+    return oldest.name;
+exception when lock_not_available then
+    return null;
+end
+$prune$;
+
+comment on function relay.prune(interval) is 'Drops the oldest partition of messages that all destinations passed this long ago; the partition, or null when there is none or somebody publishes just now.';
 
 -- sql/relay/functions/left_over.sql
 -- What a drain leaves behind: messages that wait for their hold, and those that this destination refused.
@@ -9433,7 +9710,7 @@ begin
              relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),
              relay.move_lane(text, integer, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text), relay.nearest_mark(text, integer, bigint),
              relay.last_seal_of(uuid), relay.is_open_lineage(uuid), relay.url_of(text), relay.last_seal_at(timestamptz),
-             relay.finish(text, bigint) to %I', role_name);
+             relay.finish(text, bigint), outbox.rotate(bigint), relay.prune(interval), relay.keep(), outbox.partition_size() to %I', role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')

@@ -8,10 +8,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $checkpoint$
 declare
-    passed_before bigint;
+    seal_before bigint;
 begin
     perform set_config('synchronous_commit', 'off', true);   -- a checkpoint that is lost costs work, not messages
-    passed_before := (select l.passed from relay.lane as l where l.destination = name and l.lane = checkpoint.lane);
+    seal_before := (select l.seal from relay.lane as l where l.destination = name and l.lane = checkpoint.lane);
     update relay.lane as l
     set lease_until = clock_timestamp() + lease, seal = checkpoint.seal, position = checkpoint."position",
         passed = checkpoint.passed,
@@ -23,7 +23,7 @@ begin
     if not found then
         return;
     end if;
-    if checkpoint.passed > passed_before then
+    if checkpoint.seal > seal_before then
         insert into relay.mark (destination, lane, seal, position)
         values (name, checkpoint.lane, checkpoint.seal, checkpoint.passed)
         on conflict do nothing;

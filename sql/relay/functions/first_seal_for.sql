@@ -7,10 +7,11 @@ declare
     next_seal constant bigint := coalesce((select max(s.no) + 1 from outbox.seal as s), 1);
 begin
     return case started_from
-        when 'start' then 1
+        when 'start' then (select p.through_seal + 1 from outbox.pruned as p)
         when 'now' then next_seal
         else coalesce((
-            select min(s.no) from outbox.seal as s where s.sealed_at >= started_from::timestamptz and s.no > 0), next_seal)
+            select min(s.no) from outbox.seal as s
+            where s.sealed_at >= started_from::timestamptz and s.no > (select p.through_seal from outbox.pruned as p)), next_seal)
     end;
 end
 $first_seal_for$;

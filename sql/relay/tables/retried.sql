@@ -1,6 +1,6 @@
 -- Members of seals of kind retry: messages that were set aside at one destination and come again, at new positions.
 create table relay.retried (
-    seal        bigint not null references outbox.seal,
+    seal        bigint not null,
     place       bigint not null,
     destination text not null,
     lane        integer not null,
