@@ -337,6 +337,7 @@
 \ir journal/rollback/undo_check_columns.sql
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_trace_moved.sql
+\ir journal/rollback/undo_trace_rekeyed.sql
 \ir journal/rollback/undo_trace_deleted.sql
 \ir journal/rollback/undo_is_older.sql
 \ir journal/rollback/undo_gap_since.sql
@@ -357,6 +358,8 @@
 \ir journal/rollback/undo_check_constraints.sql
 \ir journal/rollback/undo_leave_to_triggers.sql
 \ir journal/rollback/undo_depend.sql
+\ir journal/rollback/undo_moves_inline.sql
+\ir journal/rollback/undo_stands_at.sql
 \ir journal/rollback/undo_update.sql
 \ir journal/rollback/undo_statement_of.sql
 \ir journal/rollback/undo_parking.sql

@@ -1,4 +1,4 @@
--- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
+-- Applies a plan. Changed keys first, in statements of their own, where they need not go with the rest (inline); rows that swap unique values are
 -- parked. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Keys that
 -- only then are free come next, with the rest of their rows. Then what triggers did for them
@@ -16,8 +16,9 @@ declare
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if journal.undo_apply_keys(item.relation, false) then
+    update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
+    for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        if item.inline or journal.undo_apply_keys(item.relation, false) then
             moved := moved || item.relation;
         else
             late := late || item.relation;

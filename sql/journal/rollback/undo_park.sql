@@ -32,8 +32,8 @@ begin
                                  where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
                                    and u.row_no operator(pg_catalog.<>) y.row_no and %7$s))
              update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select row_no from parked)) and %5$s',
-            relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(y.b%1$s, y.a%1$s)', 'x'), item.attnum,
-            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.attnums, item.matches, item.column_name, item.parking));
+            relation, journal.undo_rows(relation), journal.undo_key_match(relation, journal.undo_stands_at(relation, 'y'), 'x'), item.attnum,
+            journal.undo_key_match(relation, journal.undo_stands_at(relation)), item.attnums, item.matches, item.column_name, item.parking));
     end loop;
 end
 $undo_park$;

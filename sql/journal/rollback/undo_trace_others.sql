@@ -22,7 +22,7 @@ begin
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
         ), seen as (
             select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
+                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
               join %3$s t on %4$s

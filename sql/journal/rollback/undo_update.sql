@@ -11,7 +11,7 @@ begin
                       ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
                       journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
-                      relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
+                      relation, mine, journal.undo_key_match(relation, journal.undo_stands_at(relation)), columns,
                       case when (select a.thorough from pg_temp.journal_undo_args a)
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),

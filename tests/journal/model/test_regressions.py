@@ -12,9 +12,11 @@ from tests.journal.model.history import History
 from tests.journal.model.schema import TRIGGER_COLUMNS, Schema, Table
 from tests.journal.model.stories import (
     NAMED_AFTER,
+    OWNED,
     PLAIN,
     ROW_ID,
     SUMMED,
+    SUMMED_WIDE,
     TOTALS,
     WHOLE_AND_PARTS,
     WHOLE_WITH_PARTS,
@@ -69,6 +71,41 @@ def test_an_inserted_row_that_others_gave_another_key(conn: psycopg.Connection) 
     """It was not found under its key and taken for deleted; but it is there, and somebody works with it."""
     course = ("S: insert into t (k, v) values (1, 5)", "T: update t set k = 2 where k = 1")
     assert not _findings(conn, story(PLAIN, (), *course))
+
+
+def test_an_updated_row_that_others_gave_another_key(conn: psycopg.Connection) -> None:
+    """It was not found under its key and taken for deleted; nobody but the session had changed what goes back."""
+    course = (
+        "S: update t set v = 6 where k = 1",
+        "T: update t set k = 3 where k = 1",
+        "T: update t set k = 4 where k = 3",
+    )
+    assert not _findings(conn, story(PLAIN, TWO, *course))
+
+
+def test_a_row_that_others_changed_and_changed_back_before_they_gave_it_another_key(conn: psycopg.Connection) -> None:
+    """Followed to its new key, what had happened at the old one is not forgotten."""
+    course = ("S: update t set v = 6", "T: update t set v = 7", "T: update t set v = 6", "T: update t set k = 3")
+    assert not _findings(conn, story(PLAIN, ONE, *course))
+
+
+def test_a_key_that_a_row_of_the_session_holds(conn: psycopg.Connection) -> None:
+    """Keys went back before anything else, while a row that goes away with the rollback still referred to one."""
+    setup = ("insert into parent (k) values (2)", "insert into child (k, w) values (1, 2)")
+    assert not _findings(conn, story(OWNED, setup, "S: delete from child", "S: update parent set k = 1"))
+
+
+def test_a_total_that_triggers_lowered_and_raised_again_for_others(conn: psycopg.Connection) -> None:
+    """It was taken for somebody's decision."""
+    course = ("S: update t set k = 3 where k = 1", "T: update t set w = 7")
+    assert not _findings(conn, story(SUMMED_WIDE, "insert into t (k, v, w) values (1, 5, 5)", *course))
+
+
+def test_a_replaced_row_that_others_changed_between_rollback_and_redo(conn: psycopg.Connection) -> None:
+    """The model took it for another row; by its key it is the same, and what others changed in it stays."""
+    course = ("S: delete from t where k = 1; insert into t (k, v, w) values (1, 6, 5)",)
+    late = ("T: update t set w = 7",)
+    assert not _findings(conn, story(WIDE, "insert into t (k, v, w) values (1, 5, 5)", *course, late=late))
 
 
 def test_a_touch_trigger_that_also_fires_on_insert(conn: psycopg.Connection) -> None:

@@ -1,0 +1,26 @@
+-- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
+-- refer to them, and until these are undone too, no foreign key would let them go. Not where others follow by ON UPDATE CASCADE
+-- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way.
+create function journal.undo_moves_inline(relation oid) returns boolean
+language plpgsql volatile
+as $undo_moves_inline$
+#variable_conflict use_variable
+declare
+    moved    constant int2[] := array(select a from pg_temp.journal_undo u, unnest(u.restored) a where u.relation = undo_moves_inline.relation and a = any (journal.undo_key_attnums(relation)));
+    occupied boolean;
+begin
+    if moved = '{}'
+       or not exists (select from pg_constraint f join pg_temp.journal_undo c on c.relation = f.conrelid and c.target is not null
+                       where f.contype = 'f' and f.confrelid = relation and f.confkey && moved)
+       or exists (select from pg_constraint f where f.contype = 'f' and f.confrelid = relation and f.confkey && moved and f.confupdtype = 'c')
+       or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
+        return false;
+    end if;
+    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s
+                     where u.status = ''restore'' and u.restored && %4$L and not exists (select from pg_temp.journal_undo_%1$s y where y.status = ''remove'' and %5$s))',
+                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved, journal.undo_key_match(relation, 'y.a%1$s', 'x')) into occupied;
+    return not occupied;
+end
+$undo_moves_inline$;
+
+comment on function journal.undo_moves_inline(oid) is 'Whether changed keys go back together with everything else. Private.';

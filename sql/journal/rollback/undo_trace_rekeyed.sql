@@ -1,0 +1,58 @@
+-- Rows that a session updated and that are not where it left them, because others gave them another key: they are followed to
+-- it, through further keys too, and judged there. Where others changed what the session changed before they moved the row, or
+-- the session had changed the key itself, it is a conflict. Returns whether any row was found.
+create function journal.undo_trace_rekeyed(relation oid) returns boolean
+language plpgsql volatile
+as $undo_trace_rekeyed$
+#variable_conflict use_variable
+declare
+    work    constant text := 'journal_undo_' || relation;
+    attnums constant int2[] := journal.undo_key_attnums(relation);
+    row_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.a%1$s', ', ', 'key') || '))';
+    missing constant text := 'u.kind = ''U'' and not u.live and u.reason = ''deleted_since''';
+    found_any boolean := false;
+    keys    text[];
+    since   bigint;
+    moved   bigint;
+begin
+    for round in 1 .. 100 loop
+        execute format('select array_agg(%s), min(coalesce(their_statement + 1, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
+        exit when keys is null;
+        execute format($move$
+            with other as materialized (
+                select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
+            ), step as (
+                select u.row_no, m.statement_id, m.moved_to, u.restored && %2$L as keyed,
+                       (select c from other o, unnest(case when o.whole then u.changed else o.changed end) c
+                         where o.row_key = m.row_key and o.statement_id > coalesce(u.their_statement, u.last_statement) and o.statement_id < m.statement_id
+                           and c = any (u.restored) and c <> all (%8$L) limit 1) as meddled
+                  from pg_temp.%3$I u
+                 cross join lateral (select o.* from other o where o.row_key = %4$s and o.moved_to is not null and o.statement_id > coalesce(u.their_statement, u.last_statement)
+                                      order by o.statement_id limit 1) m
+                 where %5$s
+            )
+            update pg_temp.%3$I u
+               set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
+                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, %7$s
+              from step s
+             where s.row_no = u.row_no$move$,
+            relation, attnums, work, row_key, missing, attnums[1],
+            (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when s.keyed then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type), ', ')
+               from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
+            journal.undo_counters(relation))
+        using since, keys;
+        get diagnostics moved = row_count;
+        exit when moved = 0;
+        found_any := true;
+        execute format('update pg_temp.%1$I u
+                           set live = true, live_xmin = t.xmin, traced = false, last_statement = their_statement - 1, their_statement = null, culprit = %2$s,
+                               status = case when %2$s is null then ''restore'' else ''conflict'' end, reason = case when %2$s is not null then ''changed_since'' end
+                          from %3$s t
+                         where %4$s and u.their_statement is not null and %5$s',
+                       work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
+    end loop;
+    return found_any;
+end
+$undo_trace_rekeyed$;
+
+comment on function journal.undo_trace_rekeyed(oid) is 'Follows rows to which others gave another key. Private.';
