@@ -6447,11 +6447,12 @@ end;
 comment on function journal.undo_cancelled(bigint) is 'Sessions and steps that were taken back, and their rollbacks. Private.';
 
 -- sql/journal/rollback/undo_others.sql
--- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted. Rollbacks of the sessions, and their reversals, are
--- family: what one took back the other put back, so they are nobody's later work. So are other sessions that were taken
--- back entirely, with the rollbacks that did it.
+-- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted.
+-- moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
+-- later work. So are other sessions that were taken back entirely, with the rollbacks that did it. Of what
+-- triggers did to a row in one transaction, what they left counts: a total that they lower and raise again is not changed.
 create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false)
-returns table (row_key text, statement_id bigint, family boolean, ledger_xmin xid, whole boolean, changed int2[])
+returns table (row_key text, statement_id bigint, family boolean, ledger_xmins xid[], whole boolean, changed int2[], moved_to text[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_others$
@@ -6463,12 +6464,18 @@ begin
     for segment in
         select g.segment_id,
                string_agg(format('i.o%s', k), ', ' order by n) as old_key, string_agg(format('i.n%s', k), ', ' order by n) as new_key,
-               (select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ')
-                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as changed
-          from journal.segment g, unnest(g.key) with ordinality as k (k, n)
+               string_agg(format('format(''%%s'', i.n%s)', k), ', ' order by n) as new_texts,
+               c.*
+          from journal.segment g
+         cross join lateral unnest(g.key) with ordinality as k (k, n)
+         cross join lateral (
+               select string_agg(format('case when record_image_ne(row(i.o%1$s), row(i.n%1$s)) then %1$s end', a.attnum), ', ') as changed,
+                      string_agg(format('case when array_agg(case when i.o%1$s is distinct from null then format(''%%s'', i.o%1$s) end order by case when i.o%1$s is distinct from null then format(''%%s'', i.o%1$s) end)'
+                                        ' is distinct from array_agg(case when i.n%1$s is distinct from null then format(''%%s'', i.n%1$s) end order by case when i.n%1$s is distinct from null then format(''%%s'', i.n%1$s) end) then %1$s end', a.attnum), ', ') as left_changed
+                 from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) c
          where g.relation = undo_others.relation and coalesce(g.until_at, 'infinity') >= coalesce(
                (select s.executed_at from journal.statement s where s.statement_id = since), '-infinity')
-         group by g.segment_id
+         group by g.segment_id, c.changed, c.left_changed
     loop
         return query execute format($others$
             with own as materialized (
@@ -6482,21 +6489,30 @@ begin
                  cross join lateral journal.undo_statements(array[c.session_id], case when c.step_id is not null then array[c.step_id] end, null) s
                 ) x group by x.statement_id
             ), image as (
-                select i.statement_id, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key,
-                       %3$s as no_old, %4$s as no_new, array_remove(array[%5$s]::int2[], null) as changed
-                  from journal.segment_%6$s i
-                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%7$s
+                select i.*, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key, num_nonnulls(%1$s) = 0 as no_old, num_nonnulls(%2$s) = 0 as no_new
+                  from journal.segment_%5$s i
+                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%6$s
+            ), visit as (
+                select i.*, k.row_key, case when not i.no_new and k.row_key = i.old_key and i.old_key <> i.new_key then array[%7$s] end as moved_to, o.statement_id is not null as family, s.transaction_id, s.xmin as ledger_xmin,
+                       case when s.depth > 1 then count(*) over (partition by k.row_key, s.transaction_id, s.depth > 1, o.statement_id is not null) else 1 end as times
+                  from image i
+                  join journal.statement s using (statement_id)
+                 cross join lateral (select i.old_key where not i.no_old union select i.new_key where not i.no_new) as k (row_key)
+                  left join own o using (statement_id)
+                 where o.named is not true
             )
-            select k.row_key, i.statement_id, o.statement_id is not null, s.xmin, i.no_old or i.no_new, i.changed
-              from image i
-              join journal.statement s using (statement_id)
-             cross join lateral (select i.old_key where not i.no_old union select i.new_key where not i.no_new) as k (row_key)
-              left join own o using (statement_id)
-             where o.named is not true$others$,
-            segment.old_key, segment.new_key, 'num_nonnulls(' || segment.old_key || ') = 0', 'num_nonnulls(' || segment.new_key || ') = 0',
-            segment.changed, segment.segment_id,
+            select i.row_key, i.statement_id, i.family, array[i.ledger_xmin], i.no_old or i.no_new, array_remove(array[%3$s]::int2[], null), i.moved_to
+              from visit i
+             where i.times = 1
+            union all
+            select i.row_key, max(i.statement_id), i.family, array_agg(i.ledger_xmin), count(*) filter (where i.no_old) <> count(*) filter (where i.no_new), array_remove(array[%4$s]::int2[], null), null::text[]
+              from visit i
+             where i.times > 1
+             group by i.row_key, i.transaction_id, i.family$others$,
+            segment.old_key, segment.new_key, segment.changed, segment.left_changed, segment.segment_id,
             case when until is not null then format(' and i.statement_id < %s', until) else '' end
-            || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end)
+            || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end,
+            segment.new_texts)
         using session_ids, step_ids, since, keys;
     end loop;
 end
@@ -7107,6 +7123,10 @@ declare
 begin
     perform journal.undo_rebase(relation), journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
+    if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'U' and g.status = 'conflict')
+       and journal.undo_trace_rekeyed(relation) then
+        perform journal.undo_group(relation);
+    end if;
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
                           from %2$s t
@@ -7207,7 +7227,7 @@ begin
     select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
            case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
-           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts
+           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts, false as inline
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
@@ -7545,7 +7565,7 @@ begin
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
         ), seen as (
             select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(o.ledger_xmin = t.xmin), false) as accounted,
+                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
               join %3$s t on %4$s
@@ -7602,6 +7622,66 @@ end
 $undo_trace_moved$;
 
 comment on function journal.undo_trace_moved(oid) is 'Finds inserted rows to which others gave another key. Private.';
+
+-- sql/journal/rollback/undo_trace_rekeyed.sql
+-- Rows that a session updated and that are not where it left them, because others gave them another key: they are followed to
+-- it, through further keys too, and judged there. Where others changed what the session changed before they moved the row, or
+-- the session had changed the key itself, it is a conflict. Returns whether any row was found.
+create function journal.undo_trace_rekeyed(relation oid) returns boolean
+language plpgsql volatile
+as $undo_trace_rekeyed$
+#variable_conflict use_variable
+declare
+    work    constant text := 'journal_undo_' || relation;
+    attnums constant int2[] := journal.undo_key_attnums(relation);
+    row_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.a%1$s', ', ', 'key') || '))';
+    missing constant text := 'u.kind = ''U'' and not u.live and u.reason = ''deleted_since''';
+    found_any boolean := false;
+    keys    text[];
+    since   bigint;
+    moved   bigint;
+begin
+    for round in 1 .. 100 loop
+        execute format('select array_agg(%s), min(coalesce(their_statement + 1, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
+        exit when keys is null;
+        execute format($move$
+            with other as materialized (
+                select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
+            ), step as (
+                select u.row_no, m.statement_id, m.moved_to, u.restored && %2$L as keyed,
+                       (select c from other o, unnest(case when o.whole then u.changed else o.changed end) c
+                         where o.row_key = m.row_key and o.statement_id > coalesce(u.their_statement, u.last_statement) and o.statement_id < m.statement_id
+                           and c = any (u.restored) and c <> all (%8$L) limit 1) as meddled
+                  from pg_temp.%3$I u
+                 cross join lateral (select o.* from other o where o.row_key = %4$s and o.moved_to is not null and o.statement_id > coalesce(u.their_statement, u.last_statement)
+                                      order by o.statement_id limit 1) m
+                 where %5$s
+            )
+            update pg_temp.%3$I u
+               set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
+                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, %7$s
+              from step s
+             where s.row_no = u.row_no$move$,
+            relation, attnums, work, row_key, missing, attnums[1],
+            (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when s.keyed then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type), ', ')
+               from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
+            journal.undo_counters(relation))
+        using since, keys;
+        get diagnostics moved = row_count;
+        exit when moved = 0;
+        found_any := true;
+        execute format('update pg_temp.%1$I u
+                           set live = true, live_xmin = t.xmin, traced = false, last_statement = their_statement - 1, their_statement = null, culprit = %2$s,
+                               status = case when %2$s is null then ''restore'' else ''conflict'' end, reason = case when %2$s is not null then ''changed_since'' end
+                          from %3$s t
+                         where %4$s and u.their_statement is not null and %5$s',
+                       work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
+    end loop;
+    return found_any;
+end
+$undo_trace_rekeyed$;
+
+comment on function journal.undo_trace_rekeyed(oid) is 'Follows rows to which others gave another key. Private.';
 
 -- sql/journal/rollback/undo_trace_deleted.sql
 -- Rows that a session deleted and that are to come back: where others have deleted a row of that key since, after somebody
@@ -8162,6 +8242,48 @@ $undo_depend$;
 
 comment on function journal.undo_depend() is 'Turns rows of a rollback away that other rows stand in the way of. Private.';
 
+-- sql/journal/rollback/undo_moves_inline.sql
+-- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
+-- refer to them, and until these are undone too, no foreign key would let them go. Not where others follow by ON UPDATE CASCADE
+-- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way.
+create function journal.undo_moves_inline(relation oid) returns boolean
+language plpgsql volatile
+as $undo_moves_inline$
+#variable_conflict use_variable
+declare
+    moved    constant int2[] := array(select a from pg_temp.journal_undo u, unnest(u.restored) a where u.relation = undo_moves_inline.relation and a = any (journal.undo_key_attnums(relation)));
+    occupied boolean;
+begin
+    if moved = '{}'
+       or not exists (select from pg_constraint f join pg_temp.journal_undo c on c.relation = f.conrelid and c.target is not null
+                       where f.contype = 'f' and f.confrelid = relation and f.confkey && moved)
+       or exists (select from pg_constraint f where f.contype = 'f' and f.confrelid = relation and f.confkey && moved and f.confupdtype = 'c')
+       or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
+        return false;
+    end if;
+    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s
+                     where u.status = ''restore'' and u.restored && %4$L and not exists (select from pg_temp.journal_undo_%1$s y where y.status = ''remove'' and %5$s))',
+                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved, journal.undo_key_match(relation, 'y.a%1$s', 'x')) into occupied;
+    return not occupied;
+end
+$undo_moves_inline$;
+
+comment on function journal.undo_moves_inline(oid) is 'Whether changed keys go back together with everything else. Private.';
+
+-- sql/journal/rollback/undo_stands_at.sql
+-- Under which key a row stands once the changed keys that go first are back, as a pattern for undo_key_match.
+create function journal.undo_stands_at(relation oid, alias text default 'u') returns text
+language plpgsql stable
+as $undo_stands_at$
+#variable_conflict use_variable
+begin
+    return (select replace(case when u.inline then 'u.a%1$s' else 'coalesce(u.b%1$s, u.a%1$s)' end, 'u.', alias || '.')
+              from pg_temp.journal_undo u where u.relation = undo_stands_at.relation);
+end
+$undo_stands_at$;
+
+comment on function journal.undo_stands_at(oid, text) is 'Under which key a row stands while a rollback is applied. Private.';
+
 -- sql/journal/rollback/undo_update.sql
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
 -- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
@@ -8176,7 +8298,7 @@ begin
                       ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
                       journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
-                      relation, mine, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), columns,
+                      relation, mine, journal.undo_key_match(relation, journal.undo_stands_at(relation)), columns,
                       case when (select a.thorough from pg_temp.journal_undo_args a)
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
@@ -8296,8 +8418,8 @@ begin
                                  where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
                                    and u.row_no operator(pg_catalog.<>) y.row_no and %7$s))
              update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select row_no from parked)) and %5$s',
-            relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(y.b%1$s, y.a%1$s)', 'x'), item.attnum,
-            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.attnums, item.matches, item.column_name, item.parking));
+            relation, journal.undo_rows(relation), journal.undo_key_match(relation, journal.undo_stands_at(relation, 'y'), 'x'), item.attnum,
+            journal.undo_key_match(relation, journal.undo_stands_at(relation)), item.attnums, item.matches, item.column_name, item.parking));
     end loop;
 end
 $undo_park$;
@@ -8532,7 +8654,7 @@ $undo_correct$;
 comment on function journal.undo_correct(oid) is 'Corrects what triggers made of the rows that a rollback put back. Private.';
 
 -- sql/journal/rollback/undo_apply.sql
--- Applies a plan. Changed keys first, in statements of their own; rows that swap unique values are
+-- Applies a plan. Changed keys first, in statements of their own, where they need not go with the rest (inline); rows that swap unique values are
 -- parked. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Keys that
 -- only then are free come next, with the rest of their rows. Then what triggers did for them
@@ -8550,8 +8672,9 @@ declare
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if journal.undo_apply_keys(item.relation, false) then
+    update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
+    for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+        if item.inline or journal.undo_apply_keys(item.relation, false) then
             moved := moved || item.relation;
         else
             late := late || item.relation;
