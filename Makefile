@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROLES := superuser owner
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak freeze clean
+.PHONY: help demo test check bench soak chaos freeze clean
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: $(VENV)/.dev ## measured ratios beside their baselines
 
 soak: $(VENV)/.dev ## thousands of random histories through the rollback and its model; SEED=n repeats a run
 	$(BIN)/python -m tests.journal.model.soak --histories $(or $(HISTORIES),3000) $(if $(SEED),--seed $(SEED))
+
+chaos: $(VENV)/.dev ## every fault on every destination, MINUTES=n long; SEED=n repeats their order
+	CHAOS_MINUTES=$(or $(MINUTES),10) SEED=$(SEED) JOURNAL_REQUIRE_SERVERS=1 $(BIN)/python -m pytest -s -o timeout=0 tests/relay
 
 freeze: $(VENV)/.dev ## write sql/ into the first revision (only until the first release)
 	$(BIN)/python -m migrations.freeze

@@ -26,6 +26,7 @@ RIGHTS_DECIDE_NOTHING = (
     "tests/contract/",
     "tests/journal/cli/",
     "tests/journal/model/",
+    "tests/relay/test_chaos.py",
     "tests/relay/test_destinations.py",
     "tests/relay/test_faults.py",
     "tests/relay/test_postgres_destination.py",

@@ -46,8 +46,8 @@ class NatsServer(Server):
         """Stop in order, and keep the streams: `start` goes on with them."""
         self._end(signal.SIGTERM)
 
-    def configure(self, settings: Mapping[str, str | int | bool]) -> None:
-        """Write the configuration; `settings` are top-level entries, such as `max_payload`."""
+    def configure(self, settings: Mapping[str, object]) -> None:
+        """Write the configuration; `settings` are top-level entries, such as `max_payload` or `cluster`."""
         entries: dict[str, object] = {"server_name": self._server_name, **settings}
         entries["jetstream"] = {"store_dir": str(self.folder / "store")}
         if self.user:
@@ -72,7 +72,7 @@ class NatsServer(Server):
 
 
 def start_nats(
-    *, user: str | None = None, password: str | None = None, settings: Mapping[str, str | int | bool] | None = None
+    *, user: str | None = None, password: str | None = None, settings: Mapping[str, object] | None = None
 ) -> NatsServer:
     """A new, empty NATS server with JetStream on a free port of the loopback interface. A context manager.
 

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture(params=PLACES, ids=lambda kind: kind.kind)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     made: Place = request.param(request, tmp_path)
-    own = made.server
     yield made
-    if made.server is not None and made.server is not own:
-        made.server.close()
+    made.close()
 
 
 @pytest.fixture

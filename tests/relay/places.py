@@ -6,25 +6,29 @@ A new destination enrols its tests here; the suites in test_destinations.py and 
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
+from nats.errors import Error as NatsError
 from psycopg import sql
 
 from journal.embedded import start_nats
+from journal.embedded.server import free_port
 from relay.destinations import destination_class
 from tests import rig
 from tests.redis_server import start_redis
 from tests.relay.oracle import Arrived
-from tests.relay.support import in_file, jetstream, raw_stream, write_to_stream
+from tests.relay.support import in_file, jetstream, raw_stream, wait_until, write_to_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pytest
 
@@ -58,14 +62,19 @@ class Place(ABC):
         self.folder = folder
         self.name = f"test_{secrets.token_hex(6)}"
         self.prepare(request)
+        self._shared = self.server
 
     @abstractmethod
     def prepare(self, request: pytest.FixtureRequest) -> None:
         """Find the worker's server."""
 
-    def use_own_server(self) -> None:
-        """A server that the test may kill and configure. The user may be `alice`, with the password `s3cret`."""
-        raise NotImplementedError
+    def use_own_server(self) -> None:  # noqa: B027  a file has none
+        """A server that the test may kill and configure, where there is one at all."""
+
+    def close(self) -> None:
+        """Stop the test's own server."""
+        if self.server is not None and self.server is not self._shared:
+            self.server.close()
 
     @property
     @abstractmethod
@@ -86,6 +95,10 @@ class Place(ABC):
     def destroy(self) -> None:
         """Somebody removes the stream, the table or the file."""
         raise NotImplementedError
+
+    def own_faults(self) -> Sequence[Callable[[], None]]:
+        """What else can go wrong on the test's own server, and is mended when the call returns."""
+        return ()
 
     def arrived(self) -> list[Arrived]:
         return [event.arrived() for event in self.events()]
@@ -156,6 +169,53 @@ class NatsPlace(Place):
         jetstream(self._nats.url, f"STREAM.DELETE.{self.name}")
 
 
+class NatsClusterPlace(NatsPlace):
+    """Three replicas; the relay knows one of the three servers."""
+
+    kind = "nats-cluster"
+
+    def prepare(self, request: pytest.FixtureRequest) -> None:
+        """Nobody shares it."""
+
+    def use_own_server(self) -> None:
+        routes = [f"nats-route://127.0.0.1:{free_port()}" for _ in range(3)]
+        self.members = [
+            start_nats(settings={"cluster": {"name": self.name, "listen": route.partition("//")[2], "routes": routes}})
+            for route in routes
+        ]
+        self.server = self._nats = self.members[0]
+        wait_until(self._has_a_leader, 60)
+
+    def close(self) -> None:
+        for member in self.members:
+            member.close()
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}?replicas=3"
+
+    def own_faults(self) -> Sequence[Callable[[], None]]:
+        """Fault 13: leaders that step down or die."""
+        return (self._step_down, self._step_down, self._kill_another)
+
+    def _has_a_leader(self) -> bool:
+        try:
+            jetstream(self._nats.url, "INFO")
+        except (AssertionError, NatsError, OSError):
+            return False
+        return True
+
+    def _step_down(self) -> None:
+        with suppress(AssertionError, NatsError, OSError):  # there may be none at the moment
+            jetstream(self._nats.url, f"STREAM.LEADER.STEPDOWN.{self.name}", {})
+
+    def _kill_another(self) -> None:
+        member = random.choice(self.members[1:])
+        member.kill()
+        time.sleep(0.2)
+        member.start()
+
+
 class RedisPlace(Place):
     kind = "redis"
 
@@ -163,7 +223,7 @@ class RedisPlace(Place):
         self.server = self._redis = request.getfixturevalue("redis")
 
     def use_own_server(self) -> None:
-        self.server = self._redis = start_redis(requirepass="s3cret")
+        self.server = self._redis = start_redis(requirepass="s3cret", appendfsync="always")
         self.credentials = self.write_credentials("s3cret")
 
     @property
@@ -190,6 +250,20 @@ class RedisPlace(Place):
     def destroy(self) -> None:
         with self._redis.client() as client:
             client.delete(self.name)
+
+    def own_faults(self) -> Sequence[Callable[[], None]]:
+        return (self._run_out_of_memory, self._forget_scripts)
+
+    def _run_out_of_memory(self) -> None:
+        """Fault 14: in the middle of a batch, then freed."""
+        with self._redis.client() as client:
+            client.config_set("maxmemory", "1")
+            time.sleep(0.1)
+            client.config_set("maxmemory", "0")
+
+    def _forget_scripts(self) -> None:
+        with self._redis.client() as client:
+            client.script_flush()
 
 
 class PostgresPlace(Place):

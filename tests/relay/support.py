@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -58,11 +58,13 @@ def committed(conn: Connection) -> dict[str, int]:
 
 
 class Producers:
-    """Threads that publish in small transactions, some of which abort, until the block ends."""
+    """Threads that publish in small transactions, some of which abort, until the block ends. What was committed stands in the
+    counters, also when the answer to a commit was lost: with `survive` they connect again whenever they are cut off."""
 
-    def __init__(self, dsn: str, *, threads: int = 2, seed: int = 1, pause: float = 0.0) -> None:
+    def __init__(self, dsn: str, *, threads: int = 2, seed: int = 1, pause: float = 0.0, survive: bool = False) -> None:
         self._dsn = dsn
         self._pause = pause
+        self._survive = survive
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._work, args=(seed * 100 + n,)) for n in range(threads)]
@@ -82,11 +84,17 @@ class Producers:
     def _work(self, seed: int) -> None:
         chance = random.Random(seed)
         try:
-            with psycopg.connect(self._dsn, autocommit=True) as conn:
-                while not self._stop.wait(self._pause):
-                    self._transaction(conn, chance)
+            while not self._stop.is_set():
+                with suppress(*((psycopg.OperationalError,) if self._survive else ())):
+                    self._produce(chance)
+                self._stop.wait(0.05)
         except BaseException as error:  # noqa: BLE001  a thread's error must reach the test
             self._errors.append(error)
+
+    def _produce(self, chance: random.Random) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as conn:
+            while not self._stop.wait(self._pause):
+                self._transaction(conn, chance)
 
     @staticmethod
     def _transaction(conn: Connection, chance: random.Random) -> None:
@@ -306,8 +314,10 @@ def jetstream(url: str, call: str, request: dict[str, Any] | None = None) -> dic
 
         client = await nats.connect(url, allow_reconnect=False)
         payload = json.dumps(request).encode() if request is not None else b""
-        reply = await client.request(f"$JS.API.{call}", payload, timeout=10)
-        await client.close()
+        try:
+            reply = await client.request(f"$JS.API.{call}", payload, timeout=10)
+        finally:
+            await client.close()
         answer: dict[str, Any] = json.loads(reply.data)
         return answer
 
