@@ -391,13 +391,19 @@ async def test_fault_11_a_server_killed_and_started_again_and_credentials_that_a
     assert place.server is not None
     async with opened(place) as destination:
         last = await store(destination, 1, 3, None)
-        for first in (4, 7):
+        for _ in range(2):
             place.server.kill()
-            assert isinstance(await destination.append(0, messages(first, first + 2), last), InDoubt)
+            outcome = await destination.append(0, messages(last.position + 1, last.position + 3), last)
             place.server.start()
-            assert await destination.tail(0, last) == Tail(first - 1, last.message_id, LINEAGE, last.token)
-            last = await store(destination, first, first + 2, last)
-    assert positions(place) == list(range(1, 10))
+            with suppress(DestinationUnavailable):  # the first to use a connection finds out that it is dead
+                await destination.tail(0, last)
+            found = await destination.tail(0, last)
+            assert found is not None
+            # A backend of Postgres may outlive its postmaster for a moment, and store what it was given.
+            assert found.position - last.position in ({3} if isinstance(outcome, Stored) else {0, 3})
+            assert isinstance(outcome, InDoubt | Stored)
+            last = await store(destination, found.position + 1, found.position + 3, found)
+    assert positions(place) == list(range(1, last.position + 1))
     await _wrong_credentials(place, place.write_credentials("alice:wr0ng" if isinstance(place, NatsPlace) else "wr0ng"))
 
 
