@@ -16,6 +16,7 @@ import click
 from outbox.pg.dsn import DsnError, resolve_dsn
 from relay.destinations.base import MalformedUrl
 from relay.errors import RelayError
+from relay.logs import log_to_stderr
 from relay.pace import Pace
 
 if TYPE_CHECKING:
@@ -126,6 +127,14 @@ def main() -> None:
 @click.option(
     "--credentials", type=click.Path(exists=True, dir_okay=False), help="File with the destination's credentials."
 )
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    help="Serve /metrics (OpenMetrics) and /health over HTTP; on the loopback address unless HOST is given.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Lines on stderr."
+)
 @click.option("--verbose", is_flag=True, help="Log more.")
 @_with_dsn
 def run(
@@ -138,6 +147,8 @@ def run(
     credentials: str | None,
     timeout: float,
     lease: float,
+    metrics: str | None,
+    log_format: str,
     *,
     drain: bool,
     verbose: bool,
@@ -148,7 +159,8 @@ def run(
     from relay.run import run as run_relay  # noqa: PLC0415
     from relay.source import Registration  # noqa: PLC0415
 
-    _log_to_stderr(verbose=verbose)
+    log_to_stderr(verbose=verbose, as_json=log_format == "json")
+    tell = say if log_format == "text" else logging.getLogger("relay").info
     options = Options(
         dsn=resolve_dsn(dsn),
         url=destination,
@@ -159,14 +171,34 @@ def run(
         timeout=timeout,
         pace=Pace(lease=lease),
     )
-    drained = run_relay(options, say)
+    with _metrics(options.dsn, metrics, tell):
+        drained = run_relay(options, tell)
     if drained is None:
         return EXIT_FAILED if drain else 0
     if drained.held:
-        say(f"{drained.held} held messages were not delivered")
+        tell(f"{drained.held} held messages were not delivered")
     if drained.parked:
-        say(f"{drained.parked} messages are parked; see: relay parked")
+        tell(f"{drained.parked} messages are parked; see: relay parked")
     return EXIT_FAILED if drained.parked else 0
+
+
+@contextmanager
+def _metrics(dsn: str, address: str | None, tell: Callable[[str], None]) -> Iterator[None]:
+    """Serve metrics while the block runs, if somebody asked for them."""
+    if address is None:
+        yield
+        return
+    from relay.metrics import serving  # noqa: PLC0415
+
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise click.UsageError("--metrics takes a port, or host:port")
+    try:
+        with serving(dsn, host.strip("[]") or "127.0.0.1", int(port)) as chosen:
+            tell(f"serving /metrics and /health on {host or '127.0.0.1'}:{chosen}")
+            yield
+    except OSError as error:
+        raise click.UsageError(f"--metrics {address}: {error.strerror or error}") from error
 
 
 @main.command()
@@ -318,7 +350,7 @@ def replay(
     with _connected(dsn) as conn:
         _require_known(conn, name)
         row = conn.execute("select topics from relay.destinations where destination = %s", [name]).fetchone()
-    _log_to_stderr(verbose=False)
+    log_to_stderr(verbose=False, as_json=False)
     options = Options(
         dsn=resolve_dsn(dsn),
         url=into,
@@ -413,14 +445,3 @@ def _lanes_of(url: str) -> int | None:
 
     lanes = parse_qs(urlsplit(url).query).get("lanes", [""])[0]
     return int(lanes) if lanes.isdigit() else None
-
-
-def _log_to_stderr(*, verbose: bool) -> None:
-    """One line an event, with its level and place, for people and for machines."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s level=%(levelname)s at=%(name)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
-    )
-    logging.getLogger("nats").setLevel(logging.CRITICAL)  # its reconnection talk is ours to give

@@ -65,13 +65,18 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
         yield "no destination yet; start one with: relay run nats://host:4222/STREAM"
     for one in status["destinations"]:
         yield f"{one['destination']}  {one['status']}  guarantee {one['guarantee']}  topics {' '.join(one['topics'])}"
-        yield f"  {one['url']}"
+        yield f"  {one['url']}  last append {one['last_append_at'] or 'never'}"
+        if one["parked"]:
+            yield f"  parked: {one['parked']:,}, and {one['waiting_behind_parked']:,} wait behind them"
         for lane in one["lanes"]:
             yield (
                 f"  lane {lane['lane']}: position {lane['position']:,}, {lane['behind']:,} behind"
                 f" ({lane['lag_seconds']:.1f} s), held by {lane['leaseholder'] or 'nobody'}"
+                + (", outcome of the last append unknown" if lane["in_doubt"] else "")
             )
-    yield f"not sealed yet: {status['unsealed']['messages']:,}; held: {status['held']['messages']:,}"
+    unsealed, held = status["unsealed"], status["held"]
+    age = f" ({unsealed['age_seconds']:.1f} s)" if unsealed["messages"] else ""
+    yield f"not sealed yet: {unsealed['messages']:,}{age}; held: {held['messages']:,}"
 
 
 def _rows(conn: psycopg.Connection[Any], query: LiteralString) -> list[Row]:
