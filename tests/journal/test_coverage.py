@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import journal
 from tests import rig
 from tests.journal.capture.support import changes, cover, one, rows, status
 
@@ -180,6 +181,21 @@ def test_a_capture_function_on_another_table_records_nothing(conn: psycopg.Conne
     with pytest.raises(psycopg.DatabaseError) as refused:
         conn.execute("insert into u values (1, 'forged')")
     assert refused.value.sqlstate == "JR031"
+
+
+def test_what_is_recorded_only_is_left_and_named_by_a_rollback(conn: psycopg.Connection, t: str) -> None:
+    conn.execute("create table log (n int)")
+    cover(conn, "log", undo=False)
+    cover(conn, t)
+    with journal.open_session(conn, agent="bot") as session, session.step("work"):
+        conn.execute("insert into log values (1); insert into t values (1)")
+    with pytest.raises(journal.RollbackConflict):
+        journal.rollback(conn, session)
+    report = journal.rollback(conn, session, on_conflict="skip")
+    assert [(c["table"], c["reason"], c["theirs"]) for c in report.conflicts] == [
+        ("public.log", "coverage_gap", "public.log is recorded only, not to be undone")
+    ]
+    assert one(conn, "select (select count(*) from log) - (select count(*) from t)") == 1
 
 
 def test_every_table_is_listed_once(conn: psycopg.Connection, t: str) -> None:

@@ -86,3 +86,35 @@ def test_what_an_open_session_did_is_kept(conn: psycopg.Connection, admin: psyco
     conn.execute("select journal.close_session(%s)", (session,))
     assert ("public.t", "dropped") in actions(conn)
     assert t
+
+
+def test_neither_readers_nor_writers_are_waited_for(
+    conn: psycopg.Connection, admin: psycopg.Connection, dsn: str, t: str
+) -> None:
+    """A snapshot that is held, such as a dump's, keeps its segment until next time; a writer goes on in between."""
+    conn.execute("set statement_timeout = '5s'")
+    with psycopg.connect(dsn) as reader, psycopg.connect(dsn, autocommit=True) as writer:
+        reader.execute("set transaction isolation level repeatable read")
+        assert len(changes(reader, t)) == 1
+        age(admin, "2 days")
+        writer.execute("begin; set lock_timeout = '2s'; update t set v = 'b'")
+        assert ("public.t", "begun") in actions(conn)
+        age(admin, "31 days")
+        with conn.transaction():
+            assert set(actions(conn)) == {("public.p", "dropped")}
+            writer.execute("update t set v = 'c'; commit")
+            writer.execute("update t set v = 'd'")
+        assert len(changes(reader, t)) == 1
+    assert actions(conn)[-1] == ("public.t", "dropped")
+    assert [after and after["v"] for _, _, after in changes(conn, t)] == ["c", "d"]
+
+
+def test_a_table_that_is_being_covered_has_its_turn_next_time(
+    conn: psycopg.Connection, admin: psycopg.Connection, dsn: str, t: str
+) -> None:
+    conn.execute("set statement_timeout = '5s'")
+    age(admin, "2 days")
+    with psycopg.connect(dsn) as owner:
+        cover(owner, t, writers="agents")
+        assert actions(conn) == [("public.p", "begun")]
+    assert actions(conn) == [("public.t", "begun")]
