@@ -2273,7 +2273,7 @@ comment on function journal.rotate_segment(regclass) is 'Begins a new segment of
 
 -- sql/journal/functions/prune.sql
 -- Retention. Segments that have been written to for a day give way to new ones; whole segments are dropped that nothing young
--- enough, and no session that is open, needs. Writers are never waited for: a table that is busy with DDL has its turn next time.
+-- enough, and no session that is open, needs. Nothing is waited for: what is being covered, or read, has its turn next time.
 create function journal.prune(keep interval default null, rotate_after interval default '1 day')
 returns table (segment text, table_name text, action text, bytes bigint)
 language plpgsql volatile security definer
@@ -2287,6 +2287,7 @@ begin
     for found in
         select s.* from journal.segment s join journal.covered_table c on c.segment_id = s.segment_id
          where s.from_at < clock_timestamp() - prune.rotate_after order by s.segment_id
+           for update of c skip locked
     loop
         execute format('select exists (select from journal.segment_%s)', found.segment_id) into used;
         continue when not used;
@@ -2296,6 +2297,11 @@ begin
     end loop;
     for found in select s.* from journal.segment s where journal.is_droppable(s, prune.keep) order by s.segment_id loop
         segment := 'segment_' || found.segment_id;
+        begin
+            execute format('lock table journal.segment_%s in access exclusive mode nowait', found.segment_id);
+        exception
+            when lock_not_available then continue;
+        end;
         table_name := found.table_name; action := 'dropped';
         bytes := pg_total_relation_size(to_regclass('journal.segment_' || found.segment_id));
         execute format('drop table journal.segment_%s', found.segment_id);

@@ -17,7 +17,8 @@ _CHAIN = f"""
     insert into "t 1" values (1);
     do $$ begin
         for n in 2 .. {_TABLES} loop
-            execute format('create table %I (id int primary key, parent int references %I on delete cascade)', 't ' || n, 't ' || n - 1);
+            execute format('create table %I (id int primary key, parent int references %I on delete cascade)',
+                           't ' || n, 't ' || n - 1);
             execute format('insert into %I values (1, 1)', 't ' || n);
         end loop;
     end $$;
