@@ -48,12 +48,17 @@ _ERRORS = (
 _HOMES = {
     "AgentSession": "journal.sessions",
     "AsyncAgentSession": "journal.sessions",
+    "AsyncExternal": "journal.external",
     "AsyncStep": "journal.steps",
+    "External": "journal.external",
+    "Claim": "journal.claims",
     "Receipt": "journal.receipts",
+    "ReplyCheck": "journal.claims",
     "RollbackPlan": "journal.rollbacks",
     "RollbackReport": "journal.rollbacks",
     "Step": "journal.steps",
     "bind": "journal.sessions",
+    "confirm": "journal.receipts",
     "cover": "journal.coverage",
     "current_session": "journal.sessions",
     "from_database": "journal.errors",
@@ -65,17 +70,23 @@ _HOMES = {
     "rollback": "journal.rollbacks",
     "stop_agent": "journal.stopping",
     "stop_session": "journal.stopping",
+    "tool": "journal.tools",
     "uncover": "journal.coverage",
     **dict.fromkeys(_ERRORS, "journal.errors"),
 }
 __all__ = tuple(_HOMES)
 
 if TYPE_CHECKING:
+    from journal.claims import Claim as Claim
+    from journal.claims import ReplyCheck as ReplyCheck
     from journal.coverage import cover as cover
     from journal.coverage import uncover as uncover
     from journal.errors import *  # noqa: F403
     from journal.errors import from_database as from_database
+    from journal.external import AsyncExternal as AsyncExternal
+    from journal.external import External as External
     from journal.receipts import Receipt as Receipt
+    from journal.receipts import confirm as confirm
     from journal.receipts import receipt as receipt
     from journal.rollbacks import RollbackPlan as RollbackPlan
     from journal.rollbacks import RollbackReport as RollbackReport
@@ -92,6 +103,7 @@ if TYPE_CHECKING:
     from journal.stopping import resume_agent as resume_agent
     from journal.stopping import stop_agent as stop_agent
     from journal.stopping import stop_session as stop_session
+    from journal.tools import tool as tool
 
 
 def __getattr__(name: str) -> Any:
