@@ -1,6 +1,6 @@
 """A step: one call of a tool, in one transaction, taking effect once per key.
 
-What a step decides stands in the flows of `_StepFlows`; `Step` and `AsyncStep` only wait for them.
+What a step decides stands in the flows of `StepFlows`; `Step` and `AsyncStep` only wait for them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from uuid import UUID
 from journal.connecting import call, json_text, supported
 from journal.errors import (
     ConcurrentStep,
+    JournalError,
     OutcomeUnknown,
     ReplayedStepWrites,
     StepFailed,
     TransactionOpen,
+    WriteRefused,
 )
 from journal.receipts import Receipt
 from outbox.messages import Publishing, refuse_unawaited, unawaited
@@ -58,9 +60,14 @@ session_id => (:session_id)::text::uuid, tool => (:tool)::text, key => (:key)::t
 attempt => (:attempt)::text::integer, details => (:details)::text::jsonb, kind => (:kind)::text,
 store_arguments => (:store_arguments)::text::boolean
 """
-_BEGIN = (
-    f"select to_jsonb(b)::text from journal.begin_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8)) b"  # noqa: S608
-)
+# A replay brings its receipt along. In a transaction of our own it writes nothing but the note that somebody asked again, and its
+# commit waits for no disk.
+_BEGIN = f"""
+select (to_jsonb(b) || case when b.replayed then jsonb_build_object(
+           'receipt', journal.receipt_json(b.receipt_id),
+           'commit', case when (:own)::text::boolean then set_config('synchronous_commit', 'off', true) end) else '{{}}' end)::text
+  from journal.begin_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8)) b
+"""  # noqa: S608
 _END = """
 select to_jsonb(e)::text
   from journal.end_step((:step_id)::text::uuid, (:result)::text::jsonb, (:last)::text::boolean) e
@@ -70,18 +77,16 @@ select to_jsonb(journal.fail_step(
     step_id => (:step_id)::text::uuid, error => (:error)::text::jsonb, result => (:result)::text::jsonb,
     final => (:final)::text::boolean, started_at => (:started_at)::text::timestamptz, {_CALL}))::text
 """
-_RECEIPT = "select journal.receipt_json((:receipt_id)::text::uuid)::text"
 _READ_ONLY = "select to_json(set_config('transaction_read_only', 'on', true))::text"
 _SET_ROLE = "select json_build_array(current_setting('role'), set_config('role', (:role)::text, true))::text"
 
-_SERIALIZATION_FAILURE = "40001"
+SERIALIZATION_FAILURE = "40001"
 _READ_ONLY_TRANSACTION = "25006"
 
 
-class StepOptions(TypedDict, total=False):
-    """The options of a step; `AgentSession.step` says what they mean."""
+class RunOptions(TypedDict, total=False):
+    """The options of a step but its key; `AgentSession.step` says what they mean."""
 
-    key: str | None
     arguments: Any
     details: Any
     attempt: int
@@ -89,6 +94,12 @@ class StepOptions(TypedDict, total=False):
     wait: float
     kind: str | None
     store_arguments: bool
+
+
+class StepOptions(RunOptions, total=False):
+    """The options of a step."""
+
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -125,10 +136,10 @@ class _OpenSteps:
     """Which steps are open on which connection, and which task (or thread) opened them."""
 
     def __init__(self) -> None:
-        self._stacks: dict[int, list[_StepFlows]] = {}
+        self._stacks: dict[int, list[StepFlows]] = {}
         self._lock = threading.Lock()
 
-    def enter(self, conn: Any, step: _StepFlows) -> _StepFlows | None:
+    def enter(self, conn: Any, step: StepFlows) -> StepFlows | None:
         """The step around this one on the same connection."""
         with self._lock:
             stack = self._stacks.setdefault(id(conn), [])
@@ -140,7 +151,7 @@ class _OpenSteps:
             stack.append(step)
             return stack[-2] if len(stack) > 1 else None
 
-    def leave(self, conn: Any, step: _StepFlows) -> None:
+    def leave(self, conn: Any, step: StepFlows) -> None:
         with self._lock:
             stack = self._stacks[id(conn)]
             stack.remove(step)
@@ -151,7 +162,7 @@ class _OpenSteps:
 _open_steps = _OpenSteps()
 
 
-class _StepFlows:
+class StepFlows:
     """The decisions of a step: how it begins, and how it ends."""
 
     def __init__(self, link: Link, asked: Call, *, runs_replays: bool = True) -> None:
@@ -165,11 +176,9 @@ class _StepFlows:
         self._given: str | None = None
         self._result: Any = None
         self._receipt: Receipt | None = None
-        self._receipt_id: str | None = None
         self._role_before: str | None = None
         self._read_only = False
-        self._started_at = ""
-        self._inner: list[_StepFlows] = []
+        self._inner: list[StepFlows] = []
         self._unawaited: list[Publishing] = []
         self._unawaited_before: list[Publishing] | None = None
         self.owner: Owner = (0, None)
@@ -262,10 +271,11 @@ class _StepFlows:
 
     def _reserved_somehow(self) -> Flow[None]:
         """A snapshot may be too old to see who held the key until now; a new transaction has a new one."""
+        if not self._call.join:
+            yield from self._refuse_to_join(
+                "a step commits its own transaction", "pass join=True to make it part of that one"
+            )
         self._joined = yield InTransaction()
-        if self._joined and not self._call.join:
-            hint = "commit or roll back first, or pass join=True to make the step part of the open transaction"
-            raise TransactionOpen("a step commits its own transaction, and one is open on this connection", hint=hint)
         deadline = time.monotonic() + self._call.wait
         while True:
             if self._joined:
@@ -276,23 +286,33 @@ class _StepFlows:
                 yield from self._reserved()
             except BaseException as error:
                 yield from self._undone(error)
-                if self._joined or sqlstate_of(error) != _SERIALIZATION_FAILURE or time.monotonic() > deadline:
+                if self._joined or sqlstate_of(error) != SERIALIZATION_FAILURE or time.monotonic() > deadline:
                     raise
             else:
                 return
 
+    def _refuse_to_join(self, why: str, otherwise: str = "") -> Flow[None]:
+        if (yield InTransaction()):
+            hint = "commit or roll back first" + (f", or {otherwise}" if otherwise else "")
+            raise TransactionOpen(f"{why}, and a transaction is open on this connection", hint=hint)
+
     def _reserved(self) -> Flow[None]:
-        begun = yield from call(_BEGIN, **self._call.parameters(), wait=str(float(self._call.wait)))
+        own = "false" if self._joined else "true"
+        begun = yield from call(_BEGIN, **self._call.parameters(), wait=str(float(self._call.wait)), own=own)
         self._id = UUID(begun["step_id"])
         self._replayed = begun["replayed"]
         if self._replayed:
             self._result = begun["result"]
-            self._receipt = Receipt.from_row((yield from call(_RECEIPT, receipt_id=begun["receipt_id"])))
+            self._receipt = Receipt.from_row(begun["receipt"])
             if not self._runs_replays:
                 return
+        if self._replayed or self._call.kind == "read":
             yield Savepoint()
             self._read_only = True
             yield from call(_READ_ONLY)
+        yield from self._take_role()
+
+    def _take_role(self) -> Flow[None]:
         if self._call.role is not None:
             self._role_before, _ = yield from call(_SET_ROLE, role=self._call.role)
 
@@ -362,12 +382,20 @@ class _StepFlows:
             error.tool, error.key = self.tool, self.key
         if not is_driver_error(error):
             return error
-        if self._replayed and sqlstate_of(error) == _READ_ONLY_TRANSACTION:
+        if sqlstate_of(error) == _READ_ONLY_TRANSACTION:
+            return self._written_while_reading(names) or error
+        return from_database(error) or error
+
+    def _written_while_reading(self, names: dict[str, str | None]) -> JournalError | None:
+        if self._replayed:
             hint = "guard what writes with `if not step.replayed`"
             return ReplayedStepWrites(
                 "the body of a replayed step tried to write; nothing was written", hint=hint, **names
             )
-        return from_database(error) or error
+        if self._call.kind == "read":
+            hint = "give the tool the kind that says what it does"
+            return WriteRefused(f"the tool {self.tool} is of kind read, and tried to write", hint=hint)
+        return None
 
     def _undone(self, error: BaseException) -> Flow[None]:
         """Undo what the step did; a connection that is past it must not hide why."""
@@ -395,7 +423,7 @@ class _StepFlows:
                 _FAIL,
                 **self._call.parameters(),
                 step_id=str(self._id),
-                error=json.dumps(_description(error)),
+                error=json.dumps(description(error)),
                 result=result,
                 final="true" if final else "false",
                 started_at=None,
@@ -409,7 +437,7 @@ class _StepFlows:
                 yield RollbackToSavepoint() if self._joined else Rollback()
 
 
-def _description(error: BaseException) -> dict[str, str | None]:
+def description(error: BaseException) -> dict[str, str | None]:
     """What journal.steps keeps of an error: no words of others, for they may hold row values."""
     kind = type(error)
     described: dict[str, str | None] = {
@@ -419,7 +447,7 @@ def _description(error: BaseException) -> dict[str, str | None]:
     return described | ({"message": str(error)} if isinstance(error, Fault) else {})
 
 
-class Step(_StepFlows):
+class Step(StepFlows):
     """A step on a synchronous connection; a context manager, made by `AgentSession.step`.
 
     Leaving the block commits the transaction with the receipt; leaving it by an exception rolls back and frees the key, except
@@ -442,7 +470,7 @@ class Step(_StepFlows):
         _reraising(error, lambda: drive(self._ended(error), self._link))
 
 
-class AsyncStep(_StepFlows):
+class AsyncStep(StepFlows):
     """A step on an asynchronous connection; as `Step`, with `async with` and `await`."""
 
     __module__ = "journal"

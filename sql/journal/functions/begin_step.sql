@@ -21,20 +21,23 @@ set search_path = pg_catalog, pg_temp
 as $begin_step$
 #variable_conflict use_column
 declare
-    home     journal.session;
-    around   record;
-    replay   uuid;
-    reserved boolean;
-    patience constant text := current_setting('lock_timeout');
+    -- Functions are called by assignments, not performed: plpgsql evaluates a simple expression several times faster.
+    checked   boolean := journal.check_step(tool, key, attempt, kind);
+    home      constant journal.session := journal.enter_session(session_id);
+    outer_session uuid;
+    outer_step    uuid;
+    replay    uuid;
+    place     tid;
+    patience  text := current_setting('lock_timeout');
 begin
-    perform journal.check_step(begin_step.tool, begin_step.key, begin_step.attempt, begin_step.kind);
-    home := journal.enter_session(begin_step.session_id);
-    if begin_step.attempt > 1 and begin_step.key is not null then
-        perform journal.check_attempt(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt);
+    if attempt > 1 and key is not null then
+        checked := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
-    select b.session_id, b.step_id into around from journal.bound_session() b;
+    if current_setting('journal.binding', true) <> '' then
+        select b.session_id, b.step_id into outer_session, outer_step from journal.bound_session() b;
+    end if;
     step_id := outbox.uuid7();
-    loop
+    while place is null loop
         begin
             perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from begin_step.wait) * 1000))::text, true);
             insert into journal.step
@@ -46,22 +49,23 @@ begin
                     case when not begin_step.store_arguments then journal.arguments_digest(begin_step.arguments) end,
                     begin_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
                     case when begin_step.key is not null and replay is null then clock_timestamp() + journal.key_retention() end,
-                    around.session_id, around.step_id, session_user, home.db_role)
-                on conflict (tenant, tool, key, attempt) where holds_key do nothing;
-            reserved := found;
+                    outer_session, outer_step, session_user, home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing
+            returning ctid into place;
         exception
             when lock_not_available then
                 perform journal.raise_in_progress(begin_step.tool, begin_step.key);
         end;
-        perform set_config('lock_timeout', patience, true);
-        exit when reserved;
-        replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+        patience := set_config('lock_timeout', patience, true);
+        if place is null then
+            replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+        end if;
     end loop;
     replayed := replay is not null;
     if replayed then
         select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = replay;
     end if;
-    perform journal.set_binding(begin_step.session_id, begin_step.step_id);
+    checked := journal.set_binding(begin_step.session_id, begin_step.step_id) and journal.remember_step(begin_step.step_id, place);
 end
 $begin_step$;
 

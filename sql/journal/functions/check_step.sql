@@ -1,5 +1,5 @@
 -- Refuses a step that is called in a wrong way, before anything runs.
-create function journal.check_step(tool text, key text, attempt integer, kind text) returns void
+create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $check_step$
@@ -18,7 +18,8 @@ begin
             errcode = 'JR042', message = format('there is no kind of tool %L', kind),
             hint = 'read, idempotent, reversible, compensable or irreversible';
     end if;
+    return true;
 end
 $check_step$;
 
-comment on function journal.check_step(text, text, integer, text) is 'Raises StepError, InvalidKey or UnknownKind. Private.';
+comment on function journal.check_step(text, text, integer, text) is 'True, or raises StepError, InvalidKey or UnknownKind. Private.';

@@ -5,16 +5,17 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $end_step$
 declare
-    step    journal.step := journal.step_in_progress(end_step.step_id);
+    step    constant journal.step := journal.step_in_progress(step_id);
     receipt journal.receipt;
+    done    boolean;
 begin
     if step.replay_of is null then
-        receipt := journal.write_receipt(step, end_step.result);
+        receipt := journal.write_receipt(step, result);
     else
         select r.* into receipt from journal.receipt r where r.step_id = step.replay_of;
     end if;
-    if step.outer_session_id is not null or not end_step.last then
-        perform journal.set_binding(step.outer_session_id, step.outer_step_id);
+    if step.outer_session_id is not null or not last then
+        done := journal.set_binding(step.outer_session_id, step.outer_step_id) and journal.forget_step(step_id);
     end if;
     return receipt;
 end

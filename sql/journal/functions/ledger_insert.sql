@@ -3,8 +3,11 @@ create function journal.ledger_insert(segment_id integer, rows text default 'ima
 language sql immutable
 begin atomic
     select pg_catalog.format($ledger$insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, %s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
-                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment_id, rows);
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));
+        if current_setting('transaction_isolation') = 'serializable' then
+            perform journal.note(%1$s, left(tg_op, 1)::"char", %2$s);
+        end if;$ledger$, segment_id, rows);
 end;
 
 comment on function journal.ledger_insert(integer, text) is 'SQL text that writes the ledger row of a captured statement.';

@@ -1,9 +1,10 @@
 -- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
-create function journal.set_binding(session_id uuid, step_id uuid) returns void
+create function journal.set_binding(session_id uuid, step_id uuid) returns boolean
 language plpgsql volatile
 as $set_binding$
 declare
-    bound constant text := nullif(current_setting('journal.session', true), '');
+    bound   constant text := nullif(current_setting('journal.session', true), '');
+    present text;
 begin
     if bound is not null and bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
         raise exception using
@@ -14,13 +15,14 @@ begin
     values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
             clock_timestamp());
     if set_binding.session_id is null then
-        perform set_config('journal.binding', '', true);
+        present := set_config('journal.binding', '', true);
     else
-        perform set_config('journal.session', set_binding.session_id::text, true),
-                set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
-                    journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
+        present := set_config('journal.session', set_binding.session_id::text, true);
+        present := set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
+            journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
     end if;
+    return true;
 end
 $set_binding$;
 
-comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. Raises AlreadyBound. Private: call journal.bind.';
+comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. True. Raises AlreadyBound. Private: call journal.bind.';

@@ -3,9 +3,14 @@ create function journal.step_in_progress(step_id uuid) returns journal.step
 language plpgsql stable
 as $step_in_progress$
 declare
-    step journal.step;
+    step  journal.step;
+    place constant tid := journal.place_of_step(step_id);
 begin
-    select s.* into step from journal.step s where s.step_id = step_in_progress.step_id;
+    if place is null then
+        select s.* into step from journal.step s where s.step_id = step_in_progress.step_id;
+    else
+        select s.* into step from journal.step s where s.ctid = place and s.step_id = step_in_progress.step_id;
+    end if;
     if step.step_id is null or step.transaction_id is distinct from pg_current_xact_id_if_assigned()
        or step.cluster <> journal.cluster_id() then
         raise exception using

@@ -1,12 +1,16 @@
 -- The messages that a step of the running transaction published, in order.
-create function journal.step_messages(step_id uuid) returns uuid[]
+create function journal.step_messages(step_id uuid) returns jsonb
 language plpgsql stable
 as $step_messages$
+declare
+    noted constant jsonb := journal.notes() -> step_id::text;
 begin
-    return array(
-        select m.message_id from outbox.message m
-         where m.xid = pg_current_xact_id() and m.step_id = step_messages.step_id
-         order by m.id);
+    if noted is not null then
+        return coalesce(noted -> 'messages', '[]');
+    end if;
+    return coalesce(
+        (select jsonb_agg(m.message_id order by m.id) from outbox.message m
+          where m.xid = pg_current_xact_id() and m.step_id = step_messages.step_id), '[]');
 end
 $step_messages$;
 

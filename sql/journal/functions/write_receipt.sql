@@ -10,7 +10,7 @@ begin
         'schema', 'journal.receipt/1', 'receipt_id', written.receipt_id, 'session_id', step.session_id, 'step_id', step.step_id,
         'tool', step.tool, 'kind', step.kind, 'tenant', step.tenant, 'key', step.key, 'attempt', step.attempt,
         'arguments', step.arguments, 'arguments_digest', step.arguments_digest, 'result', write_receipt.result,
-        'changes', journal.step_changes(step.step_id), 'message_ids', to_jsonb(journal.step_messages(step.step_id)),
+        'changes', journal.step_changes(step.step_id), 'message_ids', journal.step_messages(step.step_id),
         'transaction_id', step.transaction_id::text, 'cluster', step.cluster::text, 'db_user', step.db_user,
         'started_at', journal.utc(step.started_at), 'committed_at', journal.utc(clock_timestamp()));
     insert into journal.receipt (receipt_id, step_id, document, digest)

@@ -11,6 +11,7 @@ declare
     bound record;
     effective_hold text;
     checked boolean;
+    published uuid;
 begin
     -- Assigned, not performed: plpgsql evaluates a simple expression several times faster than a statement.
     checked := outbox.check_topic(coalesce(topic, '')) and outbox.check_topic(type)
@@ -18,9 +19,13 @@ begin
     bound := outbox.attribution();
     effective_hold := coalesce(hold, bound.hold);
     checked := outbox.check_hold(effective_hold, bound.session_id);
-    return outbox.add_message(
+    published := outbox.add_message(
         topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
         hold => effective_hold, compensation => compensation);
+    if bound.step_id is not null and current_setting('transaction_isolation') = 'serializable' then
+        perform journal.note(message_id => published);
+    end if;
+    return published;
 end
 $publish$;
 

@@ -14,8 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import journal
 
-_COMMIT = b"COMMIT"
-_COMMITTED = b"COMMIT\0"  # the tag that ends the reply
+_COMMIT = b"COMMIT\0"  # the whole request, and the tag that ends the reply
 _PATIENCE_SECONDS = 30
 
 
@@ -139,7 +138,7 @@ class Line:
     def _replies(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := server.recv(65536):
-                if _COMMITTED in chunk and self._lose_reply.is_set():
+                if _COMMIT in chunk and self._lose_reply.is_set():
                     break
                 client.sendall(chunk)
         _hang_up(client, server)
