@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 _RECEIPT = "select journal.receipt_json((:receipt_id)::text::uuid)::text"
 
+_CONFIRM = "select to_json(journal.confirm((:receipt_id)::text::uuid, (:consumer)::text))::text"
+
 
 @dataclass(frozen=True)
 class Receipt:
     """Proof of what a step did: a row that was written in the commit of the step. `str(receipt)` is its id.
 
-    `status`: committed, reversed (by a rollback), or pending (the caller's own transaction is still open).
+    `status`, when it was read: committed, delivered (every destination that takes its messages has stored them), confirmed (by a
+    consumer), reversed (by a rollback), or pending (the caller's own transaction is still open).
     `changes`: rows per table and operation, such as {"public.orders": {"update": 1}}. `message_ids`: in the order published.
     `digest`: 'sha256:' and the hex digest of the receipt's document.
     """
@@ -71,15 +74,36 @@ def receipt(conn: Any, id: UUID | str) -> Receipt | Awaitable[Receipt]:  # noqa:
 
     Shown to the database user whose step it was, and to whoever may read `journal.receipts`.
     """
+    wanted = _receipt_id(id)
+    return perform(conn, lambda: _found(wanted))
+
+
+def _receipt_id(value: Any) -> UUID:
     try:
-        wanted = UUID(str(id))
+        return UUID(str(value))
     except ValueError:
         raise UnknownReceipt("this is not the id of a receipt", hint="a receipt's id is a UUID") from None
-    return perform(conn, lambda: _found(wanted))
 
 
 def _found(wanted: UUID) -> Flow[Receipt]:
     return Receipt.from_row((yield from call(_RECEIPT, receipt_id=str(wanted))))
 
 
-receipt.__module__ = "journal"
+@overload
+def confirm(conn: Conn, receipt_id: UUID | str, consumer: str) -> bool: ...
+
+
+@overload
+def confirm(conn: AsyncConn, receipt_id: UUID | str, consumer: str) -> Awaitable[bool]: ...
+
+
+def confirm(conn: Any, receipt_id: UUID | str, consumer: str) -> bool | Awaitable[bool]:
+    """Say, as a consumer of its messages, that what the step asked for is done: the receipt becomes confirmed.
+
+    False where that consumer said so before. Raises `UnknownReceipt`.
+    """
+    wanted = _receipt_id(receipt_id)
+    return perform(conn, lambda: call(_CONFIRM, receipt_id=str(wanted), consumer=consumer))
+
+
+receipt.__module__ = confirm.__module__ = "journal"

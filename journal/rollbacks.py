@@ -166,6 +166,11 @@ def plan_rollback(
     return perform(conn, lambda: _planned(parameters))
 
 
+def is_undoable(plan: RollbackPlan) -> bool:
+    """Whether carrying it out would leave nothing behind."""
+    return plan.outcome != "refused" and not plan.conflicts and not plan.residue
+
+
 def _planned(parameters: dict[str, str | None]) -> Flow[RollbackPlan]:
     return RollbackPlan((yield from call(_REPORT, **parameters, mode="plan", reason="", max_rows=None, wait="30")))
 

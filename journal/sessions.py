@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -10,9 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 from uuid import UUID
 
+from journal.claims import Claim, Proof, ReplyCheck, claimed, reply_checked
 from journal.connecting import call, json_text, link, perform, session_id_text, supported
 from journal.errors import TransactionRequired
-from journal.steps import AsyncStep, Call, Step, StepOptions
+from journal.external import AsyncExternal, External, Probe
+from journal.rollbacks import is_undoable, plan_rollback
+from journal.steps import AsyncStep, Call, RunOptions, Step, StepOptions
 from outbox.pg.flow import Acquire, Flow, GiveBack, InTransaction, run
 
 if TYPE_CHECKING:
@@ -51,6 +54,17 @@ class ChildOptions(TypedDict, total=False):
     role: str | None
     hold: str | None
     details: Mapping[str, Any] | None
+
+
+class ExternalOptions(TypedDict, total=False):
+    """The options of an external effect; `AgentSession.step` says what they mean."""
+
+    arguments: Any
+    details: Any
+    attempt: int
+    wait: float
+    kind: str | None
+    store_arguments: bool
 
 
 class _Session:
@@ -146,14 +160,53 @@ class AgentSession(_Session):
         """
         return Step(link(self._conn), self._asked(tool, **options))
 
-    def run(self, tool: str, fn: Callable[[Step], Any], **options: Unpack[StepOptions]) -> Step:
+    def run(self, tool: str, fn: Callable[[Step], Any], *, key: str | None, **options: Unpack[RunOptions]) -> Step:
         """Run `fn(step)` as a step; what it returns is the result. A replay does not run it at all. Options as of `step`."""
-        with Step(link(self._conn), self._asked(tool, **options), runs_replays=False) as step:
+        with Step(link(self._conn), self._asked(tool, key=key, **options), runs_replays=False) as step:
             if not step.replayed:
                 value = fn(step)
                 if value is not None:
                     step.complete(value)
         return step
+
+    def external(
+        self, tool: str, *, key: str, probe: Probe | None = None, **options: Unpack[ExternalOptions]
+    ) -> External:
+        """One effect outside the database, such as a charge, as a context manager: never made twice, whoever crashes when.
+
+        Entering commits the intent; the body sends `step.provider_key` as the provider's idempotency key and gives what came back
+        to `complete`. What it writes to the database is committed with the outcome. `raise journal.StepFailed(result)` says that
+        the effect surely did not take place; after any other exception nobody knows, and `OutcomeUnknown` is raised.
+
+        `probe(provider_key)` is asked where an earlier try left the outcome open: it returns the result of the effect, None where
+        there is surely none (the body runs then), and raises where it cannot tell. Without a probe a person says: `journal
+        external resolve`. It is called inside a transaction, and so is the body: give both a timeout. Other options as of `step`.
+
+        Entering raises as `step` does, and `OutcomeUnknown`.
+        """
+        return External(link(self._conn), self._asked(tool, key=key, **options), probe)
+
+    def claim(self, text: str, *, receipt: Proof) -> Claim:
+        """Record that the agent says so, and which receipt (or step, or id of one) is to back it; None: nothing does.
+
+        Works also when the session is closed. Its verdict is judged anew by `check_reply`, and whenever `journal.claims` is read.
+        """
+        found: Claim = perform(self._conn, lambda: claimed(self.id, text, receipt))  # type: ignore[assignment]
+        return found
+
+    def check_reply(self, claims: Iterable[Claim | tuple[str, Proof]]) -> ReplyCheck:
+        """Judge what a reply claims, just before it is sent: claims made before, or pairs of text and receipt, which are recorded.
+
+        True where each is backed by a receipt that is in effect; else `.unbacked` and `.contradicted` list the others. An empty
+        reply is true.
+        """
+        listed = list(claims)
+        found: ReplyCheck = perform(self._conn, lambda: reply_checked(self.id, listed))  # type: ignore[assignment]
+        return found
+
+    def undoable(self) -> bool:
+        """Whether a rollback of the session would take back all of it, as things are now. `journal.plan_rollback` says what not."""
+        return is_undoable(plan_rollback(self._conn, self.id))
 
     def child(self, *, agent: str, **options: Unpack[ChildOptions]) -> AgentSession:
         """Open a session of another agent that works for this one, of the same tenant. Options as of `open_session`."""
@@ -192,9 +245,11 @@ class AsyncAgentSession(_Session):
         """As `AgentSession.step`."""
         return AsyncStep(link(self._conn), self._asked(tool, **options))
 
-    async def run(self, tool: str, fn: Callable[[AsyncStep], Any], **options: Unpack[StepOptions]) -> AsyncStep:
+    async def run(
+        self, tool: str, fn: Callable[[AsyncStep], Any], *, key: str | None, **options: Unpack[RunOptions]
+    ) -> AsyncStep:
         """As `AgentSession.run`; `fn` may be a coroutine function."""
-        async with AsyncStep(link(self._conn), self._asked(tool, **options), runs_replays=False) as step:
+        async with AsyncStep(link(self._conn), self._asked(tool, key=key, **options), runs_replays=False) as step:
             if not step.replayed:
                 value = fn(step)
                 if isawaitable(value):
@@ -202,6 +257,27 @@ class AsyncAgentSession(_Session):
                 if value is not None:
                     await step.complete(value)
         return step
+
+    def external(
+        self, tool: str, *, key: str, probe: Probe | None = None, **options: Unpack[ExternalOptions]
+    ) -> AsyncExternal:
+        """As `AgentSession.external`; `probe` may be a coroutine function."""
+        return AsyncExternal(link(self._conn), self._asked(tool, key=key, **options), probe)
+
+    async def claim(self, text: str, *, receipt: Proof) -> Claim:
+        """As `AgentSession.claim`."""
+        found: Claim = await _awaited(perform(self._conn, lambda: claimed(self.id, text, receipt)))
+        return found
+
+    async def check_reply(self, claims: Iterable[Claim | tuple[str, Proof]]) -> ReplyCheck:
+        """As `AgentSession.check_reply`."""
+        listed = list(claims)
+        found: ReplyCheck = await _awaited(perform(self._conn, lambda: reply_checked(self.id, listed)))
+        return found
+
+    async def undoable(self) -> bool:
+        """As `AgentSession.undoable`."""
+        return is_undoable(await plan_rollback(self._conn, self.id))
 
     def child(self, *, agent: str, **options: Unpack[ChildOptions]) -> AsyncOpening:
         """As `AgentSession.child`."""

@@ -52,20 +52,25 @@ begin
              journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
+             journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
+             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text) to %I',
+            'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text),
+             journal.resolve_external(uuid, text, text) to %I',
             role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
     loop
-        execute format('grant select on journal.sessions, journal.steps, journal.receipts to %I', role_name);
+        execute format('grant select on journal.sessions, journal.steps, journal.receipts, journal.externals, journal.claims to %I', role_name);
         execute format(
             'grant execute on function journal.abandoned_after(), journal.retention(), journal.session_reversed(uuid),
-             journal.effective_rollback(uuid, uuid), journal.receipt_json(uuid) to %I', role_name);
+             journal.effective_rollback(uuid, uuid), journal.receipt_json(uuid), journal.delivered_at(jsonb),
+             journal.claim_verdict(uuid, uuid, uuid) to %I', role_name);
     end loop;
 end
 $grants_steps$;

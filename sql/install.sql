@@ -11,6 +11,7 @@
 \ir journal/tables/stop.sql
 \ir journal/tables/statement.sql
 \ir journal/tables/binding.sql
+\ir journal/tables/note_id.sql
 \ir journal/tables/agent_role.sql
 
 -- journal: coverage and capture
@@ -116,9 +117,15 @@
 \ir journal/tables/reversal.sql
 \ir journal/tables/step.sql
 \ir journal/tables/receipt.sql
+\ir journal/tables/external.sql
+\ir journal/tables/confirmation.sql
+\ir journal/tables/claim.sql
 \ir journal/functions/binding_digest.sql
 \ir journal/functions/bound_session.sql
 \ir journal/functions/set_binding.sql
+\ir journal/functions/notes.sql
+\ir journal/functions/write_notes.sql
+\ir journal/functions/note.sql
 \ir journal/functions/raise_unknown_session.sql
 \ir journal/functions/refuse_stopped.sql
 \ir journal/functions/is_related.sql
@@ -144,19 +151,37 @@
 \ir journal/functions/raise_in_progress.sql
 \ir journal/functions/next_attempt.sql
 \ir journal/functions/check_attempt.sql
+\ir journal/functions/raise_arguments_differ.sql
 \ir journal/functions/step_to_replay.sql
+\ir journal/functions/remember_step.sql
+\ir journal/functions/place_of_step.sql
+\ir journal/functions/forget_step.sql
 \ir journal/functions/begin_step.sql
 \ir journal/functions/utc.sql
+\ir journal/functions/add_count.sql
 \ir journal/functions/step_changes.sql
 \ir journal/functions/step_messages.sql
 \ir journal/functions/step_in_progress.sql
 \ir journal/functions/write_receipt.sql
 \ir journal/functions/end_step.sql
+\ir journal/functions/provider_key.sql
+\ir journal/functions/intend_step.sql
+\ir journal/functions/take_external.sql
+\ir journal/functions/end_external.sql
+\ir journal/functions/settle_external.sql
+\ir journal/functions/resolve_external.sql
 \ir journal/functions/complete_step.sql
 \ir journal/functions/fail_step.sql
 \ir journal/views/sessions.sql
 \ir journal/views/steps.sql
+\ir journal/views/externals.sql
+\ir journal/functions/delivered_at.sql
+\ir journal/functions/confirm.sql
 \ir journal/views/receipts.sql
+\ir journal/functions/claim.sql
+\ir journal/functions/claim_verdict.sql
+\ir journal/views/claims.sql
+\ir journal/functions/check_claims.sql
 \ir journal/functions/receipt_json.sql
 
 -- the outbox: messages and seals
@@ -393,6 +418,7 @@
 \ir journal/rollback/undo_prepare.sql
 \ir journal/rollback/undo_check_plan.sql
 \ir journal/rollback/undo_may_proceed.sql
+\ir journal/rollback/undo_externals.sql
 \ir journal/rollback/undo_messages.sql
 \ir journal/rollback/undo_account.sql
 \ir journal/rollback/undo_conclude.sql

@@ -28,6 +28,8 @@ _COMMANDS = {
     "rollback": "rollback",
     "residue": "residue",
     "receipts": "receipts",
+    "claims": "claims",
+    "external": "external",
     "stop": "stop",
     "resume": "stop",
     "prune": "prune",

@@ -8,7 +8,7 @@ from uuid import UUID
 from journal.cli.failures import UsageError
 from journal.cli.queries import rows
 from journal.cli.shell import Connection
-from journal.errors import JournalError, UnknownReceipt, UnknownSession
+from journal.errors import JournalError, StepError, UnknownReceipt, UnknownSession
 
 _WHOLE = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _PIECE = re.compile(r"[0-9a-f][0-9a-f-]*")
@@ -24,6 +24,9 @@ _FIND = {
     "residue": """
         select residue_id as id from journal.residue
          where residue_id::text like %(begins)s or residue_id::text like %(ends)s order by residue_id desc limit 6""",
+    "external": """
+        select step_id as id from journal.externals
+         where step_id::text like %(begins)s or step_id::text like %(ends)s order by step_id desc limit 6""",
     "receipt": """
         select receipt_id as id from journal.receipts
          where receipt_id::text like %(begins)s or receipt_id::text like %(ends)s order by receipt_id desc limit 6""",
@@ -32,12 +35,13 @@ _UNKNOWN: dict[str, tuple[type[JournalError], str]] = {
     "session": (UnknownSession, "`journal sessions` lists them"),
     "rollback": (UnknownSession, "`journal sessions --agent …` lists sessions and rollbacks"),
     "residue": (JournalError, "`journal residue` lists it"),
+    "external": (StepError, "`journal external` lists them"),
     "receipt": (UnknownReceipt, "`journal receipts` lists them"),
 }
 
 
 def find_id(conn: Connection, kind: str, text: str) -> UUID:
-    """The id of a session, rollback, residue or receipt. Raises the kind's error when there is none, `UsageError` when unclear."""
+    """The id of one of the kinds above. Raises the kind's error when there is none, `UsageError` when unclear."""
     word = text.strip().lower()
     if not _WHOLE.fullmatch(word) and (not _PIECE.fullmatch(word) or len(word) < _SHORTEST):
         raise UsageError(

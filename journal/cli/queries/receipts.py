@@ -19,9 +19,10 @@ COLUMNS = (
         "attempt",
         "status",
         "committed_at",
-        "reversed_at",
+        "delivered_at",
+        "confirmed_at",
     ),
-    *("reversed_by", "changes", "message_ids", "result", "digest", "document"),
+    *("reversed_at", "reversed_by", "changes", "message_ids", "result", "digest", "document"),
 )
 
 

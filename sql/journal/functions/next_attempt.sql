@@ -10,7 +10,7 @@ begin
      where s.tenant = held.tenant and s.tool = held.tool and s.key = held.key and s.holds_key
      order by s.attempt desc
      limit 1;
-    if last.status = 'failed' or journal.effective_rollback(last.session_id, last.step_id) is not null then
+    if last.status = 'failed' or exists (select from journal.external e where e.step_id = last.step_id and e.status = 'failed') or journal.effective_rollback(last.session_id, last.step_id) is not null then
         return last.attempt + 1;
     end if;
     return last.attempt;

@@ -7,6 +7,7 @@ as $step_to_replay$
 declare
     holder      journal.step;
     rollback_id uuid;
+    effect      journal.external;
     names       constant jsonb := jsonb_build_object('tool', tool, 'key', key);
 begin
     select s.* into holder from journal.step s
@@ -14,18 +15,23 @@ begin
        and s.attempt = step_to_replay.attempt and s.holds_key;
     if holder.step_id is null then
         return null;
-    elsif holder.key_expires_at <= clock_timestamp() then
+    end if;
+    if holder.status = 'intended' then
+        select e.* into effect from journal.external e where e.step_id = holder.step_id;
+    end if;
+    if holder.key_expires_at <= clock_timestamp() and coalesce(effect.status not in ('intended', 'unknown'), true) then
         update journal.step s set holds_key = false where s.step_id = holder.step_id;
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
+        perform journal.raise_arguments_differ(holder, step_to_replay.arguments);
+    elsif effect.status in ('intended', 'unknown') then
         raise exception using
-            errcode = 'JR015', message = 'this key was used with other arguments',
-            hint = 'a key stands for one effect: use another key for another effect',
-            detail = names || jsonb_build_object('differences', journal.differing_arguments(holder.arguments, step_to_replay.arguments));
-    elsif holder.status = 'failed' then
+            errcode = 'JR022', message = 'nobody knows yet whether the external effect of this key took place',
+            hint = format('call session.external with a probe, or: journal external resolve %s completed|failed', holder.step_id), detail = names;
+    elsif 'failed' in (holder.status, effect.status) then
         raise exception using
             errcode = 'JR018', message = 'the step of this key failed, and said so', hint = format('attempt %s runs it anew', holder.attempt + 1),
-            detail = names || jsonb_build_object('result', holder.result);
+            detail = names || jsonb_build_object('result', coalesce(effect.result, holder.result));
     elsif not exists (select from journal.receipt r where r.step_id = holder.step_id) then
         if holder.transaction_id = pg_current_xact_id() and holder.cluster = journal.cluster_id() then
             perform journal.raise_in_progress(tool, key);

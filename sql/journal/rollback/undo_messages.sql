@@ -1,4 +1,4 @@
--- What becomes of the messages of sessions: taken back for real in the transaction of rollback_id, or predicted where that is
+-- What becomes of the messages of sessions, and of their external effects: taken back for real in the transaction of rollback_id, or predicted where that is
 -- null. Those that were sent and have no compensation are residue.
 create function journal.undo_messages(session_ids uuid[], step_ids uuid[], rollback_id uuid) returns jsonb
 language plpgsql volatile security definer
@@ -18,7 +18,7 @@ begin
                                        filter (where m.outcome = 'sent'), '[]'))
           from %s m$messages$, source)
        into answer using session_ids, step_ids, rollback_id;
-    return answer;
+    return answer || jsonb_build_object('residue', answer -> 'residue' || journal.undo_externals(session_ids, step_ids));
 end
 $undo_messages$;
 

@@ -21,7 +21,7 @@ begin
       left join tables t on t.table_name = c ->> 'table'
      where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, m ->> 'kind', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
       from jsonb_array_elements(residue) m;
 end

@@ -9,22 +9,24 @@ select s.step_id,
        s.tenant,
        s.key,
        s.attempt,
-       case when s.status <> 'begun' then s.status
+       case when e.status <> 'completed' then e.status
+            when s.status not in ('begun', 'intended') then s.status
             when r.receipt_id is null then 'unknown'
             when journal.effective_rollback(s.session_id, s.step_id) is not null then 'reversed'
             else 'completed' end as status,
        s.replay_of,
        s.arguments,
-       coalesce(s.result, r.document -> 'result') as result,
-       s.error,
-       s.transaction_id,
+       coalesce(s.result, e.result, r.document -> 'result') as result,
+       coalesce(s.error, e.error) as error,
+       coalesce(e.transaction_id, s.transaction_id) as transaction_id,
        s.started_at,
-       coalesce(s.ended_at, (r.document ->> 'committed_at')::timestamptz) as ended_at,
+       coalesce(s.ended_at, e.settled_at, (r.document ->> 'committed_at')::timestamptz) as ended_at,
        s.key_expires_at,
        s.db_user,
        s.db_role,
        r.receipt_id
   from journal.step s
+  left join journal.external e on e.step_id = s.step_id
   left join journal.receipt r on r.step_id = coalesce(s.replay_of, s.step_id);
 
 comment on view journal.steps is 'Steps: one call of a tool each, with its outcome. Failed tries and replays have rows of their own.';
@@ -37,7 +39,7 @@ comment on column journal.steps.tenant is 'Tenant of the session: keys are uniqu
 comment on column journal.steps.key is 'Idempotency key; null: none.';
 comment on column journal.steps.attempt is 'Which attempt under the key, from 1; a new one is due after a rollback or a final failure.';
 comment on column journal.steps.status is
-    'completed, failed, replayed (the key was completed before; nothing ran), reversed (completed, then rolled back), intended, or unknown (committed without being completed).';
+    'completed, failed, replayed (the key was completed before; nothing ran), reversed (completed, then rolled back), intended (an external effect that is being made, or whose caller died), or unknown (nobody could tell whether it took effect).';
 comment on column journal.steps.replay_of is 'Of a replay: the step that did it.';
 comment on column journal.steps.arguments is 'What identifies the effect; null: none, or only their digest is kept.';
 comment on column journal.steps.result is 'Result; of a replay, that of the first time; of a step that failed for good, the recorded failure.';

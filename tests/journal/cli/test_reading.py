@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from journal.cli.queries import coverage, receipts, residue, sessions
+from journal.cli.queries import claims, coverage, external, receipts, residue, sessions
 from journal.cli.queries.show import STEP_COLUMNS
 from tests.journal.cli.conftest import Shell, Shop
 
@@ -17,6 +17,8 @@ from tests.journal.cli.conftest import Shell, Shop
         ("journal.steps", STEP_COLUMNS),
         (coverage.VIEW, coverage.COLUMNS),
         (receipts.VIEW, receipts.COLUMNS),
+        (claims.VIEW, claims.COLUMNS),
+        (external.VIEW, external.COLUMNS),
         (residue.VIEW, residue.COLUMNS),
     ],
 )
@@ -27,7 +29,7 @@ def test_a_list_has_the_columns_of_its_view(conn: psycopg.Connection, view: str,
     assert conn.execute(query, [view]).fetchone() == (list(columns),)
 
 
-@pytest.mark.parametrize("command", ["sessions", "coverage", "receipts", "residue"])
+@pytest.mark.parametrize("command", ["sessions", "coverage", "receipts", "claims", "external", "residue"])
 def test_an_empty_list_is_no_failure(shell: Shell, command: str) -> None:
     assert (shell(command, "--json").code, shell(command, "--json").out) == (0, "")
     done = shell(command)

@@ -28,8 +28,9 @@ def somebody(postgres: rig.Cluster, database: str) -> Somebody:
 
 def test_a_reader_looks_but_changes_nothing(somebody: Somebody, shop: Shop) -> None:
     reader = somebody("journal_reader")
-    for words in (["sessions"], ["coverage"], ["receipts"], ["residue"], ["doctor"], ["show", shop.session_id]):
-        assert reader(*words).code == 0, words
+    for name in ("sessions", "coverage", "receipts", "claims", "external", "residue", "doctor"):
+        assert reader(name).code == 0, name
+    assert reader("show", shop.session_id).code == 0
     for words in (["rollback", "--session", shop.session_id, "--yes"], ["stop", "--agent", "bot", "--reason", "x"]):
         done = reader(*words)
         assert done.code == 1, words

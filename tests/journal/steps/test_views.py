@@ -13,8 +13,10 @@ COLUMNS = {
     "closed_at undoable_until db_user db_role application_name hold details",
     "steps": "step_id session_id ordinal tool kind tenant key attempt status replay_of arguments result error transaction_id "
     "started_at ended_at key_expires_at db_user db_role receipt_id",
-    "receipts": "receipt_id session_id step_id tool tenant key attempt status committed_at reversed_at reversed_by changes "
-    "message_ids result digest document",
+    "receipts": "receipt_id session_id step_id tool tenant key attempt status committed_at delivered_at confirmed_at "
+    "reversed_at reversed_by changes message_ids result digest document",
+    "claims": "claim_id session_id receipt_id claim verdict claimed_at",
+    "externals": "step_id session_id tool kind tenant key attempt status provider_key intended_at settled_at settled_by error note",
 }
 
 

@@ -1,0 +1,272 @@
+"""Effects outside the database: announced first, never made twice, and where nobody knows, the provider or a person is asked."""
+
+# ruff: noqa: PT012  what is tested is the body of a step
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+import journal
+from tests.journal.steps.conftest import Connect
+from tests.journal.steps.provider import Provider, provider
+from tests.journal.steps.support import Beside, Line, column, note, notes, one, statuses, wait_until_blocked
+
+
+@pytest.fixture
+def bank() -> Iterator[Provider]:
+    with provider() as made:
+        yield made
+
+
+def charge(agent: journal.AgentSession, bank: Provider, key: str = "order-42", **options: Any) -> journal.External:
+    """A charge, with a note of it in the same commit."""
+    with agent.external("charge", key=key, arguments={"order": 42}, **options) as step:
+        if not step.replayed:
+            note(step.conn, "charged")
+            answer = bank.charge(step.provider_key)
+            if "declined" in answer:
+                raise journal.StepFailed(answer)
+            step.complete(answer)
+    return step
+
+
+def test_the_effect_is_made_once_and_its_result_replayed(
+    db: psycopg.Connection, agent: journal.AgentSession, bank: Provider
+) -> None:
+    first, again = charge(agent, bank), charge(agent, bank)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert first.result == again.result == {"charge": "ch_0"}
+    assert first.receipt == again.receipt
+    assert first.receipt is not None
+    assert first.receipt.changes == {"public.notes": {"insert": 1}}
+    assert len(bank.charges) == notes(db) == 1
+    assert statuses(db, agent) == ["completed", "replayed"]
+    assert one(db, "select count(*) from journal.receipts") == 1
+
+
+def test_the_intent_is_committed_before_anything_is_sent(
+    watch: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with agent.external("charge", key="k") as step:
+        shown = watch.execute("select step_id, status, provider_key from journal.externals").fetchall()
+        assert shown == [(step.id, "intended", step.provider_key)]
+        assert statuses(watch, agent) == ["intended"]
+    assert column(watch, "select status from journal.externals") == ["completed"]
+
+
+def test_the_provider_key_is_stable_and_says_nothing(
+    agent: journal.AgentSession, bank: Provider, superuser_dsn: str
+) -> None:
+    bank.mood = "is away"
+    with pytest.raises(journal.OutcomeUnknown):
+        charge(agent, bank)
+    bank.mood = "fine"
+    charge(agent, bank, probe=bank.find)
+    charge(agent, bank, key="order-43")
+    with psycopg.connect(superuser_dsn) as admin:
+        asked = column(admin, "select provider_key from journal.external order by step_id")
+    assert asked[0] == asked[1] == bank.charges[0]
+    assert asked[2] == bank.charges[1] != bank.charges[0]
+    assert "order" not in asked[0]
+
+
+def test_a_replay_has_no_provider_key_to_send(agent: journal.AgentSession, bank: Provider) -> None:
+    charge(agent, bank)
+    with (
+        pytest.raises(journal.ReplayedStepWrites),
+        agent.external("charge", key="order-42", arguments={"order": 42}) as step,
+    ):
+        bank.charge(step.provider_key)
+    assert len(bank.charges) == 1
+
+
+@pytest.mark.parametrize(("mood", "made"), [("loses the reply", 1), ("is away", 0)])
+def test_a_lost_reply_is_an_unknown_outcome_until_the_probe_tells(
+    db: psycopg.Connection, agent: journal.AgentSession, bank: Provider, mood: str, made: int
+) -> None:
+    bank.mood = mood
+    with pytest.raises(journal.OutcomeUnknown) as caught:
+        charge(agent, bank)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.retryable
+    assert notes(db) == 0
+    assert statuses(db, agent) == ["unknown"]
+    bank.mood = "fine"
+    step = charge(agent, bank, probe=bank.find)
+    assert step.result == {"charge": "ch_0"}
+    assert step.replayed is bool(made)
+    assert len(bank.charges) == 1
+    assert notes(db) == 1 - made
+    assert statuses(db, agent) == (["completed", "replayed"] if made else ["failed", "completed"])
+
+
+def test_without_a_probe_it_is_never_run_again_blindly(
+    db: psycopg.Connection, agent: journal.AgentSession, bank: Provider
+) -> None:
+    bank.mood = "loses the reply"
+    with pytest.raises(journal.OutcomeUnknown):
+        charge(agent, bank)
+    for _ in range(2):
+        with pytest.raises(journal.OutcomeUnknown, match="nobody knows"):
+            charge(agent, bank)
+    with pytest.raises(journal.OutcomeUnknown), agent.step("charge", key="order-42", arguments={"order": 42}):
+        pytest.fail("the body ran")
+    assert len(bank.charges) == 1
+    assert notes(db) == 0
+
+
+def test_a_probe_that_cannot_tell_leaves_it_unknown(
+    db: psycopg.Connection, agent: journal.AgentSession, bank: Provider
+) -> None:
+    bank.mood = "is away"
+    for _ in range(2):
+        with pytest.raises(journal.OutcomeUnknown) as caught:
+            charge(agent, bank, probe=bank.find)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert one(db, "select error ->> 'type' from journal.externals") == "builtins.ConnectionError"
+    assert bank.charges == []
+
+
+def test_a_refusal_of_the_provider_is_recorded_for_good(
+    db: psycopg.Connection, agent: journal.AgentSession, bank: Provider
+) -> None:
+    bank.mood = "declines"
+    for _ in range(2):
+        with pytest.raises(journal.StepFailed) as caught:
+            charge(agent, bank)
+        assert caught.value.result == {"declined": "no funds"}
+    assert statuses(db, agent) == ["failed"]
+    bank.mood = "fine"
+    assert charge(agent, bank, attempt=2).result == {"charge": "ch_0"}
+    assert notes(db) == 1
+
+
+@pytest.mark.parametrize(("outcome", "raised"), [("completed", None), ("failed", journal.StepFailed)])
+def test_a_person_says_what_happened(
+    watch: psycopg.Connection, agent: journal.AgentSession, bank: Provider, outcome: str, raised: Any
+) -> None:
+    bank.mood = "loses the reply"
+    with pytest.raises(journal.OutcomeUnknown):
+        charge(agent, bank)
+    step_id = one(watch, "select step_id from journal.externals where status = 'unknown'")
+    for told in (True, False):
+        assert one(watch, "select journal.resolve_external(%s, %s, 'the bank says so')", step_id, outcome) is told
+    assert watch.execute("select status, note, settled_by = session_user from journal.externals").fetchall() == [
+        (outcome, "the bank says so", True)
+    ]
+    if raised:
+        with pytest.raises(raised):
+            charge(agent, bank)
+    else:
+        assert charge(agent, bank).replayed
+    assert len(bank.charges) == 1
+
+
+def test_a_second_caller_waits_and_gets_the_result(
+    db: psycopg.Connection, watch: psycopg.Connection, connect: Connect, agent: journal.AgentSession, bank: Provider
+) -> None:
+    other = connect()
+    with agent.external("charge", key="order-42", arguments={"order": 42}) as step:
+        with pytest.raises(journal.StepInProgress):
+            charge(journal.open_session(other, agent="bot"), bank, wait=0)
+        beside = Beside(lambda: charge(journal.open_session(other, agent="bot"), bank, probe=bank.find))
+        wait_until_blocked(watch, other.info.backend_pid)
+        step.complete(bank.charge(step.provider_key))
+    assert beside.outcome().replayed
+    assert beside.outcome().result == step.result == {"charge": "ch_0"}
+    assert len(bank.charges) == 1
+    assert notes(db) == 0
+
+
+def test_a_lost_commit_is_found_out_by_the_next_call(dsn: str, db: psycopg.Connection, bank: Provider) -> None:
+    for key in ("lose_commit", "lose_reply"):
+        line = Line(dsn)
+        with psycopg.connect(line.dsn, autocommit=True) as cut:
+            session = journal.open_session(cut, agent="bot")
+            with pytest.raises(journal.OutcomeUnknown), session.external("charge", key=key) as step:
+                note(cut)
+                step.complete(bank.charge(step.provider_key))
+                getattr(line, key)()
+        line.close()
+    again = journal.open_session(db, agent="bot")
+    for key in ("lose_commit", "lose_reply"):
+        with again.external("charge", key=key, probe=bank.find) as step:
+            assert step.replayed
+    assert len(bank.charges) == 2
+    assert notes(db) == 1  # the first was never committed
+
+
+def test_a_rollback_lists_what_it_cannot_take_back(
+    db: psycopg.Connection, watch: psycopg.Connection, agent: journal.AgentSession, bank: Provider
+) -> None:
+    charge(agent, bank)
+    report = journal.rollback(db, agent)
+    assert report.outcome == "partly"
+    assert notes(db) == 0
+    left = watch.execute("select kind, key, reason from journal.residue").fetchall()
+    assert left == [("external", "order-42", "made outside the database")]
+    with pytest.raises(journal.StepReversed) as caught:
+        charge(journal.open_session(db, agent="bot"), bank)
+    assert caught.value.next_attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "expected"),
+    [(None, {}, journal.InvalidKey), ("x" * 513, {}, journal.InvalidKey), ("k", {"order": 1}, journal.ArgumentsDiffer)],
+)
+def test_what_is_asked_wrongly_sends_nothing(
+    agent: journal.AgentSession, bank: Provider, key: Any, arguments: dict[str, Any], expected: type[Exception]
+) -> None:
+    bank.mood = "is away"
+    with pytest.raises(journal.OutcomeUnknown):
+        charge(agent, bank, key="k")
+    with pytest.raises(expected), agent.external("charge", key=key, arguments=arguments, probe=bank.find):
+        pytest.fail("the body ran")
+
+
+def test_it_has_transactions_of_its_own(db: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with db.transaction(), pytest.raises(journal.TransactionOpen), agent.external("charge", key="k"):
+        pytest.fail("the body ran")
+
+
+async def test_on_an_asynchronous_connection(
+    aconn: psycopg.AsyncConnection, conn: psycopg.Connection, bank: Provider
+) -> None:
+    async def find(key: str) -> Any:
+        return bank.find(key)
+
+    session = await journal.open_session(aconn, agent="bot")
+    bank.mood = "loses the reply"
+    with pytest.raises(journal.OutcomeUnknown):
+        async with session.external("charge", key="k") as step:
+            bank.charge(step.provider_key)
+    bank.mood = "fine"
+    async with session.external("charge", key="k", probe=find) as step:
+        assert step.replayed
+    assert step.result == {"charge": "ch_0"}
+    assert one(conn, "select count(*) from journal.receipts") == 1
+
+
+def test_a_crash_between_any_two_lines(connect: Connect, dsn: str, bank: Provider) -> None:
+    """Each client died one line later than the one before; a retry that asks the provider ends with one charge and one receipt."""
+    conn = connect()
+    conn.execute("create table notes (id bigint generated always as identity primary key, note text)")
+    journal.cover(conn, "notes")
+    program = [sys.executable, "-m", "tests.journal.steps.dying_client", dsn, str(bank.port)]
+    died = int(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
+    assert died > 30
+    with journal.open_session(conn, agent="bot") as agent:
+        for number in range(1, died + 1):
+            with agent.external("charge", key=f"order-{number}", probe=bank.find) as step:
+                if not step.replayed:
+                    step.complete(bank.charge(step.provider_key))
+    assert len(bank.charges) == len(set(bank.charges)) == died + 1
+    assert one(conn, "select count(*) from journal.receipts") == died + 1
+    assert one(conn, "select count(*) from journal.externals where status = 'completed'") == died + 1
+    assert one(conn, "select count(*) from journal.externals where status in ('intended', 'unknown')") == 0
