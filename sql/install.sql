@@ -372,6 +372,7 @@
 \ir journal/rollback/operator_name.sql
 \ir journal/rollback/key_text.sql
 \ir journal/rollback/unique_columns.sql
+\ir journal/rollback/unique_expressions.sql
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql
 \ir journal/rollback/undo_last_statement.sql
@@ -380,6 +381,9 @@
 \ir journal/rollback/undo_would_be.sql
 \ir journal/rollback/undo_check_referencing.sql
 \ir journal/rollback/undo_check_unique.sql
+\ir journal/rollback/undo_rows_as_they_would_be.sql
+\ir journal/rollback/undo_catalog_first.sql
+\ir journal/rollback/undo_check_unique_index.sql
 \ir journal/rollback/undo_check_constraints.sql
 \ir journal/rollback/undo_leave_to_triggers.sql
 \ir journal/rollback/undo_depend.sql

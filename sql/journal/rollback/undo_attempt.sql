@@ -7,7 +7,7 @@ as $undo_attempt$
 declare
     item  record;
     part  jsonb;
-    state text; constraint_name text; table_name text; message text;
+    state text; constraint_name text; schema_name text; table_name text; message text;
 begin
     if not journal.undo_apply() then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
@@ -29,10 +29,10 @@ exception
     when sqlstate 'JR999' then
         perform journal.undo_as_caller(false);
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
-        get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
+        get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
-            'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
+            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
             'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
                                  when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'

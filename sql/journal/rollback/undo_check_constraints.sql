@@ -9,15 +9,9 @@ declare
     item    record;
     more    bigint;
     total   bigint := 0;
-    rows_as_they_would_be text;
+    would   constant text := journal.undo_rows_as_they_would_be(relation);
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
-    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
-                  string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
-                  relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
-      into rows_as_they_would_be
-      from pg_temp.journal_undo_column c
-     where c.relation = undo_check_constraints.relation and c.live_type is not null;
     for item in
         select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
           from pg_constraint x
@@ -30,12 +24,12 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
-        perform set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(current_setting('journal.caller_settings')::jsonb ->> 'search_path', ''), 'pg_temp'), true);
+        perform journal.undo_catalog_first();
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
              where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
-            relation, item.conname, item.conkey[1], rows_as_they_would_be, item.conkey, item.holds);
+            relation, item.conname, item.conkey[1], would, item.conkey, item.holds);
         get diagnostics more = row_count;
         perform journal.undo_as_caller(false);
         total := total + more;

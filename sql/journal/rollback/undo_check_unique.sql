@@ -1,5 +1,5 @@
 -- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
--- the value up in the same rollback do not count. Partial and expression indexes are found when the rollback runs.
+-- the value up in the same rollback do not count.
 create function journal.undo_check_unique(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique$

@@ -476,17 +476,48 @@ def test_case_14_unique_added_since(history: History) -> None:
     assert (done.conflict["reason"], done.conflict["constraint"], done.keys) == ("unique_taken", "one_code", {"id=1"})
 
 
-@pytest.mark.parametrize("on", ["(code) where note is null", "(lower(code))"])
+@pytest.mark.parametrize(
+    "on", ["(code) where note is null", "(lower(code))", "(lower(code), (id is null)) where note is distinct from 'no'"]
+)
 def test_case_14_partial_and_expression_indexes(history: History, on: str) -> None:
-    """A partial or expression index that the old image violates: found when the rollback runs, and named; nothing is applied."""
+    """A partial or expression index that the old image violates: the row is a conflict with the row that has its place."""
     history.given(
-        "create table t (id int primary key, code text, note text)", "insert into t values (1, 'a'), (2, 'b')"
+        "create table t (id int primary key, code text, note text)",
+        "insert into t values (1, 'a', null), (2, 'b', null), (3, 'c', null)",
     )
-    history.agent("update t set code = 'z' where id = 1")
-    history.others(f"create unique index one_code on t {on}", "insert into t values (3, 'a')")
-    done = history.roll_back(predicted=False)
-    assert (done.outcome, done.exit_code) == ("refused", 3)
-    assert (done.conflict["reason"], done.conflict["constraint"]) == ("unique_taken", "one_code")
+    history.agent("update t set code = code || 'z' where id < 3", "delete from t where id = 3")
+    history.others(f"create unique index one_code on t {on}", "insert into t values (4, 'a', null), (5, 'c', null)")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 2}
+    assert {(c["reason"], c["constraint"], c["table"]) for c in done.conflicts} == {
+        ("unique_taken", "one_code", "public.t")
+    }
+    assert history.rows("table t") == {(1, "az", None), (2, "b", None), (4, "a", None), (5, "c", None)}
+
+
+def test_case_14_a_place_that_the_rollback_frees_is_not_taken(history: History) -> None:
+    """What the same rollback takes away, and what the predicate leaves out, is in nobody's way."""
+    history.given(
+        "create table t (id int primary key, code text, gone bool not null default false)",
+        "create unique index one_code on t (lower(code)) where not gone",
+        "insert into t values (1, 'a'), (2, 'b')",
+    )
+    history.agent("update t set gone = true where id = 1", "insert into t values (3, 'A')")
+    history.others("insert into t values (4, 'B', true)")
+    assert history.roll_back().rows == {"restore": 1, "remove": 1}
+
+
+def test_case_13_exclusion_with_a_predicate(history: History) -> None:
+    """The same for an exclusion constraint with a predicate."""
+    history.given(
+        "create table t (id int primary key, during int4range, cancelled bool default false,"
+        " constraint one exclude using gist (during with &&) where (not cancelled))",
+        "insert into t values (1, '[1,5)'), (2, '[5,9)')",
+    )
+    history.agent("update t set cancelled = true")
+    history.others("insert into t values (3, '[2,4)')")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons, done.keys) == ({"restore": 1, "conflict": 1}, {"exclusion_taken"}, {"id=1"})
 
 
 def test_case_14_errors_of_the_call_that_raises(history: History) -> None:

@@ -1,0 +1,33 @@
+-- Unique and exclusion constraints that are partial or have expressions: the columns that they depend on, the predicate, what a row
+-- has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
+create function journal.unique_expressions(relation oid)
+returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
+language sql stable
+begin atomic
+    select c.relname, i.indisexclusion,
+           array(select d.refobjsubid::int2 from pg_catalog.pg_depend d
+                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+                    and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
+                 union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0),
+           coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
+           pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
+           pg_catalog.string_agg(pg_catalog.format('%s %s w.journal_%s', p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_class c on c.oid = i.indexrelid
+      left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.contype = 'x'
+     cross join lateral rows from (pg_catalog.unnest(i.indclass::oid[]), pg_catalog.unnest(i.indcollation::oid[])) with ordinality as k (opclass, collation_id, n)
+      left join pg_catalog.pg_collation l on l.oid = k.collation_id
+      left join pg_catalog.pg_namespace s on s.oid = l.collnamespace
+      join pg_catalog.pg_opclass o on o.oid = k.opclass
+      left join pg_catalog.pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
+                                    and a.amopstrategy = 3 and not i.indisexclusion
+     cross join lateral (select pg_catalog.format('(%s)%s', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false), pg_catalog.format(' collate %I.%I', s.nspname, l.collname))
+                          where l.oid is not null
+                         union all
+                         select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
+     where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
+       and (i.indexprs is not null or i.indpred is not null)
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred;
+end;
+
+comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
