@@ -136,6 +136,11 @@ create index binding_session on journal.binding (session_id, statement_id);
 comment on table journal.binding is 'Which session and step a range of statements of a transaction belongs to. Private.';
 comment on column journal.binding.session_id is 'Null: from here on the transaction is unbound again.';
 
+-- sql/journal/tables/note_id.sql
+-- Counts the notes that SERIALIZABLE transactions take of what their steps do. A session cannot turn back the last value it was
+-- given, so an older note that is put back is not taken for the last one.
+create sequence journal.note_id as bigint cache 1000;
+
 -- sql/journal/tables/agent_role.sql
 -- Who is an agent is named exactly: membership misfires for superusers, pools and role administrators.
 create table journal.agent_role (
@@ -617,8 +622,11 @@ create function journal.ledger_insert(segment_id integer, rows text default 'ima
 language sql immutable
 begin atomic
     select pg_catalog.format($ledger$insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %s, %s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
-                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));$ledger$, segment_id, rows);
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));
+        if current_setting('transaction_isolation') = 'serializable' then
+            perform journal.note(%1$s, left(tg_op, 1)::"char", %2$s);
+        end if;$ledger$, segment_id, rows);
 end;
 
 comment on function journal.ledger_insert(integer, text) is 'SQL text that writes the ledger row of a captured statement.';
@@ -2335,7 +2343,7 @@ comment on column journal.reversal.partly is 'Some of it was left as it is: conf
 
 -- sql/journal/tables/step.sql
 -- One row per try of a step, insert only: written when the try begins, or after a failed try was rolled back. A try that has
--- begun is completed by its receipt; one that was committed without a receipt has an unknown outcome, and keeps its key.
+-- begun is completed by its receipt; one that was committed without a receipt has an unknown outcome, and keeps its key. No CHECK constraints: see journal.statement.
 create table journal.step (
     step_id          uuid primary key,
     session_id       uuid not null,
@@ -2344,7 +2352,7 @@ create table journal.step (
     tenant           text not null,
     key              text,
     attempt          integer not null,
-    status           text not null check (status in ('begun', 'replayed', 'failed')),
+    status           text not null,
     holds_key        boolean not null,
     replay_of        uuid,
     arguments        jsonb,
@@ -2368,6 +2376,7 @@ create unique index step_key on journal.step (tenant, tool, key, attempt) where 
 create index step_session on journal.step (session_id, started_at, step_id);
 
 comment on table journal.step is 'Tries of steps, and the keys they hold. Private; read journal.steps.';
+comment on column journal.step.status is 'begun, replayed, failed, or intended: an external effect, whose outcome is in journal.external.';
 comment on column journal.step.holds_key is 'Whether this try is what a retry of its key finds. Turned off when the key has expired.';
 comment on column journal.step.result is 'The recorded failure of a try that failed for good; the result of a completed step is in its receipt.';
 comment on column journal.step.outer_session_id is 'What the transaction was bound to when the step began; it is bound again when the step ends.';
@@ -2383,6 +2392,55 @@ create table journal.receipt (
 
 comment on table journal.receipt is 'Receipts: what a completed step did. Private; read journal.receipts.';
 comment on column journal.receipt.digest is '''sha256:'' and the hex digest of the document as Postgres prints it, in UTF-8.';
+
+-- sql/journal/tables/external.sql
+-- One row per intent of an external effect, committed before anything is sent; its row is locked by whoever is at it. What became
+-- of it is written in the commit of the step, or afterwards. The step row holds the key.
+create table journal.external (
+    step_id        uuid primary key references journal.step,
+    provider_key   text not null,
+    runner         uuid not null,
+    status         text not null default 'intended' check (status in ('intended', 'unknown', 'completed', 'failed')),
+    result         jsonb,
+    error          jsonb,
+    transaction_id xid8,
+    settled_at     timestamptz,
+    settled_by     text,
+    note           text
+);
+
+create index external_unsettled on journal.external (step_id) where status in ('intended', 'unknown');
+
+comment on table journal.external is 'Intents of external effects and what became of them. Private; read journal.externals.';
+comment on column journal.external.runner is 'The call that may run it: nobody else does, whoever finds it first.';
+comment on column journal.external.transaction_id is 'Transaction that completed it.';
+
+-- sql/journal/tables/confirmation.sql
+-- Consumers that say they did what a step asked of them. Insert only.
+create table journal.confirmation (
+    receipt_id   uuid not null references journal.receipt,
+    consumer     text not null check (consumer <> ''),
+    confirmed_at timestamptz not null default clock_timestamp(),
+    db_user      text not null default session_user,
+    primary key (receipt_id, consumer)
+);
+
+comment on table journal.confirmation is 'Which consumers confirmed which receipts. Private; read journal.receipts.';
+
+-- sql/journal/tables/claim.sql
+-- What agents say they did, and what they point to: a receipt, or a step of which they have none. Insert only.
+create table journal.claim (
+    claim_id   uuid primary key,
+    session_id uuid not null references journal.session,
+    receipt_id uuid,
+    step_id    uuid,
+    claim      text not null,
+    claimed_at timestamptz not null default clock_timestamp()
+);
+
+create index claim_session on journal.claim (session_id);
+
+comment on table journal.claim is 'What agents assert. Private; read journal.claims.';
 
 -- sql/journal/functions/binding_digest.sql
 -- The keyed digest of a binding token, nested against length extension. Takes text: what a forger wrote is never cast.
@@ -2424,11 +2482,12 @@ comment on function journal.bound_session() is 'Session and step that the transa
 
 -- sql/journal/functions/set_binding.sql
 -- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
-create function journal.set_binding(session_id uuid, step_id uuid) returns void
+create function journal.set_binding(session_id uuid, step_id uuid) returns boolean
 language plpgsql volatile
 as $set_binding$
 declare
-    bound constant text := nullif(current_setting('journal.session', true), '');
+    bound   constant text := nullif(current_setting('journal.session', true), '');
+    present text;
 begin
     if bound is not null and bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
         raise exception using
@@ -2439,16 +2498,81 @@ begin
     values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
             clock_timestamp());
     if set_binding.session_id is null then
-        perform set_config('journal.binding', '', true);
+        present := set_config('journal.binding', '', true);
     else
-        perform set_config('journal.session', set_binding.session_id::text, true),
-                set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
-                    journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
+        present := set_config('journal.session', set_binding.session_id::text, true);
+        present := set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
+            journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
     end if;
+    return true;
 end
 $set_binding$;
 
-comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. Raises AlreadyBound. Private: call journal.bind.';
+comment on function journal.set_binding(uuid, uuid) is 'Binds the transaction without asking whether the session may work. True. Raises AlreadyBound. Private: call journal.bind.';
+
+-- sql/journal/functions/notes.sql
+-- A SERIALIZABLE transaction notes what its steps do while they do it, in a transaction-local setting that only the journal can
+-- write. Looking it up in ledger and outbox at the end would lock index pages that every other step writes to, and fail steps
+-- that have nothing to do with each other. Null where the setting is not the last that was written: a savepoint was rolled back,
+-- or somebody tampered with it; then ledger and outbox are asked.
+create function journal.notes() returns jsonb
+language plpgsql stable
+as $notes$
+declare
+    written constant text := coalesce(current_setting('journal.notes', true), '');
+    notes   constant text := substr(written, 65);
+begin
+    if written = '' or left(written, 64) is distinct from journal.binding_digest('notes', notes, pg_current_xact_id_if_assigned()) then
+        return null;
+    elsif (notes::jsonb ->> 'note_id')::bigint <> currval('journal.note_id') then
+        return null;
+    end if;
+    return notes;
+end
+$notes$;
+
+comment on function journal.notes() is 'What the open steps of this SERIALIZABLE transaction did so far: {step: {"rows": {segment: {operation: rows}}, "messages": [id]}}; null where it is not known. Private.';
+
+-- sql/journal/functions/write_notes.sql
+-- Writes what is noted of the open steps of this transaction, so that nobody else can.
+create function journal.write_notes(notes jsonb) returns boolean
+language plpgsql volatile
+as $write_notes$
+declare
+    written constant text := notes || jsonb_build_object('note_id', nextval('journal.note_id'));
+begin
+    return set_config('journal.notes', journal.binding_digest('notes', written, pg_current_xact_id()) || written, true) is not null;
+end
+$write_notes$;
+
+comment on function journal.write_notes(jsonb) is 'Replaces the notes of this transaction. True. Private.';
+
+-- sql/journal/functions/note.sql
+-- Notes rows that the bound step changed, or a message that it published. Of SERIALIZABLE transactions only.
+create function journal.note(segment_id integer default null, operation "char" default null, rows bigint default 0, message_id uuid default null)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $note$
+declare
+    step     constant text := (select b.step_id from journal.bound_session() b);
+    notes    jsonb := journal.notes();
+    path     constant text[] := array[step, 'rows', segment_id::text, operation::text];
+begin
+    if step is null or not coalesce(notes ? step, false) then
+        return;
+    elsif message_id is not null then
+        notes := jsonb_set(notes, array[step, 'messages'], coalesce(notes #> array[step, 'messages'], '[]') || to_jsonb(message_id));
+    else
+        notes := notes || jsonb_build_object(step, coalesce(notes -> step, '{}') || jsonb_build_object('rows',
+            coalesce(notes #> path[:2], '{}') || jsonb_build_object(segment_id::text,
+                coalesce(notes #> path[:3], '{}') || jsonb_build_object(operation::text, coalesce((notes #>> path)::bigint, 0) + rows))));
+    end if;
+    perform journal.write_notes(notes);
+end
+$note$;
+
+comment on function journal.note(integer, "char", bigint, uuid) is 'Notes what the bound step of a SERIALIZABLE transaction did. Private.';
 
 -- sql/journal/functions/raise_unknown_session.sql
 -- One wording for a session that is not there.
@@ -2530,24 +2654,24 @@ $refuse_session$;
 comment on function journal.refuse_session(uuid, journal.session) is 'Raises UnknownSession, SessionClosed, SessionStopped or NotSessionOwner. Private.';
 
 -- sql/journal/functions/enter_session.sql
--- Whether a session may be bound now. A mark in journal.stop is looked for before the row lock is asked for, so overlapping
--- steps cannot starve a rollback; the lock waits for a rollback, and fails where a snapshot is too old to see its outcome.
+-- Whether a session may be bound now. Its stop marks are looked for in the statement that locks it, before the lock is asked for,
+-- so overlapping steps cannot starve a rollback; the lock waits for a rollback, and fails where a snapshot is too old to see its
+-- outcome.
 create function journal.enter_session(session_id uuid) returns journal.session
 language plpgsql volatile
 as $enter_session$
 declare
     entered journal.session;
 begin
-    if exists (select from journal.session s
-                where s.session_id = enter_session.session_id
-                  and (exists (select from journal.stop p where p.session_id = s.session_id and p.lifted_at is null)
-                       or exists (select from journal.stop p where p.agent = s.agent and p.lifted_at is null))) then
-        perform journal.refuse_stopped(s.session_id, s.agent) from journal.session s where s.session_id = enter_session.session_id;
-    end if;
-    select s.* into entered from journal.session s where s.session_id = enter_session.session_id for share;
+    select s.* into entered from journal.session s
+     where s.session_id = enter_session.session_id
+       and not exists (select from journal.stop p where p.session_id = s.session_id and p.lifted_at is null)
+       and not exists (select from journal.stop p where p.agent = s.agent and p.lifted_at is null)
+       for share of s;
     if entered.status = 'open' and entered.db_user = session_user then
         return entered;
     end if;
+    perform journal.refuse_stopped(s.session_id, s.agent) from journal.session s where s.session_id = enter_session.session_id;
     perform journal.refuse_session(enter_session.session_id, entered);
     return null;
 end
@@ -2844,7 +2968,7 @@ comment on function journal.reverse_steps(uuid[], uuid[], uuid, boolean) is
 
 -- sql/journal/functions/check_step.sql
 -- Refuses a step that is called in a wrong way, before anything runs.
-create function journal.check_step(tool text, key text, attempt integer, kind text) returns void
+create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $check_step$
@@ -2863,10 +2987,11 @@ begin
             errcode = 'JR042', message = format('there is no kind of tool %L', kind),
             hint = 'read, idempotent, reversible, compensable or irreversible';
     end if;
+    return true;
 end
 $check_step$;
 
-comment on function journal.check_step(text, text, integer, text) is 'Raises StepError, InvalidKey or UnknownKind. Private.';
+comment on function journal.check_step(text, text, integer, text) is 'True, or raises StepError, InvalidKey or UnknownKind. Private.';
 
 -- sql/journal/functions/key_retention.sql
 -- How long a retry finds what its key did.
@@ -2944,7 +3069,7 @@ begin
      where s.tenant = held.tenant and s.tool = held.tool and s.key = held.key and s.holds_key
      order by s.attempt desc
      limit 1;
-    if last.status = 'failed' or journal.effective_rollback(last.session_id, last.step_id) is not null then
+    if last.status = 'failed' or exists (select from journal.external e where e.step_id = last.step_id and e.status = 'failed') or journal.effective_rollback(last.session_id, last.step_id) is not null then
         return last.attempt + 1;
     end if;
     return last.attempt;
@@ -2955,7 +3080,7 @@ comment on function journal.next_attempt(journal.step) is 'The attempt of a key 
 
 -- sql/journal/functions/check_attempt.sql
 -- A later attempt is made only after the one before it was taken back or failed for good: counting up must not run an effect twice.
-create function journal.check_attempt(tenant text, tool text, key text, attempt integer) returns void
+create function journal.check_attempt(tenant text, tool text, key text, attempt integer) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $check_attempt$
@@ -2965,8 +3090,8 @@ begin
     select s.* into previous from journal.step s
      where s.tenant = check_attempt.tenant and s.tool = check_attempt.tool and s.key = check_attempt.key
        and s.attempt = check_attempt.attempt - 1 and s.holds_key;
-    if previous.status = 'failed' or journal.effective_rollback(previous.session_id, previous.step_id) is not null then
-        return;
+    if previous.status = 'failed' or exists (select from journal.external e where e.step_id = previous.step_id and e.status = 'failed') or journal.effective_rollback(previous.session_id, previous.step_id) is not null then
+        return true;
     end if;
     raise exception using
         errcode = 'JR014', message = format('attempt %s of this key is not due', check_attempt.attempt),
@@ -2976,7 +3101,24 @@ begin
 end
 $check_attempt$;
 
-comment on function journal.check_attempt(text, text, text, integer) is 'Raises InvalidKey where an attempt is not due. Private.';
+comment on function journal.check_attempt(text, text, text, integer) is 'True, or raises InvalidKey where an attempt is not due. Private.';
+
+-- sql/journal/functions/raise_arguments_differ.sql
+-- One wording for a key that was used for something else.
+create function journal.raise_arguments_differ(holder journal.step, arguments jsonb) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $raise_arguments_differ$
+begin
+    raise exception using
+        errcode = 'JR015', message = 'this key was used with other arguments',
+        hint = 'a key stands for one effect: use another key for another effect',
+        detail = jsonb_build_object('tool', holder.tool, 'key', holder.key,
+                                    'differences', journal.differing_arguments(holder.arguments, raise_arguments_differ.arguments));
+end
+$raise_arguments_differ$;
+
+comment on function journal.raise_arguments_differ(journal.step, jsonb) is 'Raises ArgumentsDiffer. Private.';
 
 -- sql/journal/functions/step_to_replay.sql
 -- What a retry finds under its key: the completed step that it replays. Null where the key has expired and is free now, or was
@@ -2988,6 +3130,7 @@ as $step_to_replay$
 declare
     holder      journal.step;
     rollback_id uuid;
+    effect      journal.external;
     names       constant jsonb := jsonb_build_object('tool', tool, 'key', key);
 begin
     select s.* into holder from journal.step s
@@ -2995,18 +3138,23 @@ begin
        and s.attempt = step_to_replay.attempt and s.holds_key;
     if holder.step_id is null then
         return null;
-    elsif holder.key_expires_at <= clock_timestamp() then
+    end if;
+    if holder.status = 'intended' then
+        select e.* into effect from journal.external e where e.step_id = holder.step_id;
+    end if;
+    if holder.key_expires_at <= clock_timestamp() and coalesce(effect.status not in ('intended', 'unknown'), true) then
         update journal.step s set holds_key = false where s.step_id = holder.step_id;
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
+        perform journal.raise_arguments_differ(holder, step_to_replay.arguments);
+    elsif effect.status in ('intended', 'unknown') then
         raise exception using
-            errcode = 'JR015', message = 'this key was used with other arguments',
-            hint = 'a key stands for one effect: use another key for another effect',
-            detail = names || jsonb_build_object('differences', journal.differing_arguments(holder.arguments, step_to_replay.arguments));
-    elsif holder.status = 'failed' then
+            errcode = 'JR022', message = 'nobody knows yet whether the external effect of this key took place',
+            hint = format('call session.external with a probe, or: journal external resolve %s completed|failed', holder.step_id), detail = names;
+    elsif 'failed' in (holder.status, effect.status) then
         raise exception using
             errcode = 'JR018', message = 'the step of this key failed, and said so', hint = format('attempt %s runs it anew', holder.attempt + 1),
-            detail = names || jsonb_build_object('result', holder.result);
+            detail = names || jsonb_build_object('result', coalesce(effect.result, holder.result));
     elsif not exists (select from journal.receipt r where r.step_id = holder.step_id) then
         if holder.transaction_id = pg_current_xact_id() and holder.cluster = journal.cluster_id() then
             perform journal.raise_in_progress(tool, key);
@@ -3028,6 +3176,52 @@ $step_to_replay$;
 
 comment on function journal.step_to_replay(text, text, text, integer, jsonb) is
     'The completed step that a key stands for. Raises ArgumentsDiffer, StepFailed, StepReversed or StepInProgress where it cannot be replayed. Private.';
+
+-- sql/journal/functions/remember_step.sql
+-- Where the row of a step of this transaction lies, for as long as the step is open: so it is found again without an index, whose
+-- pages a SERIALIZABLE transaction would lock against everybody's next step. Whoever forges the setting finds no step there.
+create function journal.remember_step(step_id uuid, place tid) returns boolean
+language plpgsql volatile
+as $remember_step$
+begin
+    if current_setting('transaction_isolation') = 'serializable' then
+        perform journal.write_notes(coalesce(journal.notes(), '{}') || jsonb_build_object(step_id, '{}'::jsonb));
+    end if;
+    return set_config('journal.steps', concat(current_setting('journal.steps', true), step_id, '@', place, ' '), true) is not null;
+end
+$remember_step$;
+
+comment on function journal.remember_step(uuid, tid) is 'Notes where the row of an open step is. True. Private.';
+
+-- sql/journal/functions/place_of_step.sql
+-- Where remember_step found the row of an open step of this transaction. No regular expression: one per step would be compiled anew.
+create function journal.place_of_step(step_id uuid) returns tid
+language plpgsql stable
+as $place_of_step$
+begin
+    return nullif(split_part(split_part(current_setting('journal.steps', true), step_id::text || '@', 2), ' ', 1), '');
+end
+$place_of_step$;
+
+comment on function journal.place_of_step(uuid) is 'Where the row of an open step of this transaction lies; null where that was not noted. Private.';
+
+-- sql/journal/functions/forget_step.sql
+-- A step that was completed need not be found again.
+create function journal.forget_step(step_id uuid) returns boolean
+language plpgsql volatile
+as $forget_step$
+declare
+    notes constant jsonb := journal.notes();
+begin
+    if notes is not null then
+        perform journal.write_notes(notes - step_id::text);
+    end if;
+    return set_config('journal.steps', replace(current_setting('journal.steps', true), concat(step_id, '@', journal.place_of_step(step_id), ' '), ''),
+                      true) is not null;
+end
+$forget_step$;
+
+comment on function journal.forget_step(uuid) is 'Forgets where the row of a step is. True. Private.';
 
 -- sql/journal/functions/begin_step.sql
 -- Begins a step in the open transaction and binds it. A key that was completed before is replayed: its result is returned, and
@@ -3053,20 +3247,23 @@ set search_path = pg_catalog, pg_temp
 as $begin_step$
 #variable_conflict use_column
 declare
-    home     journal.session;
-    around   record;
-    replay   uuid;
-    reserved boolean;
-    patience constant text := current_setting('lock_timeout');
+    -- Functions are called by assignments, not performed: plpgsql evaluates a simple expression several times faster.
+    checked   boolean := journal.check_step(tool, key, attempt, kind);
+    home      constant journal.session := journal.enter_session(session_id);
+    outer_session uuid;
+    outer_step    uuid;
+    replay    uuid;
+    place     tid;
+    patience  text := current_setting('lock_timeout');
 begin
-    perform journal.check_step(begin_step.tool, begin_step.key, begin_step.attempt, begin_step.kind);
-    home := journal.enter_session(begin_step.session_id);
-    if begin_step.attempt > 1 and begin_step.key is not null then
-        perform journal.check_attempt(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt);
+    if attempt > 1 and key is not null then
+        checked := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
-    select b.session_id, b.step_id into around from journal.bound_session() b;
+    if current_setting('journal.binding', true) <> '' then
+        select b.session_id, b.step_id into outer_session, outer_step from journal.bound_session() b;
+    end if;
     step_id := outbox.uuid7();
-    loop
+    while place is null loop
         begin
             perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from begin_step.wait) * 1000))::text, true);
             insert into journal.step
@@ -3078,22 +3275,23 @@ begin
                     case when not begin_step.store_arguments then journal.arguments_digest(begin_step.arguments) end,
                     begin_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
                     case when begin_step.key is not null and replay is null then clock_timestamp() + journal.key_retention() end,
-                    around.session_id, around.step_id, session_user, home.db_role)
-                on conflict (tenant, tool, key, attempt) where holds_key do nothing;
-            reserved := found;
+                    outer_session, outer_step, session_user, home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing
+            returning ctid into place;
         exception
             when lock_not_available then
                 perform journal.raise_in_progress(begin_step.tool, begin_step.key);
         end;
-        perform set_config('lock_timeout', patience, true);
-        exit when reserved;
-        replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+        patience := set_config('lock_timeout', patience, true);
+        if place is null then
+            replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
+        end if;
     end loop;
     replayed := replay is not null;
     if replayed then
         select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = replay;
     end if;
-    perform journal.set_binding(begin_step.session_id, begin_step.step_id);
+    checked := journal.set_binding(begin_step.session_id, begin_step.step_id) and journal.remember_step(begin_step.step_id, place);
 end
 $begin_step$;
 
@@ -3110,33 +3308,57 @@ end;
 
 comment on function journal.utc(timestamptz) is 'A time in UTC, ISO 8601, with microseconds and Z.';
 
+-- sql/journal/functions/add_count.sql
+-- Counts of changed rows are kept per segment, because that needs no look-up while rows are written; a receipt names the table.
+create function journal.add_count(counts jsonb, segment_id integer, operation "char", rows bigint) returns jsonb
+language plpgsql stable
+as $add_count$
+declare
+    table_name text;
+    word       constant text := lower(journal.operation_name(operation));
+begin
+    select coalesce(journal.qualified_name(g.relation), g.table_name) into table_name from journal.segment g where g.segment_id = add_count.segment_id;
+    return counts || jsonb_build_object(table_name,
+        coalesce(counts -> table_name, '{}') || jsonb_build_object(word, coalesce((counts -> table_name -> word)::bigint, 0) + rows));
+end
+$add_count$;
+
+comment on function journal.add_count(jsonb, integer, "char", bigint) is 'Adds changed rows of one table and operation to counts such as {"public.orders": {"update": 1}}. Private.';
+
 -- sql/journal/functions/step_changes.sql
 -- What a step of the running transaction changed so far, counted in the ledger; no image is read.
 create function journal.step_changes(step_id uuid) returns jsonb
 language plpgsql stable
 as $step_changes$
 declare
-    counts jsonb;
+    noted   constant jsonb := journal.notes() -> step_id::text;
+    counts  jsonb := '{}';
+    counted record;
 begin
-    select jsonb_object_agg(counted.table_name, counted.operations) into counts
-      from (
-           select summed.table_name, jsonb_object_agg(lower(journal.operation_name(summed.operation)), summed.rows) as operations
-             from (
-                  select coalesce(journal.qualified_name(g.relation), g.table_name) as table_name, s.operation, sum(s.rows) as rows
-                    from journal.statement s
-                    join journal.segment g on g.segment_id = s.segment_id
-                   where s.transaction_id = pg_current_xact_id()
-                     and s.cluster = journal.cluster_id()
-                     and step_changes.step_id = (
-                         select b.step_id from journal.binding b
-                          where b.transaction_id = s.transaction_id and b.cluster = s.cluster and b.statement_id < s.statement_id
-                          order by b.statement_id desc
-                          limit 1)
-                   group by 1, 2
-                  ) summed
-            group by summed.table_name
-           ) counted;
-    return coalesce(counts, '{}');
+    if noted is not null then
+        for counted in
+            select s.key::integer as segment_id, o.key::"char" as operation, o.value::bigint as rows
+              from jsonb_each(noted -> 'rows') s, jsonb_each_text(s.value) o
+        loop
+            counts := journal.add_count(counts, counted.segment_id, counted.operation, counted.rows);
+        end loop;
+        return counts;
+    end if;
+    for counted in
+        select s.segment_id, s.operation, sum(s.rows)::bigint as rows
+          from journal.statement s
+         where s.transaction_id = pg_current_xact_id()
+           and s.cluster = journal.cluster_id()
+           and step_changes.step_id = (
+               select b.step_id from journal.binding b
+                where b.transaction_id = s.transaction_id and b.cluster = s.cluster and b.statement_id < s.statement_id
+                order by b.statement_id desc
+                limit 1)
+         group by s.segment_id, s.operation
+    loop
+        counts := journal.add_count(counts, counted.segment_id, counted.operation, counted.rows);
+    end loop;
+    return counts;
 end
 $step_changes$;
 
@@ -3144,14 +3366,18 @@ comment on function journal.step_changes(uuid) is 'Row counts of a step of the r
 
 -- sql/journal/functions/step_messages.sql
 -- The messages that a step of the running transaction published, in order.
-create function journal.step_messages(step_id uuid) returns uuid[]
+create function journal.step_messages(step_id uuid) returns jsonb
 language plpgsql stable
 as $step_messages$
+declare
+    noted constant jsonb := journal.notes() -> step_id::text;
 begin
-    return array(
-        select m.message_id from outbox.message m
-         where m.xid = pg_current_xact_id() and m.step_id = step_messages.step_id
-         order by m.id);
+    if noted is not null then
+        return coalesce(noted -> 'messages', '[]');
+    end if;
+    return coalesce(
+        (select jsonb_agg(m.message_id order by m.id) from outbox.message m
+          where m.xid = pg_current_xact_id() and m.step_id = step_messages.step_id), '[]');
 end
 $step_messages$;
 
@@ -3163,9 +3389,14 @@ create function journal.step_in_progress(step_id uuid) returns journal.step
 language plpgsql stable
 as $step_in_progress$
 declare
-    step journal.step;
+    step  journal.step;
+    place constant tid := journal.place_of_step(step_id);
 begin
-    select s.* into step from journal.step s where s.step_id = step_in_progress.step_id;
+    if place is null then
+        select s.* into step from journal.step s where s.step_id = step_in_progress.step_id;
+    else
+        select s.* into step from journal.step s where s.ctid = place and s.step_id = step_in_progress.step_id;
+    end if;
     if step.step_id is null or step.transaction_id is distinct from pg_current_xact_id_if_assigned()
        or step.cluster <> journal.cluster_id() then
         raise exception using
@@ -3193,7 +3424,7 @@ begin
         'schema', 'journal.receipt/1', 'receipt_id', written.receipt_id, 'session_id', step.session_id, 'step_id', step.step_id,
         'tool', step.tool, 'kind', step.kind, 'tenant', step.tenant, 'key', step.key, 'attempt', step.attempt,
         'arguments', step.arguments, 'arguments_digest', step.arguments_digest, 'result', write_receipt.result,
-        'changes', journal.step_changes(step.step_id), 'message_ids', to_jsonb(journal.step_messages(step.step_id)),
+        'changes', journal.step_changes(step.step_id), 'message_ids', journal.step_messages(step.step_id),
         'transaction_id', step.transaction_id::text, 'cluster', step.cluster::text, 'db_user', step.db_user,
         'started_at', journal.utc(step.started_at), 'committed_at', journal.utc(clock_timestamp()));
     insert into journal.receipt (receipt_id, step_id, document, digest)
@@ -3218,16 +3449,17 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $end_step$
 declare
-    step    journal.step := journal.step_in_progress(end_step.step_id);
+    step    constant journal.step := journal.step_in_progress(step_id);
     receipt journal.receipt;
+    done    boolean;
 begin
     if step.replay_of is null then
-        receipt := journal.write_receipt(step, end_step.result);
+        receipt := journal.write_receipt(step, result);
     else
         select r.* into receipt from journal.receipt r where r.step_id = step.replay_of;
     end if;
-    if step.outer_session_id is not null or not end_step.last then
-        perform journal.set_binding(step.outer_session_id, step.outer_step_id);
+    if step.outer_session_id is not null or not last then
+        done := journal.set_binding(step.outer_session_id, step.outer_step_id) and journal.forget_step(step_id);
     end if;
     return receipt;
 end
@@ -3235,6 +3467,225 @@ $end_step$;
 
 comment on function journal.end_step(uuid, jsonb, boolean) is
     'As journal.complete_step; returns the receipt. last: the caller commits next, and the transaction may stay bound.';
+
+-- sql/journal/functions/provider_key.sql
+-- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database.
+create function journal.provider_key(tenant text, tool text, key text, attempt integer) returns text
+language plpgsql stable
+as $provider_key$
+begin
+    return 'journal-' || left(journal.binding_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
+end
+$provider_key$;
+
+comment on function journal.provider_key(text, text, text, integer) is 'The idempotency key that a provider is given. Private.';
+
+-- sql/journal/functions/intend_step.sql
+-- Records that an external effect is about to be made, to be committed before it is. Under a key that is taken, the step that
+-- holds it: external where its outcome is open, and not external where a step of the key says how it ended.
+create function journal.intend_step(
+    session_id      uuid,
+    tool            text,
+    key             text,
+    runner          uuid,
+    arguments       jsonb default null,
+    attempt         integer default 1,
+    wait            interval default '10 s',
+    details         jsonb default null,
+    kind            text default null,
+    store_arguments boolean default true,
+    out step_id     uuid,
+    out external    boolean
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $intend_step$
+#variable_conflict use_column
+declare
+    checked  boolean := journal.check_step(tool, key, attempt, kind);
+    home     constant journal.session := journal.enter_session(session_id);
+    holder   journal.step;
+    patience text := current_setting('lock_timeout');
+begin
+    if intend_step.key is null then
+        raise exception using
+            errcode = 'JR014', message = 'an external effect needs a key: without one nobody can tell a retry from another effect',
+            detail = jsonb_build_object('tool', tool);
+    elsif attempt > 1 then
+        checked := journal.check_attempt(home.tenant, tool, key, attempt);
+    end if;
+    loop
+        begin
+            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from intend_step.wait) * 1000))::text, true);
+            insert into journal.step
+                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, arguments, arguments_digest, details,
+                    transaction_id, cluster, started_at, key_expires_at, db_user, db_role)
+            values (outbox.uuid7(), intend_step.session_id, intend_step.tool, intend_step.kind, home.tenant, intend_step.key, intend_step.attempt,
+                    'intended', true, case when intend_step.store_arguments then intend_step.arguments end,
+                    case when not intend_step.store_arguments then journal.arguments_digest(intend_step.arguments) end, intend_step.details,
+                    pg_current_xact_id(), journal.cluster_id(), clock_timestamp(), clock_timestamp() + journal.key_retention(), session_user,
+                    home.db_role)
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing
+            returning step_id into intend_step.step_id;
+        exception
+            when lock_not_available then
+                perform journal.raise_in_progress(intend_step.tool, intend_step.key);
+        end;
+        patience := set_config('lock_timeout', patience, true);
+        if intend_step.step_id is not null then
+            insert into journal.external (step_id, provider_key, runner)
+            values (intend_step.step_id, journal.provider_key(home.tenant, tool, key, attempt), intend_step.runner);
+            external := true;
+            return;
+        end if;
+        select s.* into holder from journal.step s
+         where s.tenant = home.tenant and s.tool = intend_step.tool and s.key = intend_step.key and s.attempt = intend_step.attempt and s.holds_key;
+        if found then
+            external := exists (select from journal.external e where e.step_id = holder.step_id and e.status in ('intended', 'unknown'));
+            if external and journal.arguments_differ(holder, intend_step.arguments) then
+                perform journal.raise_arguments_differ(holder, intend_step.arguments);
+            end if;
+            intend_step.step_id := holder.step_id;
+            return;
+        end if;
+    end loop;
+end
+$intend_step$;
+
+comment on function journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean) is
+    'Records the intent of an external effect; commit it before the effect is made. external: the outcome of the key is open, journal.take_external says whose turn it is; else journal.begin_step says how it ended. Private.';
+
+-- sql/journal/functions/take_external.sql
+-- Takes the row of an external effect for this transaction, and says what there is to do: 'run' it, because the caller's own
+-- intent stands and nobody was at it; 'ask' the provider, because somebody was and his outcome is open; or 'done'.
+-- The lock tells the living from the dead: it is held from before the effect is made until its outcome is committed.
+create function journal.take_external(step_id uuid, runner uuid, wait interval, out turn text, out provider_key text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $take_external$
+declare
+    step     journal.step;
+    taken    journal.external;
+    home     journal.session;
+    bound    boolean;
+    patience text := current_setting('lock_timeout');
+begin
+    select s.* into step from journal.step s where s.step_id = take_external.step_id;
+    begin
+        perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from take_external.wait) * 1000))::text, true);
+        select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
+    exception
+        when lock_not_available then
+            perform journal.raise_in_progress(step.tool, step.key);
+    end;
+    patience := set_config('lock_timeout', patience, true);
+    provider_key := taken.provider_key;
+    turn := case when taken.status in ('completed', 'failed') then 'done'
+                 when taken.status = 'intended' and taken.runner = take_external.runner then 'run' else 'ask' end;
+    if turn = 'run' then
+        home := journal.enter_session(step.session_id);
+        bound := journal.set_binding(step.session_id, step.step_id);
+    end if;
+end
+$take_external$;
+
+comment on function journal.take_external(uuid, uuid, interval) is
+    'Locks an external effect and says whose turn it is: run, ask or done. Raises StepInProgress where somebody is at it for longer than wait. Private.';
+
+-- sql/journal/functions/end_external.sql
+-- Completes the external effect that this transaction holds: receipt and outcome are part of the commit that has its rows.
+create function journal.end_external(step_id uuid, result jsonb) returns journal.receipt
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $end_external$
+declare
+    step journal.step;
+begin
+    select s.* into step from journal.step s where s.step_id = end_external.step_id;
+    if step.db_user <> session_user then
+        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+    end if;
+    update journal.external e
+       set status = 'completed', transaction_id = pg_current_xact_id(), settled_at = clock_timestamp(), settled_by = session_user
+     where e.step_id = end_external.step_id and e.status in ('intended', 'unknown');
+    if not found then
+        raise exception using errcode = 'JR013', message = 'the step was completed already';
+    end if;
+    step.transaction_id := pg_current_xact_id();
+    return journal.write_receipt(step, result);
+end
+$end_external$;
+
+comment on function journal.end_external(uuid, jsonb) is 'Completes an external effect in the running transaction. Private.';
+
+-- sql/journal/functions/settle_external.sql
+-- What became of an external effect that was not completed: unknown, failed (the key stays, a retry is told), or absent (the provider
+-- does not know it: the key is free for another try).
+create function journal.settle_external(step_id uuid, outcome text, result jsonb default null, error jsonb default null) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $settle_external$
+declare
+    settled boolean;
+begin
+    update journal.external e
+       set status = case outcome when 'unknown' then 'unknown' else 'failed' end, result = settle_external.result,
+           error = coalesce(settle_external.error, e.error),
+           settled_at = case when outcome <> 'unknown' then clock_timestamp() end,
+           settled_by = case when outcome <> 'unknown' then session_user::text end,
+           note = case outcome when 'absent' then 'the provider does not know it' end
+      from journal.step s
+     where e.step_id = settle_external.step_id and s.step_id = e.step_id and s.db_user = session_user
+       and e.status in ('intended', 'unknown');
+    settled := found;
+    if settled and outcome = 'absent' then
+        update journal.step s set holds_key = false where s.step_id = settle_external.step_id;
+    end if;
+    return settled;
+end
+$settle_external$;
+
+comment on function journal.settle_external(uuid, text, jsonb, jsonb) is 'Records that an external effect is unknown, failed or absent; false where it was settled before. Private.';
+
+-- sql/journal/functions/resolve_external.sql
+-- A person says what became of an external effect. Refused while a caller is at it.
+create function journal.resolve_external(step_id uuid, outcome text, note text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $resolve_external$
+declare
+    step  journal.step;
+    found_status text;
+begin
+    if outcome not in ('completed', 'failed') then
+        raise exception using errcode = 'JR013', message = 'an external effect is resolved as completed or failed';
+    end if;
+    select s.* into step from journal.step s where s.step_id = resolve_external.step_id;
+    begin
+        select e.status into found_status from journal.external e where e.step_id = resolve_external.step_id for update nowait;
+    exception
+        when lock_not_available then
+            perform journal.raise_in_progress(step.tool, step.key);
+    end;
+    if found_status is null then
+        raise exception using errcode = 'JR013', message = 'there is no such external effect', hint = 'journal external lists them';
+    elsif found_status in ('completed', 'failed') then
+        return false;
+    end if;
+    update journal.external e
+       set status = outcome, settled_at = clock_timestamp(), settled_by = session_user, note = resolve_external.note,
+           transaction_id = case outcome when 'completed' then pg_current_xact_id() end
+     where e.step_id = resolve_external.step_id;
+    if outcome = 'completed' then
+        step.transaction_id := pg_current_xact_id();
+        perform journal.write_receipt(step, null);
+    end if;
+    return true;
+end
+$resolve_external$;
+
+comment on function journal.resolve_external(uuid, text, text) is
+    'Says what became of an external effect whose outcome is unknown: completed (a receipt is written) or failed (a retry is told). note: how that is known. False where it was settled before. Raises StepError where there is none, StepInProgress while a caller is at it.';
 
 -- sql/journal/functions/complete_step.sql
 -- Completes a step of the running transaction: result and receipt become part of its commit. What was bound before is bound again.
@@ -3379,22 +3830,24 @@ select s.step_id,
        s.tenant,
        s.key,
        s.attempt,
-       case when s.status <> 'begun' then s.status
+       case when e.status <> 'completed' then e.status
+            when s.status not in ('begun', 'intended') then s.status
             when r.receipt_id is null then 'unknown'
             when journal.effective_rollback(s.session_id, s.step_id) is not null then 'reversed'
             else 'completed' end as status,
        s.replay_of,
        s.arguments,
-       coalesce(s.result, r.document -> 'result') as result,
-       s.error,
-       s.transaction_id,
+       coalesce(s.result, e.result, r.document -> 'result') as result,
+       coalesce(s.error, e.error) as error,
+       coalesce(e.transaction_id, s.transaction_id) as transaction_id,
        s.started_at,
-       coalesce(s.ended_at, (r.document ->> 'committed_at')::timestamptz) as ended_at,
+       coalesce(s.ended_at, e.settled_at, (r.document ->> 'committed_at')::timestamptz) as ended_at,
        s.key_expires_at,
        s.db_user,
        s.db_role,
        r.receipt_id
   from journal.step s
+  left join journal.external e on e.step_id = s.step_id
   left join journal.receipt r on r.step_id = coalesce(s.replay_of, s.step_id);
 
 comment on view journal.steps is 'Steps: one call of a tool each, with its outcome. Failed tries and replays have rows of their own.';
@@ -3407,7 +3860,7 @@ comment on column journal.steps.tenant is 'Tenant of the session: keys are uniqu
 comment on column journal.steps.key is 'Idempotency key; null: none.';
 comment on column journal.steps.attempt is 'Which attempt under the key, from 1; a new one is due after a rollback or a final failure.';
 comment on column journal.steps.status is
-    'completed, failed, replayed (the key was completed before; nothing ran), reversed (completed, then rolled back), intended, or unknown (committed without being completed).';
+    'completed, failed, replayed (the key was completed before; nothing ran), reversed (completed, then rolled back), intended (an external effect that is being made, or whose caller died), or unknown (nobody could tell whether it took effect).';
 comment on column journal.steps.replay_of is 'Of a replay: the step that did it.';
 comment on column journal.steps.arguments is 'What identifies the effect; null: none, or only their digest is kept.';
 comment on column journal.steps.result is 'Result; of a replay, that of the first time; of a step that failed for good, the recorded failure.';
@@ -3420,8 +3873,77 @@ comment on column journal.steps.db_user is 'session_user.';
 comment on column journal.steps.db_role is 'The role that the step ran as.';
 comment on column journal.steps.receipt_id is 'Receipt of the step; of a replay, that of the first time.';
 
+-- sql/journal/views/externals.sql
+-- External effects: what was intended, and what became of it.
+create view journal.externals as
+select e.step_id, s.session_id, s.tool, s.kind, s.tenant, s.key, s.attempt, e.status, e.provider_key, s.started_at as intended_at, e.settled_at,
+       e.settled_by, e.error, e.note
+  from journal.external e
+  join journal.step s on s.step_id = e.step_id;
+
+comment on view journal.externals is 'External effects: intended before they are made, and what became of them.';
+comment on column journal.externals.step_id is 'Its step.';
+comment on column journal.externals.session_id is 'Agent session that intended it.';
+comment on column journal.externals.tool is 'Name of the tool.';
+comment on column journal.externals.kind is 'Kind of the tool; null: not said.';
+comment on column journal.externals.tenant is 'Tenant of the session.';
+comment on column journal.externals.key is 'Idempotency key.';
+comment on column journal.externals.attempt is 'Which attempt under the key.';
+comment on column journal.externals.status is
+    'intended (a caller is at it, or died), unknown (its caller could not tell), completed, or failed. Intended and unknown are never run again before a probe or a person said what happened.';
+comment on column journal.externals.provider_key is 'What the provider knows the request by.';
+comment on column journal.externals.intended_at is 'When the intent was recorded.';
+comment on column journal.externals.settled_at is 'When its outcome was recorded; null: it is open.';
+comment on column journal.externals.settled_by is 'Database user that recorded it.';
+comment on column journal.externals.error is 'What its caller met: type and sqlstate.';
+comment on column journal.externals.note is 'How the outcome is known, where its own caller did not say.';
+
+-- sql/journal/functions/delivered_at.sql
+-- When the last of some messages was stored by the last destination that takes it: null while one is not, and where there are none
+-- or nobody takes one. Its body is bound late: relay is loaded after journal.
+create function journal.delivered_at(message_ids jsonb) returns timestamptz
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $delivered_at$
+begin
+    if message_ids = '[]' then
+        return null;
+    end if;
+    return (
+        select case when bool_and(stored.everywhere) then max(stored.at) end
+          from jsonb_array_elements_text(message_ids) m (id)
+         cross join lateral (
+               select coalesce(bool_and(d.status = 'delivered'), false) as everywhere, max(d.delivered_at) as at
+                 from relay.deliveries d where d.message_id = m.id::uuid
+               ) stored);
+end
+$delivered_at$;
+
+comment on function journal.delivered_at(jsonb) is 'When all of these messages were stored by every destination that takes them; null while they are not.';
+
+-- sql/journal/functions/confirm.sql
+-- A consumer confirms what a step asked of it by message. Saying it again changes nothing.
+create function journal.confirm(receipt_id uuid, consumer text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $confirm$
+#variable_conflict use_variable
+begin
+    if not exists (select from journal.receipt r where r.receipt_id = confirm.receipt_id) then
+        raise exception using errcode = 'JR040', message = 'there is no such receipt', hint = 'journal.receipts lists them';
+    elsif coalesce(consumer, '') = '' then
+        raise exception using errcode = 'JR039', message = 'a confirmation needs the name of its consumer';
+    end if;
+    insert into journal.confirmation (receipt_id, consumer) values (confirm.receipt_id, confirm.consumer) on conflict do nothing;
+    return found;
+end
+$confirm$;
+
+comment on function journal.confirm(uuid, text) is
+    'Records that a consumer did what a step asked of it; the receipt becomes confirmed. False where that consumer said so before. Raises UnknownReceipt.';
+
 -- sql/journal/views/receipts.sql
--- What completed steps did, as their own commits say. Everything but the status is read from the document.
+-- What completed steps did, as their own commits say. All but the status, and what belongs to it, is read from the document.
 create view journal.receipts as
 select r.receipt_id,
        s.session_id,
@@ -3430,8 +3952,13 @@ select r.receipt_id,
        s.tenant,
        s.key,
        s.attempt,
-       case when undone.rollback_id is null then 'committed' else 'reversed' end as status,
+       case when undone.rollback_id is not null then 'reversed'
+            when confirmed.at is not null then 'confirmed'
+            when delivered.at is not null then 'delivered'
+            else 'committed' end as status,
        (r.document ->> 'committed_at')::timestamptz as committed_at,
+       delivered.at as delivered_at,
+       confirmed.at as confirmed_at,
        (select min(v.reversed_at) from journal.reversal v
          where v.session_id = s.session_id and v.rollback_id = undone.rollback_id) as reversed_at,
        undone.rollback_id as reversed_by,
@@ -3442,7 +3969,9 @@ select r.receipt_id,
        r.document
   from journal.receipt r
   join journal.step s on s.step_id = r.step_id
- cross join lateral journal.effective_rollback(s.session_id, s.step_id) as undone (rollback_id);
+ cross join lateral journal.effective_rollback(s.session_id, s.step_id) as undone (rollback_id)
+ cross join lateral journal.delivered_at(r.document -> 'message_ids') as delivered (at)
+ cross join lateral (select min(c.confirmed_at) from journal.confirmation c where c.receipt_id = r.receipt_id) as confirmed (at);
 
 comment on view journal.receipts is 'Receipts: what a step did, recorded in its own commit. A row exists if and only if the step committed.';
 comment on column journal.receipts.receipt_id is 'Id of the receipt.';
@@ -3452,8 +3981,11 @@ comment on column journal.receipts.tool is 'Name of the tool.';
 comment on column journal.receipts.tenant is 'Tenant of the session.';
 comment on column journal.receipts.key is 'Idempotency key; null: none.';
 comment on column journal.receipts.attempt is 'Which attempt under the key.';
-comment on column journal.receipts.status is 'committed, or reversed by a rollback that is in effect.';
+comment on column journal.receipts.status is
+    'committed; delivered (every destination that takes its messages has stored them all); confirmed (by a consumer); reversed (by a rollback that is in effect).';
 comment on column journal.receipts.committed_at is 'When the step was completed, just before its commit.';
+comment on column journal.receipts.delivered_at is 'When the last of its messages was known to be stored; null: not yet, or there are none.';
+comment on column journal.receipts.confirmed_at is 'When a consumer first confirmed it.';
 comment on column journal.receipts.reversed_at is 'When it was rolled back.';
 comment on column journal.receipts.reversed_by is 'Rollback that took it back.';
 comment on column journal.receipts.changes is 'Changed rows per table and operation, counted in the ledger: {"public.orders": {"update": 1}}.';
@@ -3462,10 +3994,107 @@ comment on column journal.receipts.result is 'Result of the step.';
 comment on column journal.receipts.digest is '''sha256:'' and the hex digest of document::text in UTF-8.';
 comment on column journal.receipts.document is 'All that the receipt says; written once, in the commit of the step.';
 
+-- sql/journal/functions/claim.sql
+-- Records what an agent asserts, and what it points to: the id of a receipt or of a step; null: nothing.
+create function journal.claim(session_id uuid, claim text, subject uuid default null) returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $claim$
+#variable_conflict use_variable
+declare
+    recorded constant uuid := outbox.uuid7();
+    of_step  constant boolean := exists (select from journal.step s where s.step_id = subject);
+    owner    name;
+begin
+    select s.db_user into owner from journal.session s where s.session_id = claim.session_id;
+    if not found then
+        perform journal.raise_unknown_session(session_id);
+    elsif owner <> session_user then
+        raise exception using errcode = 'JR012', message = format('session %s was opened by another database user', session_id);
+    elsif coalesce(claim, '') = '' then
+        raise exception using errcode = 'JR039', message = 'a claim says something';
+    end if;
+    insert into journal.claim (claim_id, session_id, receipt_id, step_id, claim)
+    values (recorded, session_id, case when not of_step then subject end, case when of_step then subject end, claim);
+    return recorded;
+end
+$claim$;
+
+comment on function journal.claim(uuid, text, uuid) is
+    'Records a claim of a session of the caller''s, and returns its id. subject: the receipt, or step, that is to back it; null: none. Raises UnknownSession, NotSessionOwner.';
+
+-- sql/journal/functions/claim_verdict.sql
+-- Whether a claim holds now, by ids alone. The proof belongs to the tenant of the session that claims.
+create function journal.claim_verdict(session_id uuid, receipt_id uuid, step_id uuid) returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $claim_verdict$
+#variable_conflict use_variable
+declare
+    proof  journal.receipt;
+    proven journal.step;
+begin
+    select s.* into proven from journal.step s where s.step_id = claim_verdict.step_id;
+    select r.* into proof from journal.receipt r where r.receipt_id = claim_verdict.receipt_id or r.step_id = coalesce(proven.replay_of, proven.step_id);
+    if proof.step_id is not null then
+        select s.* into proven from journal.step s where s.step_id = proof.step_id;
+    end if;
+    if proven.tenant is distinct from (select s.tenant from journal.session s where s.session_id = claim_verdict.session_id) then
+        return 'unbacked';
+    elsif proven.status = 'failed' or exists (select from journal.external e where e.step_id = proven.step_id and e.status = 'failed')
+       or journal.effective_rollback(proven.session_id, proven.step_id) is not null then
+        return 'contradicted';
+    end if;
+    return case when proof.receipt_id is null then 'unbacked' else 'backed' end;
+end
+$claim_verdict$;
+
+comment on function journal.claim_verdict(uuid, uuid, uuid) is 'backed, unbacked or contradicted. Private.';
+
+-- sql/journal/views/claims.sql
+-- What agents asserted, judged anew whenever it is read: a receipt that is rolled back contradicts what it backed before.
+create view journal.claims as
+select c.claim_id,
+       c.session_id,
+       coalesce(c.receipt_id, r.receipt_id) as receipt_id,
+       c.claim,
+       journal.claim_verdict(c.session_id, c.receipt_id, c.step_id) as verdict,
+       c.claimed_at
+  from journal.claim c
+  left join journal.step s on s.step_id = c.step_id
+  left join journal.receipt r on r.step_id = coalesce(s.replay_of, s.step_id);
+
+comment on view journal.claims is 'What agents said they did, and whether a receipt says so too.';
+comment on column journal.claims.claim_id is 'Id of the claim.';
+comment on column journal.claims.session_id is 'Agent session that made it.';
+comment on column journal.claims.receipt_id is 'Receipt that it points to, which may not exist; null: none.';
+comment on column journal.claims.claim is 'What was said. Never interpreted.';
+comment on column journal.claims.verdict is
+    'backed (a receipt of the tenant, in effect), unbacked (there is none), or contradicted (what it points to was rolled back, or failed).';
+comment on column journal.claims.claimed_at is 'When it was said.';
+
+-- sql/journal/functions/check_claims.sql
+-- Claims of a session as they stand now, as drivers of any kind read them.
+create function journal.check_claims(session_id uuid, claim_ids uuid[]) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $check_claims$
+begin
+    return (
+        select coalesce(jsonb_agg(to_jsonb(c) order by named.n), '[]')
+          from unnest(claim_ids) with ordinality as named (claim_id, n)
+          join journal.claims c on c.claim_id = named.claim_id and c.session_id = check_claims.session_id
+          join journal.session s on s.session_id = c.session_id and s.db_user = session_user);
+end
+$check_claims$;
+
+comment on function journal.check_claims(uuid, uuid[]) is 'Rows of journal.claims as JSON, in the order asked for: of a session of the caller''s.';
+
 -- sql/journal/functions/receipt_json.sql
+-- Volatile: called in the statement that waited for the step, it sees what that one committed.
 -- A receipt as drivers of any kind read it: for whoever may read journal.receipts, and for the user whose step it was.
 create function journal.receipt_json(receipt_id uuid) returns jsonb
-language plpgsql stable security definer
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $receipt_json$
 declare
@@ -3880,6 +4509,7 @@ declare
     bound record;
     effective_hold text;
     checked boolean;
+    published uuid;
 begin
     -- Assigned, not performed: plpgsql evaluates a simple expression several times faster than a statement.
     checked := outbox.check_topic(coalesce(topic, '')) and outbox.check_topic(type)
@@ -3887,9 +4517,13 @@ begin
     bound := outbox.attribution();
     effective_hold := coalesce(hold, bound.hold);
     checked := outbox.check_hold(effective_hold, bound.session_id);
-    return outbox.add_message(
+    published := outbox.add_message(
         topic, key, data, coalesce(headers, '{}'), coalesce(type, topic), bound.session_id, bound.step_id,
         hold => effective_hold, compensation => compensation);
+    if bound.step_id is not null and current_setting('transaction_isolation') = 'serializable' then
+        perform journal.note(message_id => published);
+    end if;
+    return published;
 end
 $publish$;
 
@@ -7904,6 +8538,41 @@ end;
 
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
 
+-- sql/journal/rollback/unique_expressions.sql
+-- Unique and exclusion constraints that are partial or have expressions: the columns that they depend on, the predicate, what a row
+-- has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
+create function journal.unique_expressions(relation oid)
+returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
+language sql stable
+begin atomic
+    select c.relname, i.indisexclusion,
+           array(select d.refobjsubid::int2 from pg_catalog.pg_depend d
+                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+                    and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
+                 union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0),
+           coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
+           pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
+           pg_catalog.string_agg(pg_catalog.format('%s %s w.journal_%s', p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
+      from pg_catalog.pg_index i
+      join pg_catalog.pg_class c on c.oid = i.indexrelid
+      left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.contype = 'x'
+     cross join lateral rows from (pg_catalog.unnest(i.indclass::oid[]), pg_catalog.unnest(i.indcollation::oid[])) with ordinality as k (opclass, collation_id, n)
+      left join pg_catalog.pg_collation l on l.oid = k.collation_id
+      left join pg_catalog.pg_namespace s on s.oid = l.collnamespace
+      join pg_catalog.pg_opclass o on o.oid = k.opclass
+      left join pg_catalog.pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype and a.amoprighttype = o.opcintype
+                                    and a.amopstrategy = 3 and not i.indisexclusion
+     cross join lateral (select pg_catalog.format('(%s)%s', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false), pg_catalog.format(' collate %I.%I', s.nspname, l.collname))
+                          where l.oid is not null
+                         union all
+                         select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
+     where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
+       and (i.indexprs is not null or i.indpred is not null)
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred;
+end;
+
+comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
+
 -- sql/journal/rollback/undo_leaving.sql
 -- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
 -- or changes one of them. False for tables that are not under rollback.
@@ -8094,7 +8763,7 @@ comment on function journal.undo_check_referencing(oid) is 'Turns away rows whos
 
 -- sql/journal/rollback/undo_check_unique.sql
 -- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
--- the value up in the same rollback do not count. Partial and expression indexes are found when the rollback runs.
+-- the value up in the same rollback do not count.
 create function journal.undo_check_unique(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique$
@@ -8137,6 +8806,86 @@ $undo_check_unique$;
 
 comment on function journal.undo_check_unique(oid) is 'Turns away rows whose unique values are taken; returns how many. Private.';
 
+-- sql/journal/rollback/undo_rows_as_they_would_be.sql
+-- SQL text, up to the set of columns that matters: the rows that a rollback restores in one of these columns, or inserts again, as they would be, with
+-- their number in the work table (journal_row_no) and the place of the live row (journal_tableoid, journal_ctid).
+create function journal.undo_rows_as_they_would_be(relation oid) returns text
+language plpgsql stable
+as $undo_rows_as_they_would_be$
+#variable_conflict use_variable
+begin
+    return (
+        select format('select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %s from pg_temp.journal_undo_%s u left join %s t on %s'
+                      ' where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
+                      string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
+                      relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
+          from pg_temp.journal_undo_column c
+         where c.relation = undo_rows_as_they_would_be.relation and c.live_type is not null);
+end
+$undo_rows_as_they_would_be$;
+
+comment on function journal.undo_rows_as_they_would_be(oid) is 'SQL text: the rows of a table after the rollback, but for the columns that matter. Private.';
+
+-- sql/journal/rollback/undo_catalog_first.sql
+-- For expressions of the user's that pg_get_expr printed under the pinned search_path: what functions in them look up is found on
+-- the caller's, while the operators of our own text stay those of pg_catalog.
+create function journal.undo_catalog_first() returns void
+language sql volatile
+begin atomic
+    select pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog',
+               nullif(pg_catalog.current_setting('journal.caller_settings')::jsonb ->> 'search_path', ''), 'pg_temp'), true);
+end;
+
+comment on function journal.undo_catalog_first() is 'Sets the search_path under which expressions of constraints are run. Private.';
+
+-- sql/journal/rollback/undo_check_unique_index.sql
+-- Partial and expression unique indexes, and exclusion constraints like them: what the rows would have in the index after the
+-- rollback is computed from their columns as they would be, and looked up in the index. Rows that give the place up in the same
+-- rollback do not count.
+create function journal.undo_check_unique_index(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_unique_index$
+#variable_conflict use_variable
+declare
+    item  record;
+    more  bigint;
+    total bigint := 0;
+    would constant text := journal.undo_rows_as_they_would_be(relation);
+begin
+    for item in
+        select i.*
+          from journal.unique_expressions(relation) i
+          join pg_temp.journal_undo u on u.relation = undo_check_unique_index.relation
+         where (u.reinserts or u.restored && i.attnums) and not exists (
+               select from pg_temp.journal_undo_column c where c.relation = undo_check_unique_index.relation and c.attnum = any (i.attnums)
+                       and (c.generated or c.problem is not null or c.image_type is null))
+    loop
+        perform journal.undo_catalog_first();
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
+              from (select w.journal_row_no, min(array[x.journal_theirs, x.journal_their_key]) as their
+                      from (select r.journal_row_no, r.journal_tableoid, r.journal_ctid, %4$s from (%5$s%6$L) r where %7$s) w
+                     cross join lateral (
+                           select %8$s as journal_theirs, %9$s as journal_their_key
+                             from %10$s x
+                            where %7$s and %11$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and not %12$s) x
+                     group by w.journal_row_no) r
+             where r.journal_row_no = u.row_no$check$,
+            relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name,
+            item.computed, would, item.attnums, item.predicate,
+            journal.key_text(relation, 'x'), journal.live_key(relation, 'x'), journal.undo_rows(relation), item.same,
+            journal.undo_leaving(relation, item.attnums));
+        get diagnostics more = row_count;
+        perform journal.undo_as_caller(false);
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_unique_index$;
+
+comment on function journal.undo_check_unique_index(oid) is 'Turns away rows whose place in a partial or expression index is taken; returns how many. Private.';
+
 -- sql/journal/rollback/undo_check_constraints.sql
 -- CHECK and NOT NULL constraints on the rows as they would be: one that was added since, or one that somebody's later work
 -- on other columns makes fail, turns the row away.
@@ -8149,15 +8898,9 @@ declare
     item    record;
     more    bigint;
     total   bigint := 0;
-    rows_as_they_would_be text;
+    would   constant text := journal.undo_rows_as_they_would_be(relation);
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
-    select format('select u.row_no as journal_row_no, %s from pg_temp.journal_undo_%s u left join %s t on %s where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
-                  string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
-                  relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
-      into rows_as_they_would_be
-      from pg_temp.journal_undo_column c
-     where c.relation = undo_check_constraints.relation and c.live_type is not null;
     for item in
         select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
           from pg_constraint x
@@ -8170,12 +8913,12 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
-        perform set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(current_setting('journal.caller_settings')::jsonb ->> 'search_path', ''), 'pg_temp'), true);
+        perform journal.undo_catalog_first();
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
              where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
-            relation, item.conname, item.conkey[1], rows_as_they_would_be, item.conkey, item.holds);
+            relation, item.conname, item.conkey[1], would, item.conkey, item.holds);
         get diagnostics more = row_count;
         perform journal.undo_as_caller(false);
         total := total + more;
@@ -8235,7 +8978,8 @@ begin
         found_more := false;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
             turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                         + journal.undo_check_unique(item.relation) + journal.undo_check_constraints(item.relation);
+                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation)
+                         + journal.undo_check_constraints(item.relation);
             if turned_away > 0 then
                 found_more := true;
                 perform journal.undo_group(item.relation);
@@ -8788,7 +9532,7 @@ as $undo_attempt$
 declare
     item  record;
     part  jsonb;
-    state text; constraint_name text; table_name text; message text;
+    state text; constraint_name text; schema_name text; table_name text; message text;
 begin
     if not journal.undo_apply() then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
@@ -8810,10 +9554,10 @@ exception
     when sqlstate 'JR999' then
         perform journal.undo_as_caller(false);
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
-        get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, table_name = table_name, message = message_text;
+        get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
         failure := jsonb_build_object(
-            'table', nullif(table_name, ''), 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
+            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
             'constraint', nullif(constraint_name, ''),
             'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
                                  when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
@@ -9292,8 +10036,28 @@ end;
 
 comment on function journal.undo_may_proceed(jsonb, text) is 'Whether a plan may be carried out. Private.';
 
+-- sql/journal/rollback/undo_externals.sql
+-- External effects cannot be taken back: each that was made, or may have been, is residue.
+create function journal.undo_externals(session_ids uuid[], step_ids uuid[]) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_externals$
+begin
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+                   'kind', 'external', 'step_id', s.step_id, 'tool', s.tool, 'key', s.key, 'provider_key', e.provider_key,
+                   'reason', case e.status when 'completed' then 'made outside the database' else 'may have been made outside the database' end)
+                   order by s.started_at, s.step_id), '[]')
+          from journal.step s
+          join journal.external e on e.step_id = s.step_id
+         where s.session_id = any (session_ids) and (step_ids is null or s.step_id = any (step_ids)) and e.status <> 'failed');
+end
+$undo_externals$;
+
+comment on function journal.undo_externals(uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';
+
 -- sql/journal/rollback/undo_messages.sql
--- What becomes of the messages of sessions: taken back for real in the transaction of rollback_id, or predicted where that is
+-- What becomes of the messages of sessions, and of their external effects: taken back for real in the transaction of rollback_id, or predicted where that is
 -- null. Those that were sent and have no compensation are residue.
 create function journal.undo_messages(session_ids uuid[], step_ids uuid[], rollback_id uuid) returns jsonb
 language plpgsql volatile security definer
@@ -9313,7 +10077,7 @@ begin
                                        filter (where m.outcome = 'sent'), '[]'))
           from %s m$messages$, source)
        into answer using session_ids, step_ids, rollback_id;
-    return answer;
+    return answer || jsonb_build_object('residue', answer -> 'residue' || journal.undo_externals(session_ids, step_ids));
 end
 $undo_messages$;
 
@@ -9400,7 +10164,7 @@ begin
       left join tables t on t.table_name = c ->> 'table'
      where not coalesce((c ->> 'forced')::boolean, false);
     insert into journal.residue_item (residue_id, rollback_id, kind, key, reason, message_id, destination)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'message', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, m ->> 'kind', to_jsonb(m ->> 'key'), m ->> 'reason', (m ->> 'message_id')::uuid,
            (select string_agg(d, ', ') from jsonb_array_elements_text(m -> 'destinations') d)
       from jsonb_array_elements(residue) m;
 end
@@ -9775,20 +10539,25 @@ begin
              journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
+             journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
+             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text) to %I',
+            'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text),
+             journal.resolve_external(uuid, text, text) to %I',
             role_name);
     end loop;
     for role_name in
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
     loop
-        execute format('grant select on journal.sessions, journal.steps, journal.receipts to %I', role_name);
+        execute format('grant select on journal.sessions, journal.steps, journal.receipts, journal.externals, journal.claims to %I', role_name);
         execute format(
             'grant execute on function journal.abandoned_after(), journal.retention(), journal.session_reversed(uuid),
-             journal.effective_rollback(uuid, uuid), journal.receipt_json(uuid) to %I', role_name);
+             journal.effective_rollback(uuid, uuid), journal.receipt_json(uuid), journal.delivered_at(jsonb),
+             journal.claim_verdict(uuid, uuid, uuid) to %I', role_name);
     end loop;
 end
 $grants_steps$;
@@ -9804,7 +10573,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'key_text', 'live_key', 'differs', 'unique_columns', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+                    'check_readable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;
