@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import shutil
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -96,6 +97,10 @@ class Place(ABC):
         """Somebody removes the stream, the table or the file."""
         raise NotImplementedError
 
+    def back_up(self) -> Callable[[], object]:
+        """What is there now; the call brings it back, and everything later is lost."""
+        raise NotImplementedError
+
     def own_faults(self) -> Sequence[Callable[[], None]]:
         """What else can go wrong on the test's own server, and is mended when the call returns."""
         return ()
@@ -167,6 +172,20 @@ class NatsPlace(Place):
 
     def destroy(self) -> None:
         jetstream(self._nats.url, f"STREAM.DELETE.{self.name}")
+
+    def back_up(self) -> Callable[[], object]:
+        store, saved = self._nats.folder / "store", self.folder / "store"
+        self._nats.stop()
+        shutil.copytree(store, saved)
+        self._nats.start()
+
+        def bring_back() -> None:
+            self._nats.kill()
+            shutil.rmtree(store)
+            shutil.copytree(saved, store)
+            self._nats.start()
+
+        return bring_back
 
 
 class NatsClusterPlace(NatsPlace):
@@ -251,6 +270,18 @@ class RedisPlace(Place):
         with self._redis.client() as client:
             client.delete(self.name)
 
+    def back_up(self) -> Callable[[], object]:
+        keys = (self.name, f"{{{self.name}}}:owner")
+        with self._redis.client() as client:
+            saved = {key: client.dump(key) for key in keys}
+
+        def bring_back() -> None:
+            with self._redis.client() as client:
+                for key, value in saved.items():
+                    client.restore(key, 0, value, replace=True)
+
+        return bring_back
+
     def own_faults(self) -> Sequence[Callable[[], None]]:
         return (self._run_out_of_memory, self._forget_scripts)
 
@@ -317,6 +348,13 @@ class PostgresPlace(Place):
     def destroy(self) -> None:
         self.execute("drop table {table}, {position}")
 
+    def back_up(self) -> Callable[[], object]:
+        self.execute("create table rows as table {table}; create table positions as table {position}")
+        return lambda: self.execute(
+            "delete from {table}; delete from {position};"
+            " insert into {table} table rows; insert into {position} table positions"
+        )
+
 
 class FilePlace(Place):
     kind = "file"
@@ -347,6 +385,10 @@ class FilePlace(Place):
 
     def destroy(self) -> None:
         self.path.unlink()
+
+    def back_up(self) -> Callable[[], object]:
+        saved = self.path.read_bytes()
+        return lambda: self.path.write_bytes(saved)
 
 
 PLACES = (NatsPlace, RedisPlace, PostgresPlace, FilePlace)

@@ -1,4 +1,7 @@
-"""Faults that are put in for real, and an oracle that compares what was committed with what arrived."""
+"""Faults that are put in for real, and an oracle that compares what was committed with what arrived.
+
+Each runs on every destination that it could tell apart; test_chaos.py mixes all of them on all destinations.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import itertools
 import random
 import signal
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
@@ -21,7 +25,8 @@ from relay.lane import LaneWorker
 from relay.pace import Pace
 from relay.source import Registration, Source
 from tests.relay.oracle import Unfaithful, judge
-from tests.relay.places import SERVED
+from tests.relay.places import SERVED, FilePlace, NatsPlace, RedisPlace
+from tests.relay.proxy import Proxy
 from tests.relay.support import (
     Connection,
     Producers,
@@ -32,6 +37,7 @@ from tests.relay.support import (
     in_file,
     make_counters,
     produce,
+    relay,
     stolen_leases,
     wait_until,
 )
@@ -152,7 +158,7 @@ def test_fault_1_a_relay_killed_between_every_two_steps(dsn: str, conn: Connecti
     make_counters(conn)
     for moment in itertools.count(1):
         produce(conn, 8)
-        with QuickRelay(dsn, place.url, place.credentials, lease=0.05, drain=True, batch=20, die_at=moment) as process:
+        with QuickRelay(dsn, place.url, place.credentials, lease=0.05, drain=True, batch=30, die_at=moment) as process:
             code = process.wait()
             assert code in {0, -signal.SIGKILL}, process.said()
         if code == 0:
@@ -168,7 +174,7 @@ def test_fault_1_where_nothing_is_remembered_a_kill_may_repeat_but_never_loses(
     out = tmp_path / "out"
     for moment in itertools.count(1):
         produce(conn, 8)
-        with QuickRelay(dsn, "stdout:", lease=0.05, drain=True, batch=20, die_at=moment, out=out) as process:
+        with QuickRelay(dsn, "stdout:", lease=0.05, drain=True, batch=200, die_at=moment, out=out) as process:
             if process.wait() == 0:
                 break
     arrived = in_file(out)
@@ -177,6 +183,7 @@ def test_fault_1_where_nothing_is_remembered_a_kill_may_repeat_but_never_loses(
     judge(committed(conn), once)
 
 
+@pytest.mark.parametrize("place", [RedisPlace], indirect=True, ids=["redis"])
 def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
     chance = random.Random(7)
@@ -209,6 +216,47 @@ def test_fault_11_a_broker_killed_in_the_middle_of_batches(dsn: str, conn: Conne
     judge(committed(conn), place.arrived())
 
 
+def test_fault_11_a_destination_that_lost_its_acknowledged_tail_is_not_filled_up_behind_its_back(
+    dsn: str, conn: Connection, place: Place
+) -> None:
+    """Brought back from a copy, its end is sound and too early. What comes then is for a person to say."""
+    make_counters(conn)
+    if isinstance(place, NatsPlace):
+        place.use_own_server()
+    produce(conn, 80)
+    drain(dsn, place.url, *place.options())
+    bring_back = place.back_up()
+    produce(conn, 80)
+    drain(dsn, place.url, *place.options())
+    assert len(place.arrived()) == 160
+    bring_back()
+    produce(conn, 8)
+    code, _, said = relay(dsn, "run", place.url, "--drain", *place.options())
+    assert (code, "ends at position 80 and had acknowledged 160" in said) == (3, True), said
+    assert len(place.arrived()) == 80
+
+
+@pytest.mark.parametrize("place", [FilePlace], indirect=True, ids=["file"])
+def test_fault_2_the_answers_to_checkpoints_are_lost(dsn: str, conn: Connection, place: Place) -> None:
+    make_counters(conn)
+    parts = urlsplit(dsn)
+    with Proxy(int(parts.port or 0)) as proxy:
+        proxied = urlunsplit(parts._replace(netloc=parts.netloc.replace(str(parts.port), str(proxy.port))))
+        with Producers(dsn, seed=2), QuickRelay(proxied, place.url) as process:
+            process.wait_until_said("guarantee A")
+            for _ in range(3):
+                _wait_for_progress(conn)
+                proxy.down.mode = "drop"
+                process.run_on(0.15)  # a checkpoint is due every tenth of a second
+                proxy.cut_clients()
+                proxy.down.mode = "flow"
+            _wait_for_progress(conn)
+            process.end()
+    drain(dsn, place.url)
+    judge(committed(conn), place.arrived())
+
+
+@pytest.mark.parametrize("place", [FilePlace], indirect=True, ids=["file"])
 def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
     with Producers(dsn, seed=6), QuickRelay(dsn, place.url, place.credentials, lease=0.1) as process:

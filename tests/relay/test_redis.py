@@ -223,6 +223,16 @@ async def test_settings_that_are_safe_are_taken_and_a_delayed_sync_is_told(place
         assert destination.notices == []
 
 
+async def test_the_largest_message_is_what_the_server_takes(place: Place, settings: Any) -> None:
+    """A larger one would cut the connection, a poison that looks like a bad network; so it is refused where it is published."""
+    settings("proto-max-bulk-len", "1048576")
+    destination = place.destination()
+    assert (await destination.open(OWNER, fresh=True)).message_bytes == 1_048_576
+    just = message(1, data=json.dumps("x" * (1_048_576 - 2)))
+    assert isinstance(await destination.append(0, [just], None), Stored)
+    await destination.close()
+
+
 async def test_a_replica_and_a_key_that_expires_are_refused(place: Place, redis: RedisServer, client: Any) -> None:
     client.execute_command("REPLICAOF", "127.0.0.1", str(redis.port))
     with pytest.raises(DestinationRefused, match="is a replica"):
