@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
 from journal.connecting import call, link, perform, session_id_text, supported
-from journal.errors import RollbackBusy, RollbackConflict, RollbackError, RollbackRefused
+from journal.errors import OutcomeUnknown, RollbackBusy, RollbackConflict, RollbackError, RollbackRefused
 from journal.stopping import STOP_SESSION
-from outbox.pg.flow import Acquire, Flow, GiveBack, InTransaction, own_transaction, run
+from outbox.pg.flow import Acquire, CommitLost, Flow, GiveBack, InTransaction, own_transaction, run
 
 if TYPE_CHECKING:
     from outbox.pg.connections.types import AsyncConn, Conn
@@ -221,7 +221,8 @@ def rollback(
     commits. In a transaction of the caller's nothing is committed; a session that is still open raises `RollbackBusy` there.
 
     Returns the report; that there was nothing to roll back is a report too. Raises `RollbackConflict`, `RollbackRefused`,
-    `PlanChanged`, `RollbackBusy`, `TooManyRows`, `UnknownSession`. What raises has changed no row.
+    `PlanChanged`, `RollbackBusy`, `TooManyRows`, `UnknownSession`: then no row has changed. `OutcomeUnknown` where the connection
+    was lost during COMMIT: `journal.rollbacks` has a row if it took effect, and rolling back again is safe.
     """
     expected = None
     if isinstance(what, RollbackPlan):
@@ -249,6 +250,9 @@ def _rolled_back(parameters: dict[str, str | None], named: list[str], reason: st
             named = [session["session_id"] for session in plan["sessions"]]
         yield from own_transaction(_stopped(named, reason))
         return (yield from own_transaction(_applied(parameters)))
+    except CommitLost as lost:
+        hint = "journal.rollbacks tells whether it took effect; rolling back again is safe: what is taken back needs nothing"
+        raise OutcomeUnknown("the connection was lost during COMMIT", hint=hint) from lost
     finally:
         yield GiveBack()
 

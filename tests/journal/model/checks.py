@@ -236,12 +236,11 @@ class _Rollback:
     def _check_skipped(self, expected: Expectation, report: Report, found: State) -> None:
         reported = {(_table_of(self.world, c), _slot_of(self.world, c)) for c in report["conflicts"] if c["key"]}
         for line in expected.ours:
-            moved_to = () if line.current is None else (slot_of(line.table, line.current),)
-            if not any((line.table.name, slot) in reported for slot in (*line.slots, *moved_to)):
+            if not any((line.table.name, slot) in reported for slot in _known_as(line)):
                 if line.verdict is Verdict.CONFLICT:
                     self.add("missed conflict", f"{line.table.name} {line.slots}:{line.why}")
                 continue
-            shared = sum(1 for x in expected.ours if x.table is line.table and x.slots & line.slots) > 1
+            shared = sum(1 for x in expected.ours if x.table is line.table and _known_as(x) & _known_as(line)) > 1
             if shared and _is_there(line, line.expected, found):
                 continue
             line.why = f"reported {line.expected}"
@@ -313,6 +312,11 @@ def _table_of(world: World, conflict: dict[str, Any]) -> str:
 def _slot_of(world: World, conflict: dict[str, Any]) -> tuple[Value, ...]:
     table = world.schema.table(_table_of(world, conflict))
     return tuple(table.column(k).normal(conflict["key"][k]) for k in table.key)
+
+
+def _known_as(line: Line) -> set[tuple[Value, ...]]:
+    """The keys under which a report may name a row: those that we knew, and the one that somebody gave it since."""
+    return line.slots if line.current is None else {*line.slots, slot_of(line.table, line.current)}
 
 
 def _is_there(line: Line, row: Row | None, found: State) -> bool:
