@@ -26,6 +26,7 @@ bench: $(VENV)/.dev ## measured ratios beside their baselines
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.dev ## thousands of random histories through the rollback and its model; SEED=n repeats a run
+	$(BIN)/python -m tests.relay.model
 	$(BIN)/python -m tests.journal.model.soak --histories $(or $(HISTORIES),3000) $(if $(SEED),--seed $(SEED))
 
 chaos: $(VENV)/.dev ## every fault on every destination, MINUTES=n long; SEED=n repeats their order
