@@ -1,0 +1,1 @@
+"""The three stories that this project exists for; each is a program, and runs as a test."""
