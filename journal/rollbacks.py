@@ -126,6 +126,7 @@ def _told(report: Mapping[str, Any]) -> str:
         *([f"  messages: {messages}"] if messages else []),
         *(f"  conflict: {item['table']} {item['key']} {item['reason']}" for item in report["conflicts"]),
         *(f"  residue: {item['kind']} {item['reason']}" for item in report["residue"]),
+        *(f"  note: {item['kind']} {item['name']}: {item['reason']}" for item in report.get("notes", ())),
         *([f"  redo: {report['redo']}"] if report.get("redo") else []),
     ]
     return "\n".join(lines)

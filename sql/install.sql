@@ -406,6 +406,7 @@
 \ir journal/rollback/undo_attempt.sql
 \ir journal/rollback/undo_carry_out.sql
 \ir journal/rollback/undo_add.sql
+\ir journal/rollback/undo_notes.sql
 \ir journal/rollback/undo_counts.sql
 \ir journal/rollback/undo_digest.sql
 \ir journal/rollback/undo_conflicts.sql
@@ -424,10 +425,12 @@
 \ir journal/rollback/undo_may_proceed.sql
 \ir journal/rollback/undo_externals.sql
 \ir journal/rollback/undo_messages.sql
+\ir journal/rollback/undo_check_attempts.sql
 \ir journal/rollback/undo_account.sql
 \ir journal/rollback/undo_conclude.sql
 \ir journal/rollback/undo_record.sql
 \ir journal/rollback/undo_cascade.sql
+\ir journal/rollback/undo_large_objects.sql
 \ir journal/rollback/undo_run.sql
 \ir journal/rollback/rollback_report.sql
 \ir journal/rollback/rollback_sessions.sql

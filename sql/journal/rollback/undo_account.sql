@@ -11,6 +11,7 @@ begin
     update journal.rollback r set reversed_by = undo_account.rollback_id
      where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
     select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
+    perform journal.undo_check_attempts(standing);
     update journal.session s
        set status = 'stopped', closed_at = clock_timestamp(), status_reason = format('rolled back by %s', undo_account.rollback_id)
      where s.session_id = any (undo_account.session_ids) and s.status = 'open' and undo_account.step_ids is null;

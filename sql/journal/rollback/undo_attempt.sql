@@ -7,7 +7,7 @@ as $undo_attempt$
 declare
     item  record;
     part  jsonb;
-    state text; constraint_name text; schema_name text; table_name text; message text;
+    state text; constraint_name text; schema_name text; table_name text; message text; reason text;
 begin
     if not journal.undo_apply() then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
@@ -31,12 +31,13 @@ exception
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
+        reason := case when state = '23505' then 'unique_taken' when state = '23P01' then 'exclusion_taken' when state in ('23503', '23001') then 'referenced_since'
+                       when state = '42501' then 'no_privilege' when state in ('23514', '23502') then 'constraint_added'
+                       when state like '22%' then 'retyped' else 'trigger_rewrote' end;
+        -- what stands in the way is said in the words of the trigger, or of the server, where no constraint says it
         failure := jsonb_build_object(
-            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
-            'constraint', nullif(constraint_name, ''),
-            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
-                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
-                                 else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
+            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null,
+            'theirs', case when constraint_name = '' then message end, 'their', null, 'constraint', nullif(constraint_name, ''), 'reason', reason);
 end
 $undo_attempt$;
 

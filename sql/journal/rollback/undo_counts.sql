@@ -38,7 +38,7 @@ begin
                                                'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
                                                                where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
     end loop;
-    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables);
+    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables, 'notes', journal.undo_notes());
 end
 $undo_counts$;
 

@@ -10,7 +10,7 @@ as $undo_head$
                                       order by m.opened_at, m.session_id)
                        from journal.undo_members(session_ids || cascaded, step_ids is null) m),
         'steps', to_jsonb(step_ids), 'conflicts', '[]'::jsonb, 'conflicts_shown', 0, 'messages', jsonb_build_object('cancel', 0, 'compensate', 0, 'sent', 0),
-        'keys_reversed', null, 'receipts_reversed', null, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
+        'keys_reversed', null, 'receipts_reversed', null, 'notes', '[]'::jsonb, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
 $undo_head$;
 
 comment on function journal.undo_head(uuid[], uuid[], uuid[], text, text, text) is 'The head of a rollback report. Private.';

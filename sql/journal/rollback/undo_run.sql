@@ -62,6 +62,7 @@ begin
         else
             report := report || journal.undo_messages(members, step_ids, null);
         end if;
+        report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());
         residue := report -> 'residue';
         report := journal.undo_conclude(report, conflicts, failure, on_conflict, rollback, shown);
         if mode = 'apply' and (report ->> 'committed')::boolean then

@@ -17,7 +17,7 @@ FIRST = 180_000  # the same histories on every server, so that a difference is t
 # What the checker finds, and what is not mended yet: a few histories in a thousand, most with keys that move through keys of
 # others. None of them restores anything wrong; a redo (not a rollback) may overlook work that a moved row had in between.
 # `make soak` counts them. Whoever mends a kind takes it off this list.
-OPEN = ("needless refusal", "modes differ", "missed conflict: redo")
+OPEN = ()
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + HISTORIES, CHUNK))

@@ -330,3 +330,23 @@ def test_residue_names_both_writers(history: History) -> None:
         (done.rollback_id,),
     ).fetchall()
     assert found == [("row", "public.t", "1", "v", "changed_since", "1", "0", "9", True)]
+
+
+def test_redo_of_a_step_whose_next_attempt_is_in_effect(history: History) -> None:
+    """Both attempts would have taken effect: the refund is made twice."""
+    history.given("create table refund (id int primary key, amount int)")
+    history.step("refund", "insert into refund values (1, 5)", key="order-1")
+    done = history.roll_back()
+    again = history.open()
+    with history.agent_conn.transaction():
+        begin = "select step_id from journal.begin_step(%s, 'refund', 'order-1', attempt => 2)"
+        (step,) = history.agent_conn.execute(begin, (again,)).fetchone() or (None,)
+        history.agent_conn.execute("insert into refund values (2, 5)")
+        history.agent_conn.execute("select journal.complete_step(%s)", (step,))
+    with pytest.raises(psycopg.DatabaseError, match="attempt 2 of a key of refund is in effect") as caught:
+        history.report("apply", done.rollback_id)
+    assert caught.value.sqlstate == "JR035"
+    assert history.rows("table refund") == {(2, 5)}
+    history.roll_back("refuse", again)
+    history.redo(done)
+    assert history.rows("table refund") == {(1, 5)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import psycopg
 import pytest
 
@@ -404,6 +406,25 @@ def test_case_12_deferred_trigger_that_has_other_ideas(history: History) -> None
         assert done.rows == {"conflict": 1}
         assert done.reasons == {"trigger_rewrote"}
     assert history.rows("table t") == {(1, 5)}
+
+
+def test_case_12_what_the_caller_deferred_stays_deferred(history: History) -> None:
+    """A constraint that is immediate unless deferred: checked within the rollback, and as the caller set it afterwards."""
+    history.given(
+        "create table parent (id int primary key)",
+        "create table child (id int primary key, p int references parent deferrable)",
+        "insert into parent values (1)",
+        "insert into child values (1, 1)",
+    )
+    session = history.agent("update child set p = null")
+    history.stop()
+    for deferred in (True, False):
+        with history.operator.transaction(force_rollback=True):
+            if deferred:
+                history.operator.execute("set constraints all deferred")
+            assert history.report("apply", session).rows == {"restore": 1}
+            with nullcontext() if deferred else pytest.raises(psycopg.errors.ForeignKeyViolation):
+                history.operator.execute("insert into child values (2, 7)")
 
 
 def test_case_12_callers_own_deferred_work_is_not_disturbed(history: History) -> None:

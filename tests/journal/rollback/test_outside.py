@@ -64,23 +64,66 @@ def test_case_56_refused_rollback_leaves_the_messages(history: History) -> None:
 
 
 def test_case_57_sequences_are_not_rewound(history: History) -> None:
-    """Sequences → not rewound, REPORT."""
-    history.given("create table t (id serial primary key, v int)")
-    history.agent("insert into t (v) values (1), (2)")
-    assert history.roll_back().rows == {"remove": 2}
+    """Sequences → not rewound, REPORT: a note."""
+    history.given(
+        "create table t (id serial primary key, v int)",
+        "create table i (id int generated always as identity primary key, v int)",
+    )
+    history.agent("insert into t (v) values (1), (2)", "insert into i (v) values (1)")
+    done = history.roll_back()
+    assert (done.rows, done.outcome, done.exit_code) == ({"remove": 3}, "done", 0)
+    assert {(n["kind"], n["name"]) for n in done.raw["notes"]} == {
+        ("sequence", "public.t_id_seq"),
+        ("sequence", "public.i_id_seq"),
+    }
     history.others("insert into t (v) values (3)")
     assert history.rows("table t") == {(3, 3)}
 
 
+def test_case_57_materialized_views_are_not_refreshed(history: History) -> None:
+    """Refreshed materialized views → REPORT: a note, also where one reads the table through a view."""
+    history.given(
+        *T,
+        "create view evens as select * from t where id % 2 = 0",
+        "create materialized view total as select sum(v) from evens",
+        "create materialized view other as select 1",
+    )
+    history.agent("update t set v = 0 where id = 2")
+    done = history.roll_back()
+    assert [(n["kind"], n["name"]) for n in done.raw["notes"]] == [("materialized_view", "public.total")]
+    assert done.exit_code == 0
+
+
+def test_case_57_large_objects_are_residue(history: History) -> None:
+    """Large objects → REPORT: residue."""
+    history.given("create table t (id int primary key, picture oid)", "insert into t values (1, null)")
+    history.agent("update t set picture = lo_from_bytea(0, 'picture')", "insert into t values (2, 4242)")
+    done = history.roll_back()
+    assert (done.outcome, done.exit_code) == ("partly", 5)
+    (left,) = done.raw["residue"]
+    assert (left["kind"], left["reason"]) == ("large_object", "public.t.picture no longer points to it")
+    assert history.one("select count(*) from journal.residue where kind = 'large_object'") == 1
+    history.expect_start()
+
+
 def test_case_58_part_of_the_session_is_gone(history: History) -> None:
-    """Part of S is gone by retention → REFUSE with what is missing."""
-    history.given(*T)
-    history.agent("update t set v = 0")
-    segment = history.one("select segment_id from journal.segment where kind = 'typed'")
+    """Part of S is gone by retention → REFUSE with what is missing; what retention kept is not undone alone."""
+    history.given(*T, "create table kept (id int primary key)")
+    session = history.agent("update t set v = 0")
+    history.operator.execute("select journal.close_session(%s)", (session,))
+    older = (
+        "update journal.segment set from_at = from_at - interval '40 days', until_at = until_at - interval '40 days'"
+    )
     with history.connect(history.cluster.superuser_dsn(history.one("select current_database()"))) as owner:
-        owner.execute(f"drop table journal.segment_{segment}".encode())
+        owner.execute((older + " where table_name = 'public.t'").encode())
+        owner.execute("update journal.session set closed_at = closed_at - interval '40 days'")
+        owner.execute("select journal.prune()")
+        owner.execute((older + " where until_at is not null").encode())
+        dropped = owner.execute("select action from journal.prune(keep => '30 days')").fetchall()
+    assert ("dropped",) in dropped
     done = history.roll_back("skip")
     assert (done.outcome, done.exit_code, done.reasons) == ("refused", 3, {"images_pruned"})
+    assert [c["table"] for c in done.conflicts] == ["public.t"]
 
 
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])

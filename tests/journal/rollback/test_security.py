@@ -178,6 +178,7 @@ def test_case_53_trigger_that_raises(history: History) -> None:
     )
     done = history.roll_back("skip", predicted=False)
     assert (done.outcome, done.exit_code) == ("refused", 3)
+    assert (done.conflict["reason"], done.conflict["theirs"]) == ("trigger_rewrote", "prices only go up")
 
 
 def test_case_53_rule_that_swallows_the_undo(history: History) -> None:
