@@ -9455,30 +9455,42 @@ comment on function journal.undo_apply() is 'Applies the plan in the work tables
 
 -- sql/journal/rollback/undo_settle.sql
 -- Deferred constraints of the touched tables are checked now, by name, so that a violation is found here and not at the
--- caller's COMMIT; then they are deferred again. Constraints of other tables, with the caller's own pending work, are left.
+-- caller's COMMIT; then they are deferred again. Those that are immediate unless the caller deferred them are checked in a
+-- subtransaction that is aborted: that alone gives the caller's setting back, which cannot be read. Constraints of other tables,
+-- with the caller's own pending work, are left.
 create function journal.undo_settle() returns void
 language plpgsql volatile
 as $undo_settle$
 declare
-    names text;
+    deferred  text;  -- unless the caller set them immediate; constraint triggers may write, and what they write has to stay
+    immediate text;
 begin
-    select string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ')
-      into names
+    select string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ') filter (where x.condeferred or x.contype = 't'),
+           string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ') filter (where not x.condeferred and x.contype <> 't')
+      into deferred, immediate
       from pg_catalog.pg_constraint x
       join pg_catalog.pg_namespace n on n.oid = x.connamespace
       join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
      where x.condeferrable;
-    if names is not null then
-        perform journal.undo_execute('set constraints ' || names || ' immediate');
+    if deferred is not null then
+        perform journal.undo_execute('set constraints ' || deferred || ' immediate');
         select string_agg(distinct format('%I.%I', n.nspname, x.conname), ', ')
-          into names
+          into deferred
           from pg_catalog.pg_constraint x
           join pg_catalog.pg_namespace n on n.oid = x.connamespace
           join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
          where x.condeferred;
-        if names is not null then
-            execute 'set constraints ' || names || ' deferred';
+        if deferred is not null then
+            execute 'set constraints ' || deferred || ' deferred';
         end if;
+    end if;
+    if immediate is not null then
+        begin
+            perform journal.undo_execute('set constraints ' || immediate || ' immediate');
+            raise exception using errcode = 'JR997';
+        exception when sqlstate 'JR997' then
+            null;
+        end;
     end if;
 end
 $undo_settle$;
@@ -9532,7 +9544,7 @@ as $undo_attempt$
 declare
     item  record;
     part  jsonb;
-    state text; constraint_name text; schema_name text; table_name text; message text;
+    state text; constraint_name text; schema_name text; table_name text; message text; reason text;
 begin
     if not journal.undo_apply() then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
@@ -9556,12 +9568,13 @@ exception
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
         perform journal.undo_as_caller(false);
+        reason := case when state = '23505' then 'unique_taken' when state = '23P01' then 'exclusion_taken' when state in ('23503', '23001') then 'referenced_since'
+                       when state = '42501' then 'no_privilege' when state in ('23514', '23502') then 'constraint_added'
+                       when state like '22%' then 'retyped' else 'trigger_rewrote' end;
+        -- what stands in the way is said in the words of the trigger, or of the server, where no constraint says it
         failure := jsonb_build_object(
-            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null, 'theirs', null, 'their', null,
-            'constraint', nullif(constraint_name, ''),
-            'reason', case state when '23505' then 'unique_taken' when '23P01' then 'exclusion_taken' when '23503' then 'referenced_since' when '23001' then 'referenced_since'
-                                 when '42501' then 'no_privilege' when '23514' then 'constraint_added' when '23502' then 'constraint_added'
-                                 else case when state like '22%' then 'retyped' else 'trigger_rewrote' end end);
+            'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null,
+            'theirs', case when constraint_name = '' then message end, 'their', null, 'constraint', nullif(constraint_name, ''), 'reason', reason);
 end
 $undo_attempt$;
 
@@ -9607,6 +9620,51 @@ end;
 
 comment on function journal.undo_add(jsonb, jsonb) is 'Adds counts per status. Private.';
 
+-- sql/journal/rollback/undo_notes.sql
+-- What a rollback does not take back and nobody has to do anything about, or only has to refresh: sequences that numbered rows
+-- which it removes, and materialized views that read its tables, through views too.
+create function journal.undo_notes() returns jsonb
+language plpgsql volatile
+as $undo_notes$
+begin
+    return (
+        with recursive touched as (
+            select distinct g.relation, g.status from pg_temp.journal_undo_group g where g.status in ('remove', 'restore', 'reinsert')
+        ), reader as (
+            select distinct r.ev_class as relation
+              from touched t
+              join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = t.relation and d.classid = 'pg_catalog.pg_rewrite'::regclass
+              join pg_catalog.pg_rewrite r on r.oid = d.objid
+            union
+            select r.ev_class
+              from reader v
+              join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = v.relation and d.classid = 'pg_catalog.pg_rewrite'::regclass
+              join pg_catalog.pg_rewrite r on r.oid = d.objid
+        ), sequence as (
+            select s.oid
+              from touched t
+              join pg_catalog.pg_attrdef a on a.adrelid = t.relation
+              join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = a.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+              join pg_catalog.pg_class s on s.oid = d.refobjid and s.relkind = 'S'
+             where t.status = 'remove'
+            union
+            select s.oid
+              from touched t
+              join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = t.relation and d.deptype = 'i'
+              join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+             where t.status = 'remove'
+        ), note as (
+            select 'sequence' as kind, journal.qualified_name(s.oid) as name, 'numbers that were drawn stay drawn' as reason from sequence s
+            union all
+            select 'materialized_view', journal.qualified_name(c.oid), 'refresh it if it was refreshed since the session'
+              from reader v join pg_catalog.pg_class c on c.oid = v.relation and c.relkind = 'm'
+        )
+        select coalesce(jsonb_agg(jsonb_build_object('kind', n.kind, 'name', n.name, 'reason', n.reason) order by n.kind, n.name), '[]') from note n);
+end
+$undo_notes$;
+
+comment on function journal.undo_notes() is 'Sequences and materialized views that a rollback leaves as they are. Private.';
+
 -- sql/journal/rollback/undo_counts.sql
 -- Rows and changes of a plan per status, whole and per table, as the report shows them. What was taken back before is a noop,
 -- each change a row.
@@ -9648,7 +9706,7 @@ begin
                                                'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
                                                                where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
     end loop;
-    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables);
+    return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables, 'notes', journal.undo_notes());
 end
 $undo_counts$;
 
@@ -9910,7 +9968,7 @@ as $undo_head$
                                       order by m.opened_at, m.session_id)
                        from journal.undo_members(session_ids || cascaded, step_ids is null) m),
         'steps', to_jsonb(step_ids), 'conflicts', '[]'::jsonb, 'conflicts_shown', 0, 'messages', jsonb_build_object('cancel', 0, 'compensate', 0, 'sent', 0),
-        'keys_reversed', null, 'receipts_reversed', null, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
+        'keys_reversed', null, 'receipts_reversed', null, 'notes', '[]'::jsonb, 'residue', '[]'::jsonb, 'residue_shown', 0, 'redo', null)
 $undo_head$;
 
 comment on function journal.undo_head(uuid[], uuid[], uuid[], text, text, text) is 'The head of a rollback report. Private.';
@@ -10083,6 +10141,39 @@ $undo_messages$;
 
 comment on function journal.undo_messages(uuid[], uuid[], uuid) is 'What becomes, or became, of the messages of sessions. Private.';
 
+-- sql/journal/rollback/undo_check_attempts.sql
+-- Rolling a rollback back puts steps into effect again. Not where a later attempt of the same key is in effect by now: what it
+-- does would be done twice. Asked once everything is accounted for.
+create function journal.undo_check_attempts(session_ids uuid[]) returns void
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $undo_check_attempts$
+declare
+    twice record;
+begin
+    with recursive below as (
+        select r.session_ids from journal.rollback r where r.rollback_id = any (undo_check_attempts.session_ids)
+        union
+        select r.session_ids from below b join journal.rollback r on r.rollback_id = any (b.session_ids)
+    )
+    select s.tool, s.key, s.attempt, l.attempt as later, l.session_id, l.step_id into twice
+      from below b
+      join journal.step s on s.session_id = any (b.session_ids) and s.key is not null and s.holds_key
+      join journal.step l on l.tenant = s.tenant and l.tool = s.tool and l.key = s.key and l.attempt > s.attempt and l.holds_key
+     where exists (select from journal.receipt r where r.step_id = s.step_id) and exists (select from journal.receipt r where r.step_id = l.step_id)
+       and journal.effective_rollback(s.session_id, s.step_id) is null and journal.effective_rollback(l.session_id, l.step_id) is null
+     limit 1;
+    if found then
+        raise exception using
+            errcode = 'JR035', message = format('attempt %s of a key of %s is in effect; attempt %s would be so too', twice.later, twice.tool, twice.attempt),
+            detail = jsonb_build_object('tool', twice.tool, 'key', twice.key, 'session_id', twice.session_id, 'step_id', twice.step_id),
+            hint = format('roll attempt %s back first: step %s', twice.later, twice.step_id);
+    end if;
+end
+$undo_check_attempts$;
+
+comment on function journal.undo_check_attempts(uuid[]) is 'Raises RollbackRefused where two attempts of a key would be in effect. Private.';
+
 -- sql/journal/rollback/undo_account.sql
 -- Keys and receipts of what was rolled back, in the same transaction as the rows. Sessions that were still open are stopped
 -- for good; a rollback that was itself rolled back counts no more. What was taken back before stays with the rollback that did it.
@@ -10097,6 +10188,7 @@ begin
     update journal.rollback r set reversed_by = undo_account.rollback_id
      where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
     select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
+    perform journal.undo_check_attempts(standing);
     update journal.session s
        set status = 'stopped', closed_at = clock_timestamp(), status_reason = format('rolled back by %s', undo_account.rollback_id)
      where s.session_id = any (undo_account.session_ids) and s.status = 'open' and undo_account.step_ids is null;
@@ -10202,6 +10294,33 @@ $undo_cascade$;
 
 comment on function journal.undo_cascade(uuid[], uuid[]) is 'The sessions that were built on the given ones. Private.';
 
+-- sql/journal/rollback/undo_large_objects.sql
+-- Large objects that values point to which a rollback takes away: who made them, and what else points to them, is not recorded.
+create function journal.undo_large_objects() returns jsonb
+language plpgsql volatile
+as $undo_large_objects$
+declare
+    item  record;
+    part  jsonb;
+    found_all jsonb := '[]';
+begin
+    for item in
+        select c.relation, c.attnum, u.table_name, c.name from pg_temp.journal_undo_column c join pg_temp.journal_undo u using (relation)
+         where u.target is not null and c.carried and c.problem is null and c.base_type = 'oid'
+    loop
+        execute format($objects$
+            select coalesce(jsonb_agg(distinct jsonb_build_object('kind', 'large_object', 'key', u.a%2$s::text, 'reason', %3$L)), '[]')
+              from pg_temp.journal_undo_%1$s u join pg_catalog.pg_largeobject_metadata l on l.oid::text = u.a%2$s::text
+             where u.status = 'remove' or u.status = 'restore' and %2$s = any (u.restored)$objects$,
+            item.relation, item.attnum, format('%s.%s no longer points to it', item.table_name, item.name)) into part;
+        found_all := found_all || part;
+    end loop;
+    return found_all;
+end
+$undo_large_objects$;
+
+comment on function journal.undo_large_objects() is 'Large objects that a rollback leaves behind. Private.';
+
 -- sql/journal/rollback/undo_run.sql
 -- The course of a rollback: admit, fence, plan, decide, carry out, account. Whatever is not to stay is rolled back with the
 -- subtransaction that ends in JR999 (not JR000: that would catch the whole class); the report survives in a variable.
@@ -10267,6 +10386,7 @@ begin
         else
             report := report || journal.undo_messages(members, step_ids, null);
         end if;
+        report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());
         residue := report -> 'residue';
         report := journal.undo_conclude(report, conflicts, failure, on_conflict, rollback, shown);
         if mode = 'apply' and (report ->> 'committed')::boolean then
