@@ -78,6 +78,8 @@
 \ir journal/functions/write_capture.sql
 \ir journal/functions/make_capture.sql
 \ir journal/functions/make_segment.sql
+\ir journal/functions/keep_row.sql
+\ir journal/functions/set_merge_trigger.sql
 \ir journal/functions/set_triggers.sql
 \ir journal/functions/let_capture_read.sql
 \ir journal/functions/drop_captures.sql

@@ -8,7 +8,7 @@ declare
     moved  boolean := false;
 begin
     for member in
-        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case r.kind when 'p' then 3 else 4 end as triggers
+        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case when r.kind = 'p' and r.member <> seal_coverage.relation then 3 else 4 end as triggers
           from journal.relations_of(seal_coverage.relation) r
           join journal.covered_table t on t.relation = seal_coverage.relation
           left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member

@@ -24,6 +24,7 @@ begin
         execute format('create trigger %I %s on %s %s for each statement execute function %s()',
                        wanted.name, wanted.event, journal.qualified_name(relation), wanted.tables, capture);
     end loop;
+    perform journal.set_merge_trigger(relation, kind, capture);
 end
 $set_triggers$;
 

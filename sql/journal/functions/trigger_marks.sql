@@ -10,7 +10,8 @@ begin atomic
       from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
-     where t.tgrelid = relation and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
+     where t.tgrelid = relation and t.tgparentid = 0
+       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%');
 end;
 
 comment on function journal.trigger_marks(oid) is 'State and identity of the capture triggers of a relation.';

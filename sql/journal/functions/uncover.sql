@@ -10,7 +10,8 @@ begin
         select t.tgname, t.tgrelid
           from journal.relations_of(uncover.relation) r
           join pg_trigger t on t.tgrelid = r.member
-         where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+         where t.tgparentid = 0
+           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%')
     loop
         execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;

@@ -156,6 +156,37 @@ def test_every_level_of_a_partition_tree_is_captured(conn: psycopg.Connection, m
     assert {r["status"] for r in rows(conn, "select status from journal.coverage")} == {"covered"}
 
 
+def test_a_merge_into_partitions_shows_every_row_that_it_updated(conn: psycopg.Connection, measure: str) -> None:
+    """The server shows the row inserted last instead, unless a BEFORE INSERT trigger for rows makes it look at each row."""
+    conn.execute("create table late_2 partition of measure for values from (20) to (30)")
+    cover(conn, measure)
+    conn.execute("insert into measure values (1, 1, 'a'), (5, 15, 'a'), (6, 25, 'a')")
+    conn.execute("set enable_hashjoin = off; set enable_mergejoin = off")
+    conn.execute("""merge into measure using (values (0, 0), (1, 1), (5, 15), (6, 25)) as v (id, day)
+                       on measure.id = v.id and measure.day = v.day
+                    when matched then update set v = 'b' when not matched then insert values (v.id, v.day, 'new')""")
+    assert sorted(after["id"] for operation, _, after in changes(conn, measure) if operation == "UPDATE" and after) == [
+        "1",
+        "5",
+        "6",
+    ]
+    assert folded(conn, measure) == held(conn, measure)
+
+
+def test_covered_trees_are_attached_to_covered_trees(conn: psycopg.Connection, measure: str) -> None:
+    """No trigger of ours may be in the way of a user's DDL."""
+    conn.execute("create table other (id int, day int, v text, primary key (id, day)) partition by range (id)")
+    conn.execute("create table other_low partition of other for values from (0) to (100)")
+    cover(conn, "other")
+    conn.execute("alter table measure attach partition other for values from (20) to (30)")
+    cover(conn, measure)
+    conn.execute("insert into measure values (1, 21, 'x')")
+    assert folded(conn, measure) == held(conn, measure)
+    conn.execute("alter table measure detach partition other")
+    conn.execute("select journal.uncover('measure'), journal.uncover('other')")
+    assert one(conn, "select count(*) from pg_trigger where tgname like 'journal%%'") == 0
+
+
 def test_a_row_that_moves_between_partitions_is_one_update(conn: psycopg.Connection, measure: str) -> None:
     conn.execute("insert into measure values (1, 1, 'x')")
     conn.execute("update measure set day = 12")
