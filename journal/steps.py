@@ -63,9 +63,11 @@ store_arguments => (:store_arguments)::text::boolean
 # A replay brings its receipt along. In a transaction of our own it writes nothing but the note that somebody asked again, and its
 # commit waits for no disk.
 _BEGIN = f"""
-select (to_jsonb(b) || case when b.replayed then jsonb_build_object(
-           'receipt', journal.receipt_json(b.receipt_id),
-           'commit', case when (:own)::text::boolean then set_config('synchronous_commit', 'off', true) end) else '{{}}' end)::text
+select (case when b.replayed
+             then to_jsonb(b) || jsonb_build_object(
+                  'receipt', journal.receipt_json(b.receipt_id),
+                  'commit', case when (:own)::text::boolean then set_config('synchronous_commit', 'off', true) end)
+             else to_jsonb(b) end)::text
   from journal.begin_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8)) b
 """  # noqa: S608
 _END = """

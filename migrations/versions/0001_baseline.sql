@@ -1104,7 +1104,8 @@ begin atomic
       from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
-     where t.tgrelid = relation and t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate');
+     where t.tgrelid = relation and t.tgparentid = 0
+       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%');
 end;
 
 comment on function journal.trigger_marks(oid) is 'State and identity of the capture triggers of a relation.';
@@ -1531,6 +1532,41 @@ $make_segment$;
 comment on function journal.make_segment(regclass, journal.covered_table) is
     'The part of cover that needs the journal''s rights; returns each relation with its capture function. Private: call journal.cover.';
 
+-- sql/journal/functions/keep_row.sql
+-- Trigger function of the trigger that set_triggers puts on partitioned tables only to be there. It is never run.
+create function journal.keep_row() returns trigger
+language plpgsql
+as $keep_row$
+begin
+    return new;
+end
+$keep_row$;
+
+comment on function journal.keep_row() is 'Keeps a row as it is. Private.';
+
+-- sql/journal/functions/set_merge_trigger.sql
+-- After a MERGE has inserted a row into a partition, the server shows that row to triggers in place of every row that the MERGE
+-- updates (15 to 18), unless partitions have a BEFORE INSERT trigger for rows. So the root of a tree gets one that never runs.
+-- Partitions inherit it: its name must be one that no table attached later brings along.
+create function journal.set_merge_trigger(relation regclass, kind "char", capture text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $set_merge_trigger$
+declare
+    wanted constant boolean := kind = 'p' and relation = pg_partition_root(relation);
+    found  constant name := (select t.tgname from pg_trigger t where t.tgrelid = relation and t.tgparentid = 0 and t.tgname like 'journal\_merge\_%' limit 1);
+begin
+    if wanted and found is null then
+        execute format('create trigger %I before insert on %s for each row when (false) execute function journal.keep_row()',
+                       'journal_merge_' || substr(capture, length('journal.capture_') + 1), journal.qualified_name(relation));
+    elsif found is not null and not wanted then
+        execute format('drop trigger %I on %s', found, journal.qualified_name(relation));
+    end if;
+end
+$set_merge_trigger$;
+
+comment on function journal.set_merge_trigger(regclass, "char", text) is 'Creates the trigger that a partitioned table needs for MERGE, as the caller.';
+
 -- sql/journal/functions/set_triggers.sql
 -- Creates the capture triggers of one relation, as the caller, who must own it. One that is there already and calls the same
 -- function is left alone, so that its xmin keeps telling whether it was ever disabled. A partitioned table needs none for
@@ -1558,6 +1594,7 @@ begin
         execute format('create trigger %I %s on %s %s for each statement execute function %s()',
                        wanted.name, wanted.event, journal.qualified_name(relation), wanted.tables, capture);
     end loop;
+    perform journal.set_merge_trigger(relation, kind, capture);
 end
 $set_triggers$;
 
@@ -1619,7 +1656,7 @@ declare
     moved  boolean := false;
 begin
     for member in
-        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case r.kind when 'p' then 3 else 4 end as triggers
+        select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case when r.kind = 'p' and r.member <> seal_coverage.relation then 3 else 4 end as triggers
           from journal.relations_of(seal_coverage.relation) r
           join journal.covered_table t on t.relation = seal_coverage.relation
           left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member
@@ -1773,7 +1810,8 @@ begin
         select t.tgname, t.tgrelid
           from journal.relations_of(uncover.relation) r
           join pg_trigger t on t.tgrelid = r.member
-         where t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+         where t.tgparentid = 0
+           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%')
     loop
         execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;
@@ -10642,7 +10680,7 @@ begin
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
              journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean), journal.cover_again(regclass), journal.cover_options(regclass), journal.prune(interval, interval),
              journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
-             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.trigger_marks(oid),
+             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.set_merge_trigger(regclass, "char", text), journal.keep_row(), journal.trigger_marks(oid),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);
     end loop;
 end
