@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "nats": "relay.destinations.nats:Nats",
     "redis": "relay.destinations.redis:Redis",
+    "rediss": "relay.destinations.redis:Redis",
     "postgresql": "relay.destinations.postgres:Postgres",
     "file": "relay.destinations.jsonl:Jsonl",
     "stdout": "relay.destinations.stdout:Stdout",

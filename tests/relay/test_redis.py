@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from journal.embedded.server import free_port
 from relay.destinations.base import InDoubt, Owner, Refused, Stored
-from relay.errors import DestinationRefused, ForeignWriter, TailLost
+from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWriter, TailLost
 from tests.redis_server import RedisServer, start_redis
 from tests.relay.places import RedisPlace
 from tests.relay.test_destinations import LINEAGE, OWNER, message, messages, opened, positions, refused, store, tail_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.relay.places import Place
 
@@ -258,6 +262,30 @@ async def test_an_account_without_rights_and_a_cluster_are_refused(place: Place,
         with pytest.raises(DestinationRefused, match="is a cluster"):
             await destination.open(OWNER, fresh=True)
         await destination.close()
+
+
+async def test_a_connection_is_encrypted_and_its_certificate_checked(place: Place, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    certificate, key, port = *_made_certificate(tmp_path), free_port()
+    files = {"tls_cert_file": str(certificate), "tls_key_file": str(key), "tls_ca_cert_file": str(certificate)}
+    with start_redis(tls_port=str(port), tls_auth_clients="no", **files):
+        url = f"rediss://127.0.0.1:{port}/0?stream={place.name}"
+        found = type(place.destination())
+        trusting = found(found.parse(f"{url}&ca={certificate}"))
+        await trusting.open(OWNER, fresh=True)
+        assert isinstance(await trusting.append(0, messages(1, 2), None), Stored)
+        await trusting.close()
+        with pytest.raises(DestinationUnavailable, match="is not trusted"):
+            await found(found.parse(url)).open(OWNER, fresh=False)
+
+
+def _made_certificate(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "server.crt", folder / "server.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test"
+    files = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    return certificate, key
 
 
 async def test_lanes_are_keys_of_their_own(place: Place, client: Any) -> None:

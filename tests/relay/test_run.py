@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from journal.embedded import NatsServer
 
 
-SCHEMES = "nats:, redis:, postgresql:, file:, stdout:"
+SCHEMES = "nats:, redis:, rediss:, postgresql:, file:, stdout:"
 
 
 @pytest.fixture
