@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import re
+import ssl
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -424,7 +425,7 @@ class _Link:
         except ResponseError as error:
             raise DestinationRefused(f"{self._where} refuses: {_first_line(error)}") from error
         except (RedisError, OSError) as error:
-            if "certificate" in str(error).lower():
+            if _is_about_certificates(error):
                 hint = "give the file of the authority that signed it: &ca=FILE"
                 raise DestinationUnavailable(
                     f"{self._where} shows a certificate that is not trusted", hint=hint
@@ -438,6 +439,12 @@ def _packed(command: Sequence[str | int]) -> bytes:
     """A command as the protocol has it; redis-py takes three times as long over the thousands of words of an append."""
     words = [word.encode() if isinstance(word, str) else b"%d" % word for word in command]
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    return error is not None and (
+        isinstance(error, ssl.SSLCertVerificationError) or _is_about_certificates(error.__cause__ or error.__context__)
+    )
 
 
 def _credentials(path: str | None) -> tuple[str | None, str | None]:

@@ -257,7 +257,7 @@ async def test_an_account_without_rights_and_a_cluster_are_refused(place: Place,
     with pytest.raises(DestinationRefused, match="NOPERM"):
         await destination.open(OWNER, fresh=True)
     await destination.close()
-    with start_redis(cluster_enabled="yes") as cluster:
+    with start_redis(cluster_enabled="yes", cluster_port=str(free_port())) as cluster:
         destination = place.destination(port=cluster.port)
         with pytest.raises(DestinationRefused, match="is a cluster"):
             await destination.open(OWNER, fresh=True)
