@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 import re
 import ssl
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -106,7 +105,8 @@ return {'stored', last}
 """
 _APPEND_SHA = hashlib.sha1(_APPEND.encode(), usedforsecurity=False).hexdigest()
 
-_log = logging.getLogger("relay.redis")
+# The stream was removed, and delivering begins anew: what was written down of the old one would refuse it for ever.
+_FORGET = "if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], 'last') end"
 
 
 class _Said(Exception):
@@ -201,10 +201,7 @@ class Redis(Destination):
         state = await self._state(lane, key)
         if not found:
             if state is None and not fresh:
-                raise TailLost(
-                    f"stream {key} is gone, though messages were delivered to it",
-                    hint="restore it, or use another --name",
-                )
+                raise _gone(key)
             seconds, micros = await link.ask("TIME")
             generation = int(seconds) * 1000 + int(micros) // 1000
             if state is not None and state.last != _NOTHING:
@@ -216,6 +213,10 @@ class Redis(Destination):
             raise ForeignWriter(
                 f"stream {key} belongs to another relay", hint=f"its owner is {found.get('owner')}; use another stream"
             )
+        if state is None and "last" in found:
+            if not fresh:
+                raise _gone(key)
+            await link.ask("EVAL", _FORGET, 2, key, mark)
         for name in (key, mark):
             if await link.ask("TTL", name) >= 0:
                 raise DestinationRefused(f"the key {name} expires", hint=f"run: redis-cli persist {name}")
@@ -486,6 +487,12 @@ def _why_unsafe(info: Mapping[str, str], appendfsync: str | None, *, accepted: b
         ),
     ]
     return next(((why, hint) for bad, why, hint in checks if bad), None)
+
+
+def _gone(key: str) -> TailLost:
+    return TailLost(
+        f"stream {key} is gone, though messages were delivered to it", hint="restore it, or use another --name"
+    )
 
 
 def _version(text: str) -> tuple[int, ...]:
