@@ -100,6 +100,13 @@ def check_publications(conn: Connection) -> Iterator[Finding]:
         yield Finding("warning", f"publication {row['pubname']} includes tables of {row['schemas']}", fix)
 
 
+def check_subscriptions(conn: Connection) -> Iterator[Finding]:
+    """Rows that logical replication applies do not fire the statement triggers that record changes."""
+    for row in _rows(conn, _SUBSCRIBED):
+        what = f"{row['table_name']}: rows that a subscription applies are not recorded"
+        yield Finding("warning", what, f"journal the table where it is written, or journal uncover {row['table_name']}")
+
+
 def check_agents(conn: Connection) -> Iterator[Finding]:
     """A named agent role must not be able to switch capture off, or to shadow tables with temporary ones."""
     # The list of agents is private to the journal's owner; others are told nothing about it.
@@ -140,6 +147,7 @@ CHECKS: tuple[Callable[[Connection], Iterator[Finding]], ...] = (
     check_coverage,
     check_cascades,
     check_publications,
+    check_subscriptions,
     check_agents,
     check_sessions,
 )
@@ -179,6 +187,13 @@ _PUBLICATIONS = """
      where t.schemaname in ('journal', 'outbox', 'relay')
      group by p.pubname
      order by p.pubname"""
+
+_SUBSCRIBED = """
+    select v.table_name
+      from pg_catalog.pg_subscription_rel as s
+      join journal.coverage as v on v.relation = s.srrelid and v.status not in ('uncovered', 'uncoverable')
+     group by v.table_name
+     order by v.table_name"""
 
 _AGENTS = """
     select r.rolname, r.rolsuper,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.journal.capture.support import changes, cover, folded, held, one, rows
+from tests.journal.capture.support import bind, changes, cover, folded, held, one, open_session, rows
 
 
 @pytest.fixture
@@ -167,18 +167,23 @@ def test_a_rolled_back_savepoint_leaves_nothing(conn: psycopg.Connection, item: 
     assert [before and before["id"] for _, before, _ in changes(conn, item)] == ["1"]
 
 
+@pytest.mark.parametrize("bound", [False, True])
 def test_serializable_transactions_on_different_rows_do_not_fail_each_other(
-    dsn: str, conn: psycopg.Connection, item: str
+    dsn: str, conn: psycopg.Connection, item: str, bound: bool
 ) -> None:
-    """[30] Capture looks nothing up that another transaction's capture writes."""
+    """[30] Neither capture nor bind looks up what another transaction's capture or bind writes."""
     conn.execute("insert into item select g, '', 0 from generate_series(6, 5000) as g")
     conn.execute("analyze item")
-    writers = [psycopg.connect(dsn, autocommit=True) for _ in range(4)]
-    for n, writer in enumerate(writers):
+    sessions = [open_session(conn) for _ in range(4)]
+    writers = [psycopg.connect(dsn, autocommit=True) for _ in sessions]
+    for n, (writer, session) in enumerate(zip(writers, sessions, strict=True)):
         writer.execute("begin isolation level serializable")
+        if bound:
+            bind(writer, session)
         writer.execute("update item set price = 1 where id = %s", (n * 1000 + 10,))
     for writer in writers:
         writer.execute("commit")
         writer.close()
     assert one(conn, "select count(*) from journal.statements where operation = 'UPDATE'") == 4
+    assert one(conn, "select count(session_id) from journal.statements") == (4 if bound else 0)
     assert item

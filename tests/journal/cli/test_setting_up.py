@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from psycopg import sql
 
 import journal
+from tests import rig
 from tests.journal.cli.conftest import Shell, Shop, run
 
 
@@ -104,6 +106,23 @@ def test_doctor_finds_publications_of_the_journal(shell: Shell, superuser_dsn: s
     with psycopg.connect(superuser_dsn, autocommit=True) as conn:
         conn.execute("create publication everything for all tables")
     assert any("publication everything" in finding["what"] for finding in shell("doctor", "--json").json["findings"])
+
+
+@pytest.mark.usefixtures("orders")
+def test_doctor_finds_covered_tables_that_are_subscribed(
+    postgres: rig.Cluster, shell: Shell, superuser_dsn: str
+) -> None:
+    """[8] Statement triggers do not fire for rows that logical replication applies."""
+    with postgres.database() as source:
+        with psycopg.connect(postgres.superuser_dsn(source), autocommit=True) as publisher:
+            publisher.execute("create table orders (id int primary key); create publication orders for table orders")
+        with psycopg.connect(superuser_dsn, autocommit=True) as conn:
+            subscribe = """create subscription orders connection {} publication orders
+                           with (enabled = false, create_slot = false, slot_name = none)"""
+            conn.execute(sql.SQL(subscribe).format(postgres.superuser_dsn(source)))
+            found = [f["what"] for f in shell("doctor", "--json").json["findings"]]
+            conn.execute("drop subscription orders")
+    assert "public.orders: rows that a subscription applies are not recorded" in found
 
 
 def test_doctor_is_a_readiness_probe(shell: Shell, empty_dsn: str) -> None:
