@@ -112,6 +112,11 @@ def check_agents(conn: Connection) -> Iterator[Finding]:
     # The list of agents is private to the journal's owner; others are told nothing about it.
     if not _one(conn, "select has_table_privilege('journal.agent_role', 'select') as may_look")["may_look"]:
         return
+    if _one(conn, "select not journal.has_agents() and exists (select from journal.agent_role) as unnoticed")[
+        "unnoticed"
+    ]:
+        what = "agent roles were loaded with triggers disabled: none of them is refused"
+        yield Finding("error", what, "insert into journal.agent_role select role_name from journal.agent_role limit 0")
     for row in _rows(conn, _AGENTS):
         name = row["rolname"]
         if row["rolsuper"]:

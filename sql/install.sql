@@ -27,6 +27,8 @@
 \ir journal/functions/columns_are.sql
 \ir journal/functions/raise_stale.sql
 \ir journal/functions/admit.sql
+\ir journal/functions/has_agents.sql
+\ir journal/functions/note_agents.sql
 \ir journal/functions/base_type.sql
 \ir journal/functions/shape_is.sql
 \ir journal/functions/captured_relation.sql

@@ -375,6 +375,37 @@ $admit$;
 
 comment on function journal.admit(oid) is 'Raises UnboundWrite unless the transaction is bound.';
 
+-- sql/journal/functions/has_agents.sql
+-- Whether any role was ever named as an agent. Declared stable, so that it is put into plans as a constant, which they are made
+-- anew with when note_agents replaces it: until then no capture looks for agents, which is a tenth of what it costs.
+create function journal.has_agents() returns boolean
+language sql stable
+begin atomic
+    select false;
+end;
+
+comment on function journal.has_agents() is 'Whether any role was ever named as an agent. Replaced by journal.note_agents.';
+
+-- sql/journal/functions/note_agents.sql
+-- From the first agent on captures look for agents; there is no way back, so nobody can be overlooked. Also where triggers of
+-- users do not fire, as in a replica's session.
+create function journal.note_agents() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $note_agents$
+begin
+    if not journal.has_agents() then
+        create or replace function journal.has_agents() returns boolean language sql stable begin atomic select true; end;
+    end if;
+    return null;
+end
+$note_agents$;
+
+create trigger note_agents after insert on journal.agent_role for each statement execute function journal.note_agents();
+alter table journal.agent_role enable always trigger note_agents;
+
+comment on function journal.note_agents() is 'Makes captures look for agents once there is one. Private.';
+
 -- sql/journal/functions/base_type.sql
 -- The type under a domain, however deep; any other type is its own.
 create function journal.base_type(column_type oid) returns oid
@@ -633,13 +664,17 @@ comment on function journal.ledger_insert(integer, text) is 'SQL text that write
 
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
--- at a row, and refuses the roles that may not write unbound.
+-- at a row, and refuses the roles that may not write unbound. Without a token, which is cheap to see, nobody is bound.
 create function journal.capture_preamble(options journal.covered_table) returns text
 language sql immutable
 begin atomic
     select case options.writers when 'agents' then $agents$
-    if not exists (select from journal.bound_session()) then
-        if exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) then
+    unbound := coalesce(current_setting('journal.binding', true), '') = '';
+    if not unbound then
+        unbound := not exists (select from journal.bound_session());
+    end if;
+    if unbound then
+        if ({agent}) then
             perform journal.admit(tg_relid);
         end if;
         return null;
@@ -935,13 +970,14 @@ declare
     pieces jsonb := journal.capture_pieces(capture, segment) || journal.elision_pieces(capture, segment, not partitioned);
 begin
     pieces := pieces || jsonb_build_object(
-        'preamble', journal.capture_preamble(options),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
+        'agent', $agent$case when journal.has_agents() then exists (
+            select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) else false end$agent$,
         'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
         'ledger', journal.ledger_insert(segment.segment_id),
         'ledger_of_one', journal.ledger_insert(segment.segment_id, '1'),
         'ledger_of_records', journal.ledger_insert(capture.record_id));
-    pieces := pieces || jsonb_build_object('checks', journal.fill(journal.capture_checks(options), pieces));
+    pieces := pieces || jsonb_build_object('preamble', journal.fill(journal.capture_preamble(options), pieces),
+                                           'checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
                                            'truncate', journal.fill(journal.capture_truncate(options), pieces));
     return journal.fill($body$
@@ -952,6 +988,7 @@ declare
     agent boolean;
     several boolean;
     large boolean;
+    unbound boolean;
     settings jsonb;
 begin{preamble}
     if tg_op = 'UPDATE' then{update}

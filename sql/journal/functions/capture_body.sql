@@ -10,13 +10,14 @@ declare
     pieces jsonb := journal.capture_pieces(capture, segment) || journal.elision_pieces(capture, segment, not partitioned);
 begin
     pieces := pieces || jsonb_build_object(
-        'preamble', journal.capture_preamble(options),
-        'agent', $agent$exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role')))$agent$,
+        'agent', $agent$case when journal.has_agents() then exists (
+            select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) else false end$agent$,
         'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
         'ledger', journal.ledger_insert(segment.segment_id),
         'ledger_of_one', journal.ledger_insert(segment.segment_id, '1'),
         'ledger_of_records', journal.ledger_insert(capture.record_id));
-    pieces := pieces || jsonb_build_object('checks', journal.fill(journal.capture_checks(options), pieces));
+    pieces := pieces || jsonb_build_object('preamble', journal.fill(journal.capture_preamble(options), pieces),
+                                           'checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
                                            'truncate', journal.fill(journal.capture_truncate(options), pieces));
     return journal.fill($body$
@@ -27,6 +28,7 @@ declare
     agent boolean;
     several boolean;
     large boolean;
+    unbound boolean;
     settings jsonb;
 begin{preamble}
     if tg_op = 'UPDATE' then{update}

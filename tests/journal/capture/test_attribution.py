@@ -144,16 +144,22 @@ def test_the_history_of_a_row_follows_its_key(conn: psycopg.Connection, t: str) 
 def test_agent_roles_write_only_inside_a_session(
     postgres: object, superuser_dsn: str, conn: psycopg.Connection, t: str
 ) -> None:
-    """[32] Roles are matched exactly: who may become an agent is none."""
+    """[32] Roles are matched exactly: who may become an agent is none. Plans from before the first agent do not let it pass."""
     with psycopg.connect(superuser_dsn, autocommit=True) as admin:
         bot = "bot_" + one(admin, "select substr(md5(random()::text), 1, 8)")
         admin.execute(f"create role {bot}; grant all on t to {bot}; grant {bot} to current_user".encode())
+        admin.execute(f"set role {bot}".encode())
+        for _ in range(7):
+            admin.execute("update t set v = v || 'w' where id = 9", prepare=True)
+        admin.execute("reset role")
         admin.execute("insert into journal.agent_role values (%s)", (bot,))
         admin.execute("delete from t where id = 1")
         admin.execute(f"set role {bot}".encode())
         with pytest.raises(psycopg.DatabaseError, match="bound session") as refused:
-            admin.execute("delete from t where id = 2")
+            admin.execute("update t set v = v || 'w' where id = 9", prepare=True)
         assert refused.value.sqlstate == "JR024"
+        with pytest.raises(psycopg.DatabaseError, match="bound session"):
+            admin.execute("delete from t where id = 2")
         admin.execute("delete from t where id = 2000")
         admin.execute("reset role")
         admin.execute(f"drop owned by {bot}; drop role {bot}".encode())
