@@ -93,6 +93,8 @@
 \ir journal/functions/cover_again.sql
 \ir journal/functions/forget_coverage.sql
 \ir journal/functions/uncover.sql
+\ir journal/functions/follow_shape.sql
+\ir journal/functions/follow_ddl.sql
 
 -- journal: what was recorded
 \ir journal/functions/operation_name.sql

@@ -1859,6 +1859,62 @@ $uncover$;
 
 comment on function journal.uncover(regclass) is 'Stops journaling a table; its images stay. Does nothing where the table is not covered.';
 
+-- sql/journal/functions/follow_shape.sql
+-- Brings the coverage of a table whose shape changed to the present without touching a trigger: a segment of the new shape, and the
+-- capture functions replaced where they stand. So it needs no right on the table. What cannot be covered any more stays stale.
+create function journal.follow_shape(relation regclass) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $follow_shape$
+declare
+    options journal.covered_table;
+    segment journal.segment;
+begin
+    select * into options from journal.covered_table c where c.relation = follow_shape.relation for update;
+    if journal.why_stale(options) is null or journal.why_not_coverable(relation, options.undo) is not null then
+        return;
+    end if;
+    segment := journal.current_segment(journal.present_shape(relation, options.excluded));
+    update journal.covered_table c set segment_id = segment.segment_id where c.relation = follow_shape.relation;
+    update journal.capture c set segment_id = segment.segment_id where c.segment_id = options.segment_id;
+    perform journal.make_capture(c.relation, segment, r.record_id, options)
+       from (select journal.record_segment(segment) as record_id offset 0) r, journal.capture c
+      where c.segment_id = segment.segment_id and c.relation in (select m.member from journal.relations_of(follow_shape.relation) m);
+end
+$follow_shape$;
+
+comment on function journal.follow_shape(regclass) is 'Makes the next segment of a covered table whose shape changed. Private.';
+
+-- sql/journal/functions/follow_ddl.sql
+-- For an event trigger, which only a superuser may create: covered tables follow the change of their shape in its own transaction.
+-- A definer function of the journal's owner, who is no superuser. Nothing that happens here may be in the way of the user's DDL.
+create function journal.follow_ddl() returns event_trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $follow_ddl$
+declare
+    changed oid[];
+    covered regclass;
+begin
+    if tg_event = 'sql_drop' then
+        changed := array(select d.objid from pg_event_trigger_dropped_objects() d where d.object_type = 'table column');
+    else
+        changed := array(select d.objid from pg_event_trigger_ddl_commands() d where d.classid = 'pg_class'::regclass);
+    end if;
+    for covered in select c.relation from journal.covered_table c where c.relation = any (changed) loop
+        begin
+            perform journal.follow_shape(covered);
+        exception
+            when others then
+                raise warning 'journal: % is recorded as text until it is covered again: %', covered, sqlerrm using hint = format('run: journal cover %s', covered);
+        end;
+    end loop;
+end
+$follow_ddl$;
+
+comment on function journal.follow_ddl() is 'For event triggers on ddl_command_end and sql_drop: covered tables follow changes of their shape at once. Optional.';
+
 
 -- journal: what was recorded
 -- sql/journal/functions/operation_name.sql

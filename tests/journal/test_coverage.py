@@ -121,6 +121,21 @@ def test_what_cannot_be_covered_is_refused_with_the_reason(conn: psycopg.Connect
     assert refused.value.sqlstate == "JR030"
 
 
+def test_foreign_partitions_are_refused_and_named_where_they_come_later(
+    conn: psycopg.Connection, superuser_dsn: str
+) -> None:
+    """[10] The server does not show their changes to triggers. Only tables without a key can have any."""
+    conn.execute("create table p (id int) partition by range (id)")
+    cover(conn, "p", undo=False)
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute("create foreign data wrapper nothing; create server s foreign data wrapper nothing")
+        admin.execute("create foreign table f partition of p for values from (9) to (19) server s")
+    shown = coverage(conn, "p")
+    assert (shown["status"], shown["reason"]) == ("gap", "its partition public.f was attached after it was covered")
+    with pytest.raises(psycopg.DatabaseError, match="foreign partition"):
+        cover(conn, "p", undo=False)
+
+
 @pytest.mark.parametrize("table", ["journal.session", "outbox.message", "pg_catalog.pg_class"])
 def test_neither_the_journal_nor_the_catalogs_are_covered(conn: psycopg.Connection, table: str) -> None:
     with pytest.raises(psycopg.DatabaseError) as refused:

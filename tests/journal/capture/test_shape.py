@@ -130,3 +130,28 @@ def test_a_recreated_table_is_another_table(conn: psycopg.Connection, t: str) ->
     cover(conn, t)
     conn.execute("update t set a = 2")
     assert len(changes(conn, t)) == 1
+
+
+def test_an_event_trigger_makes_the_next_segment_at_once(conn: psycopg.Connection, superuser_dsn: str, t: str) -> None:
+    """[38] Only a superuser may create it. It is never in the way of the user's DDL."""
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute("create event trigger follow on ddl_command_end execute function journal.follow_ddl()")
+        admin.execute("create event trigger follow_drops on sql_drop execute function journal.follow_ddl()")
+    conn.execute("create domain d as int; alter table t add column c d default 7")
+    conn.execute("update t set c = 8 where id = 1")
+    assert changes(conn, t)[-1] == (
+        "UPDATE",
+        {"id": "1", "a": "101", "b": "200", "c": "7"},
+        {"id": "1", "a": "101", "b": "200", "c": "8"},
+    )
+    assert status(conn, t) == "covered"
+    conn.execute("drop domain d cascade")
+    conn.execute("insert into t values (2, 3, 4)")
+    assert changes(conn, t)[-1] == ("INSERT", None, {"id": "2", "a": "3", "b": "4"})
+    assert status(conn, t) == "covered"
+    kinds = "select distinct kind from journal.segment s join journal.statement using (segment_id)"
+    with psycopg.connect(superuser_dsn) as admin:
+        assert rows(admin, kinds) == [{"kind": "typed"}]
+    conn.execute("alter table t drop constraint t_pkey")
+    assert status(conn, t) == "stale"
+    conn.execute("insert into t values (2, 5, 6); drop table t")
