@@ -81,23 +81,19 @@ def _limit_batches(kind: type[Destination], batch: int) -> None:
 
 
 def _make_mortal(kind: type[Destination], die_at: int) -> None:
-    """Before and after every step of a delivery there is a moment; at one of them the process is killed."""
+    """After every step of a delivery comes a moment; at one of them the process is killed."""
     moments = itertools.count(1)
     for owner, names in ((Source, _STEPS_OF_THE_SOURCE), (kind, _STEPS_OF_THE_DESTINATION)):
         for name in names:
-            setattr(owner, name, _between_moments(getattr(owner, name), moments, die_at))
+            setattr(owner, name, _followed_by_a_moment(getattr(owner, name), moments, die_at))
 
 
-def _between_moments(step: Callable[..., Any], moments: Iterator[int], die_at: int) -> Callable[..., Any]:
-    def moment() -> None:
-        if next(moments) == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
+def _followed_by_a_moment(step: Callable[..., Any], moments: Iterator[int], die_at: int) -> Callable[..., Any]:
     @functools.wraps(step)
     async def stepped(*arguments: Any, **options: Any) -> Any:
-        moment()
         result = await step(*arguments, **options)
-        moment()
+        if next(moments) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         return result
 
     return stepped

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MINUTES = float(os.environ.get("CHAOS_MINUTES", "0"))
 SEED = int(os.environ.get("SEED") or (random.randrange(2**32) if MINUTES else 1))
 KINDS = (*PLACES, NatsClusterPlace) if MINUTES else PLACES
-SECONDS = MINUTES * 60 / len(KINDS) if MINUTES else 2.0
+SECONDS = MINUTES * 60 / len(KINDS) if MINUTES else 1.5
 RELAYS = 3
 # Done, could not start, and told to end: before it listened, while it listened, twice, and by force.
 _ENDS = {0, 1, -signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGKILL}
