@@ -148,6 +148,7 @@
 \ir journal/functions/effective_rollback.sql
 \ir journal/functions/is_reversed.sql
 \ir journal/functions/session_reversed.sql
+\ir journal/functions/steps_in_effect.sql
 \ir journal/functions/reverse_steps.sql
 \ir journal/functions/check_step.sql
 \ir journal/functions/key_retention.sql

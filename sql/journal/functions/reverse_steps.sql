@@ -5,12 +5,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $reverse_steps$
 begin
-    select count(*) filter (where s.holds_key), count(*) into keys, receipts
-      from journal.step s
-      join journal.receipt r on r.step_id = s.step_id
-     where s.session_id = any (reverse_steps.session_ids)
-       and (reverse_steps.step_ids is null or s.step_id = any (reverse_steps.step_ids))
-       and journal.effective_rollback(s.session_id, s.step_id) is null;
+    select e.keys, e.receipts into keys, receipts from journal.steps_in_effect(reverse_steps.session_ids, reverse_steps.step_ids) e;
     insert into journal.reversal (session_id, step_id, rollback_id, partly)
     select t.session_id, t.step_id, reverse_steps.rollback_id, reverse_steps.partly
       from (

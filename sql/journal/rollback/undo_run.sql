@@ -61,6 +61,9 @@ begin
             report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
         else
             report := report || journal.undo_messages(members, step_ids, null);
+            if mode = 'plan' and journal.undo_may_proceed(report, on_conflict) then
+                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids) e);
+            end if;
         end if;
         report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());
         residue := report -> 'residue';

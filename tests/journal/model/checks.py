@@ -72,7 +72,7 @@ def check_history(conn: psycopg.Connection, history: History, namespace: str) ->
         world.start(history.setup)
         world.cover()
         world.open_sessions(history.actors)
-        world.run(history.transactions)
+        world.run(history.transactions, history.targets[0] if history.steps is not None else None)
         world.close_sessions(history.targets)
         _Course(world, history, result).run()
     except Confused as confused:
@@ -89,9 +89,9 @@ class _Course:
     result: Result
 
     def run(self) -> None:
-        targets = self.history.targets
-        ids = [self.world.sessions[a] for a in targets]
-        first = self._undo("rollback", set(targets), ids, "R1")
+        targets = self._targets()
+        ids = [self.world.sessions[a] for a in self.history.targets]
+        first = self._undo("rollback", set(targets), ids, "R1") if targets else None
         if first is None:
             return
         dice = Random(f"{self.history.seed} course").random()
@@ -113,22 +113,38 @@ class _Course:
         elif not self.history.late:
             self._undo("rollback after redo", {*targets, "R1", "R2"}, ids, "R3")
 
+    def _targets(self) -> tuple[str, ...]:
+        """The actors to be rolled back: sessions, or those of the named steps that took place."""
+        if self.history.steps is None:
+            return self.history.targets
+        named = [f"{self.history.targets[0]}.{number}" for number in self.history.steps]
+        return tuple(step for step in named if step in self.world.steps)
+
+    def _steps(self, actors: Iterable[str]) -> list[UUID] | None:
+        return [self.world.steps[actor] for actor in actors if actor in self.world.steps] or None
+
     def _replaced_and_moved(self) -> bool:
         """Whether a row was deleted, inserted again and got another key: one row to the rollback, two to the model of a redo."""
-        lines = expect(self.world.schema, self.world.events, self.world.state, self.history.targets).ours
+        lines = expect(self.world.schema, self.world.events, self.world.state, self._targets()).ours
         return any(len(line.rids) > 1 and len(line.slots) > 1 for line in lines)
 
     def _undo(self, what: str, own: set[str], ids: Sequence[UUID], name: str) -> UUID | None:
-        """Refusing first, skipping if that was refused; the id of the rollback, if it took place."""
-        for on_conflict in ("refuse", "skip"):
+        """Refusing first, otherwise if that was refused; the id of the rollback, if it took place and the model can go on."""
+        steps = self._steps(own)
+        otherwise = Random(f"{self.history.seed} {what} otherwise").choice(("skip", "skip", "skip", "force", "cascade"))
+        for on_conflict in ("refuse", "skip" if steps and otherwise == "cascade" else otherwise):
+            if on_conflict == "cascade":
+                self.world.close_sessions(self.history.actors)
             modes = self._modes(f"{what} {on_conflict}")
-            checked = _Rollback(self.world, self.result, f"{what} ({on_conflict})", own, ids, on_conflict, modes)
+            checked = _Rollback(self.world, self.result, f"{what} ({on_conflict})", own, ids, on_conflict, modes, steps)
             try:
                 report = checked.run(name)
             except psycopg.Error as error:
                 self.result.add("error", f"{what} ({on_conflict}): {error.sqlstate} {error}")
                 return None
             self.result.outcomes[f"{what} {report['outcome']}"] += 1
+            if on_conflict == "cascade":
+                return None  # the others' sessions are closed, and perhaps taken back
             if report["committed"]:
                 return UUID(report["rollback_id"])
             if report["outcome"] != "refused":
@@ -141,7 +157,7 @@ class _Course:
         return Random(f"{self.history.seed} {what}").choice(ways)
 
     def _again(self, ids: Sequence[UUID]) -> None:
-        report = self.world.roll_back(ids, "apply", "skip")
+        report = self.world.roll_back(ids, "apply", "skip", steps=self._steps(self._targets()))
         if report["outcome"] != "nothing" or self.world.look()[0] != self.world.state:
             self.result.add("again", f"rolling back twice: {report['outcome']} {report['rows']}")
 
@@ -157,21 +173,23 @@ class _Rollback:
     ids: Sequence[UUID]
     on_conflict: str
     modes: tuple[str, ...] = ("plan", "dry_run")
+    steps: list[UUID] | None = None
 
     def run(self, name: str) -> Report:
         world = self.world
-        expected = expect(world.schema, world.events, world.state, self.own)
-        before = world.state
+        before, events = world.state, list(world.events)
         rehearsals = self._rehearsals()
         digest = rehearsals[0]["plan_digest"] if rehearsals else None
-        report = world.roll_back(self.ids, "apply", self.on_conflict, digest)
+        report = world.roll_back(self.ids, "apply", self.on_conflict, digest, self.steps)
         world.note(name)
+        expected = expect(world.schema, events, before, self.own | self._cascaded(report))
         if not is_entangled(expected):
             self._check_modes(*rehearsals, report)
         self._check_counts(report)
         if report["committed"] and self.on_conflict == "skip":
             self._check_skipped(expected, report, world.state)
         elif report["outcome"] == "done":
+            self._force(expected, report)
             self._check_done(expected, world.state)
         else:
             self._check_nothing_happened(expected, report, before, world.state)
@@ -181,10 +199,28 @@ class _Rollback:
     def add(self, kind: str, detail: object) -> None:
         self.result.add(kind, f"{self.what}: {detail}")
 
+    def _cascaded(self, report: Report) -> set[str]:
+        """Whose work the rollback took back because it was in the way: with cascade, and only where something was."""
+        ids = {UUID(s["session_id"]) for s in report["sessions"] if s["why"] == "cascade"}
+        if ids and self.on_conflict != "cascade":
+            self.add("cascade", f"not asked for: {ids}")
+        return {actor for actor, session in self.world.sessions.items() if session in ids}
+
+    def _force(self, expected: Expectation, report: Report) -> None:
+        """What was overwritten has to be as it was before us, and has to be told."""
+        told = {(_table_of(self.world, c), _slot_of(self.world, c)) for c in report["conflicts"] if c["forced"]}
+        if told and self.on_conflict != "force":
+            self.add("force", f"not asked for: {told}")
+        for line in expected.ours:
+            if any((line.table.name, slot) in told for slot in _known_as(line)):
+                line.verdict, line.expected = Verdict.RESTORE, line.base
+        expected.state = merged(expected.schema, expected.lines, expected.current)
+        expected.followers = follow(expected.schema, expected.lines, expected.state)
+
     def _rehearsals(self) -> list[Report]:
         world = self.world
         ledger = world.ledger() if self.modes else None
-        reports = [world.roll_back(self.ids, mode, self.on_conflict) for mode in self.modes]
+        reports = [world.roll_back(self.ids, mode, self.on_conflict, steps=self.steps) for mode in self.modes]
         if self.modes and (world.look() != (world.state, world.versions) or world.ledger() != ledger):
             self.add("trace", f"{self.modes} left a trace")
         return reports
@@ -204,7 +240,7 @@ class _Rollback:
             counts = report[name]
             if counts["total"] != sum(counts[s] for s in STATUSES):
                 self.add("counts", f"{name} do not add up: {counts}")
-        recorded = self.world.recorded(self.ids)
+        recorded = self.world.recorded([UUID(s["session_id"]) for s in report["sessions"]], self.steps)
         if report["changes"]["total"] != recorded:
             self.add("counts", f"{recorded} changes were recorded, {report['changes']['total']} are accounted for")
         if sum(t["rows"]["total"] for t in report["tables"]) != report["rows"]["total"]:

@@ -40,6 +40,8 @@ def random_schema(seed: int) -> Schema:
     for name in random.sample(_TABLE_NAMES, random.choice((1, 2, 2, 3))):
         tables.append(_table(random, name, tables))
     summary = _summary(random, tables) if random.random() < 0.25 else None
+    random = Random(f"partitions {seed}")
+    tables = [t if t.uniques or random.random() < 0.85 else replace(t, partitions=2, _index={}) for t in tables]
     return Schema((*tables, summary) if summary else tuple(tables))
 
 
@@ -336,7 +338,16 @@ def random_history(seed: int, *, schema: Schema | None = None) -> History:
     targets = ("S",) if random.random() < 0.85 else ("S", "S2")
     transactions = _course(writer, targets, shy, random.randint(3, 8))
     late = _course(writer, ("T",), True, random.randint(1, 2)) if random.random() < 0.4 else ()
-    return History(schema, setup, transactions, targets, late, seed)
+    return History(schema, setup, transactions, targets, late, seed, _some_steps(seed, targets, transactions))
+
+
+def _some_steps(seed: int, targets: tuple[str, ...], transactions: tuple[Transaction, ...]) -> tuple[int, ...] | None:
+    """Which transactions of the session are to be taken back, as steps of their own; None, nearly always: the whole session."""
+    random = Random(f"steps {seed}")
+    ours = [number for number, transaction in enumerate(transactions) if transaction.actor == "S"]
+    if len(targets) > 1 or len(ours) < 2 or random.random() < 0.85:
+        return None
+    return tuple(sorted(random.sample(ours, random.randint(1, len(ours) - 1))))
 
 
 def _first_rows(random: Random, writer: _Writer, table: Table) -> list[dict[str, str]]:

@@ -65,7 +65,10 @@ class Transaction:
 
 @dataclass(frozen=True)
 class History:
-    """A schema, the rows it starts with, what happened, and which sessions are to be rolled back."""
+    """A schema, the rows it starts with, what happened, and which sessions are to be rolled back.
+
+    With `steps` each transaction of the session is a step, and only those with these numbers are rolled back.
+    """
 
     schema: Schema
     setup: tuple[str, ...]
@@ -73,6 +76,7 @@ class History:
     targets: tuple[str, ...] = ("S",)
     late: tuple[Transaction, ...] = ()
     seed: int | None = None
+    steps: tuple[int, ...] | None = None
 
     @property
     def actors(self) -> list[str]:
@@ -84,7 +88,7 @@ class History:
         opened = [f"select journal.open_session('{a}') as \"{a}\" \\gset" for a in self.actors]
         closed = [f"select journal.close_session(:'{a}');" for a in self.actors]
         setup = [line + ";" for line in (*self.schema.ddl(), *self.setup, *self.schema.coverage())]
-        course = [line for t in self.transactions for line in t.lines()]
+        course = [line for n, t in enumerate(self.transactions) for line in (*self._marks(n), *t.lines())]
         targets = ", ".join(f":'{a}'" for a in self.targets)
         rollback = f"select jsonb_pretty(journal.rollback_report(array[{targets}]::uuid[]));"
         late = ["-- between the rollback and its own rollback:"] * bool(self.late) + [
@@ -92,13 +96,18 @@ class History:
         ]
         return "\n".join([f"-- seed {self.seed}", *setup, *opened, *course, *closed, rollback, *late])
 
+    def _marks(self, number: int) -> Iterator[str]:
+        if self.steps is not None and self.transactions[number].actor in self.targets:
+            yield f"-- a step of its own{', to be rolled back' if number in self.steps else ''}:"
+
 
 def smaller(history: History) -> Iterator[History]:
     """Histories with one thing less, largest things first."""
     for late in _smaller_courses(history.late):
         yield replace(history, late=late)
     for transactions in _smaller_courses(history.transactions):
-        yield replace(history, transactions=transactions)
+        if history.steps is None or len(transactions) == len(history.transactions):
+            yield replace(history, transactions=transactions)
     for n in range(len(history.setup)):
         yield replace(history, setup=history.setup[:n] + history.setup[n + 1 :])
     if len(history.targets) > 1:

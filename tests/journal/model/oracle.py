@@ -38,6 +38,7 @@ class Line:
     rids: set[int] = field(default_factory=set)
     current: Row | None = None
     expected: Row | None = None
+    base: Row | None = None
     verdict: Verdict = Verdict.UNTOUCHED
     rewritten: bool = False
     why: str = ""
@@ -107,7 +108,7 @@ class _Tracker:
 
     def note(self, event: Event) -> None:
         self.now += 1
-        ours = event.actor in self.own
+        ours = event.actor in self.own or event.actor.partition(".")[0] in self.own
         before, after = event.before[self.table.name], event.after[self.table.name]
         gone = {rid: before[rid] for rid in before.keys() - after.keys()}
         come = {rid: after[rid] for rid in after.keys() - before.keys()}
@@ -168,17 +169,23 @@ class _Tracker:
 def _judge(line: Line) -> None:
     """Column by column: as it was before us, as it is, or in conflict; then the row as a whole."""
     values: list[Value] = []
+    bases: list[Value] = []
     verdicts: set[str] = set()
     for number, column in enumerate(line.table.stored):
         current = _cell(line.current, number)
         if column.maintained:
             values.append(current)
+            bases.append(current)
             continue
-        verdict, value = _judge_cell([(o, _cell(b, number), _cell(a, number)) for o, b, a in line.changes], current)
+        verdict, value, base = _judge_cell(
+            [(o, _cell(b, number), _cell(a, number)) for o, b, a in line.changes], current
+        )
         verdicts.add(verdict)
         values.append(value)
+        bases.append(base)
         if verdict == "conflict":
             line.why += f" {column.name}"
+    line.base = None if ABSENT in bases else tuple(bases)
     line.verdict = _row_verdict(line, verdicts)
     if line.verdict in {Verdict.RESTORE, Verdict.EITHER}:
         _set_expected(line, values)
@@ -212,15 +219,16 @@ def _set_expected(line: Line, values: list[Value]) -> None:
         line.expected = tuple(None if v == ABSENT else v for v in values)
 
 
-def _judge_cell(changes: list[tuple[bool, Value, Value]], current: Value) -> tuple[str, Value]:
+def _judge_cell(changes: list[tuple[bool, Value, Value]], current: Value) -> tuple[str, Value, Value]:
+    """What is to be said of one column, the value it should have, and the one that it had before us."""
     runs = _runs(changes)
     first = next((n for n, (ours, _, _) in enumerate(runs) if ours), None)
     if first is None:
-        return "kept", current
+        return "kept", current, current
     base = runs[first][1]
     if all(ours for ours, _, _ in runs[first:]):
-        return "restored", base
-    return ("settled", current) if current == base else ("conflict", current)
+        return "restored", base, base
+    return "settled" if current == base else "conflict", current, base
 
 
 def _runs(changes: list[tuple[bool, Value, Value]]) -> list[tuple[bool, Value, Value]]:

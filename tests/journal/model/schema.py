@@ -133,6 +133,7 @@ class Table:
     triggers: tuple[str, ...] = ()
     summary: Summary | None = None
     cover: str = ""
+    partitions: int = 0
     _index: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -154,7 +155,15 @@ class Table:
         constraints = [f"primary key ({names(self.key)})", *(u.sql for u in self.uniques)]
         constraints += [*(c.sql for c in self.checks), *(f.sql for f in self.foreign_keys)]
         parts = ",\n    ".join([*(c.sql for c in self.columns), *constraints])
-        return f"create table {quoted(self.name)} (\n    {parts})"
+        partitioned = f" partition by hash ({quoted(self.key[0])})" if self.partitions else ""
+        return f"create table {quoted(self.name)} (\n    {parts}){partitioned}"
+
+    def leaves(self) -> Iterator[str]:
+        """SQL of its partitions: rows move between them when their key changes."""
+        for number in range(self.partitions):
+            name = quoted(f"{self.name}_{number}")
+            bounds = f"with (modulus {self.partitions}, remainder {number})"
+            yield f"create table {name} partition of {quoted(self.name)} for values {bounds}"
 
 
 @dataclass(frozen=True)
@@ -174,6 +183,7 @@ class Schema:
         yield "create sequence rid_seq"
         for table in self.tables:
             yield table.sql
+            yield from table.leaves()
             yield f"create table {quoted(table.name + '_seed')} as table {quoted(table.name)} with no data"
         for table in self.tables:
             yield from _triggers(table)

@@ -58,6 +58,7 @@ class World:
     events: list[Event] = field(default_factory=list)
     state: State = field(default_factory=dict)
     versions: Versions = field(default_factory=dict)
+    steps: dict[str, UUID] = field(default_factory=dict)
 
     def build(self) -> None:
         self.conn.execute(text(f"create schema {self.namespace}"))
@@ -96,30 +97,44 @@ class World:
                 )
         self.state, self.versions = self.look()
 
-    def run(self, transactions: Sequence[Transaction]) -> None:
-        for transaction in transactions:
+    def run(self, transactions: Sequence[Transaction], stepping: str | None = None) -> None:
+        """Runs a course. What the actor `stepping` does is a step each time, told apart as `actor.number`."""
+        for number, transaction in enumerate(transactions):
             before = self.state, self.versions, len(self.events)
-            if not self._happens(transaction):
+            step = f"{stepping}.{number}" if transaction.actor == stepping else None
+            if not self._happens(transaction, step):
                 self.state, self.versions, events = before
                 del self.events[events:]
 
-    def _happens(self, transaction: Transaction) -> bool:
+    def _happens(self, transaction: Transaction, step: str | None) -> bool:
         try:
-            self._run(transaction)
+            self._run(transaction, step)
         except FORGIVEN:
             return False
         return True
 
-    def _run(self, transaction: Transaction) -> None:
+    def _run(self, transaction: Transaction, as_step: str | None) -> None:
         actor = UNBOUND
         with self.transaction():
             for number, step in enumerate(transaction.steps):
                 if number == transaction.unbound and transaction.actor != UNBOUND:
-                    actor = transaction.actor
-                    self.conn.execute("select journal.bind(%s)", [self.sessions[actor]])
+                    actor = as_step or transaction.actor
+                    self._bind(transaction.actor, as_step)
                 for statement in self._statements(step, guarded=transaction.guarded):
                     self._execute(statement, guarded=transaction.guarded)
                     self.note(actor)
+            if as_step is not None:
+                self.conn.execute("select journal.complete_step(%s)", [self.steps[as_step]])
+
+    def _bind(self, actor: str, step: str | None) -> None:
+        if step is None:
+            self.conn.execute("select journal.bind(%s)", [self.sessions[actor]])
+            return
+        begun = self.conn.execute(
+            "select step_id from journal.begin_step(%s, 'work')", [self.sessions[actor]]
+        ).fetchone()
+        assert begun is not None
+        self.steps[step] = begun[0]
 
     def note(self, actor: str) -> None:
         """Notes what the tables hold by now as the work of an actor."""
@@ -184,21 +199,30 @@ class World:
             parts.append(f"select {columns} from {self.namespace}.{quoted(table.name)}")
         return " union all ".join(parts)
 
-    def roll_back(self, ids: Sequence[UUID], mode: str, on_conflict: str, digest: str | None = None) -> Report:
+    def roll_back(
+        self,
+        ids: Sequence[UUID],
+        mode: str,
+        on_conflict: str,
+        digest: str | None = None,
+        steps: list[UUID] | None = None,
+    ) -> Report:
         """One call of the rollback in a transaction of its own, under the application's search_path."""
         with self.transaction():
             found = self.conn.execute(
-                "select journal.rollback_report(%s, null, %s, %s, %s, shown => 1000)",
-                [list(ids), on_conflict, mode, digest],
+                "select journal.rollback_report(%s, %s, %s, %s, %s, shown => 1000)",
+                [list(ids), steps, on_conflict, mode, digest],
             ).fetchone()
         assert found is not None
         report: Report = found[0]
         return report
 
-    def recorded(self, ids: Sequence[UUID]) -> int:
-        """How many changes the journal holds of sessions."""
+    def recorded(self, ids: Sequence[UUID], steps: list[UUID] | None) -> int:
+        """How many changes the journal holds of sessions, or of some of their steps."""
         found = self.conn.execute(
-            "select count(*) from unnest(%s::uuid[]) as s (id), journal.session_changes(s.id)", [list(ids)]
+            "select count(*) from unnest(%s::uuid[]) as s (id), journal.session_changes(s.id) c"
+            " where %s::uuid[] is null or c.step_id = any (%s)",
+            [list(ids), steps, steps],
         ).fetchone()
         assert found is not None
         return int(found[0])
