@@ -174,6 +174,17 @@ def test_case_60_dry_run_then_apply(history: History) -> None:
     assert done.rows == {"restore": 3, "remove": 1, "reinsert": 1, "noop": 2, "conflict": 1}
 
 
+def test_case_60_receipts_without_rows(history: History) -> None:
+    """A step that changed nothing has its receipt taken back; the plan says so, instead of `nothing`."""
+    history.given(*T)
+    history.step("look", "select count(*) from t", key="look-1")
+    plan = history.report("plan")
+    assert (plan.outcome, plan.exit_code, plan.raw["receipts_reversed"]) == ("planned", 0, 1)
+    done = history.roll_back()
+    assert (done.outcome, done.raw["keys_reversed"], done.raw["receipts_reversed"]) == ("done", 1, 1)
+    assert history.report("plan").exit_code == 4
+
+
 def test_case_60_rehearse(history: History) -> None:
     """A rehearsal executes and takes everything back."""
     history.given(*T)
