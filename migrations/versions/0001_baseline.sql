@@ -3069,6 +3069,22 @@ $session_reversed$;
 
 comment on function journal.session_reversed(uuid) is 'no, partly or fully.';
 
+-- sql/journal/functions/steps_in_effect.sql
+-- How many keys and receipts sessions, or some of their steps, have in effect: what a rollback of them reverses.
+create function journal.steps_in_effect(session_ids uuid[], step_ids uuid[], out keys bigint, out receipts bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select pg_catalog.count(*) filter (where s.holds_key), pg_catalog.count(*)
+      from journal.step s
+      join journal.receipt r on r.step_id = s.step_id
+     where s.session_id = any (steps_in_effect.session_ids)
+       and (steps_in_effect.step_ids is null or s.step_id = any (steps_in_effect.step_ids))
+       and journal.effective_rollback(s.session_id, s.step_id) is null;
+end;
+
+comment on function journal.steps_in_effect(uuid[], uuid[]) is 'How many keys and receipts sessions, or some of their steps, have in effect. Private.';
+
 -- sql/journal/functions/reverse_steps.sql
 -- What a rollback took back: whole sessions, or single steps of them. Rolling back the rollback makes them valid again.
 create function journal.reverse_steps(session_ids uuid[], step_ids uuid[], rollback_id uuid, partly boolean default false)
@@ -3077,12 +3093,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $reverse_steps$
 begin
-    select count(*) filter (where s.holds_key), count(*) into keys, receipts
-      from journal.step s
-      join journal.receipt r on r.step_id = s.step_id
-     where s.session_id = any (reverse_steps.session_ids)
-       and (reverse_steps.step_ids is null or s.step_id = any (reverse_steps.step_ids))
-       and journal.effective_rollback(s.session_id, s.step_id) is null;
+    select e.keys, e.receipts into keys, receipts from journal.steps_in_effect(reverse_steps.session_ids, reverse_steps.step_ids) e;
     insert into journal.reversal (session_id, step_id, rollback_id, partly)
     select t.session_id, t.step_id, reverse_steps.rollback_id, reverse_steps.partly
       from (
@@ -10516,6 +10527,9 @@ begin
             report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
         else
             report := report || journal.undo_messages(members, step_ids, null);
+            if mode = 'plan' and journal.undo_may_proceed(report, on_conflict) then
+                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids) e);
+            end if;
         end if;
         report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());
         residue := report -> 'residue';
