@@ -29,6 +29,7 @@ RIGHTS_DECIDE_NOTHING = (
     "tests/relay/test_chaos.py",
     "tests/relay/test_destinations.py",
     "tests/relay/test_faults.py",
+    "tests/relay/test_nats.py",
     "tests/relay/test_postgres_destination.py",
     "tests/relay/test_redis.py",
     "tests/relay/test_run.py",

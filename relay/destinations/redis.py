@@ -196,31 +196,39 @@ class Redis(Destination):
     async def _marked(self, lane: int, key: str, owner: Owner, *, fresh: bool) -> int:
         """The generation of a key's ids. The key gets its owner's mark: two outboxes, or two destinations of one, would block each
         other for ever."""
-        link, mark = self._link(lane), _mark_of(key)
-        found = await self._read_mark(lane, key)
+        found = await self._read_mark(lane, key)  # first: a first append in between must not look like a loss
         state = await self._state(lane, key)
-        if not found:
-            if state is None and not fresh:
-                raise _gone(key)
-            seconds, micros = await link.ask("TIME")
-            generation = int(seconds) * 1000 + int(micros) // 1000
-            if state is not None and state.last != _NOTHING:
-                generation = _parts(_entry_tail(key, state).token)[0]  # raises unless the last entry is a relay's
-            await link.ask("HSETNX", mark, "generation", generation)
-            await link.ask("HSETNX", mark, "owner", owner.mark)
-            found = await self._read_mark(lane, key)
-        if found.get("owner") != owner.mark:
-            raise ForeignWriter(
-                f"stream {key} belongs to another relay", hint=f"its owner is {found.get('owner')}; use another stream"
+        known = {"owner", "generation"} <= found.keys()
+        if state is None and not fresh and (not known or "last" in found):
+            raise TailLost(
+                f"stream {key} is gone, though messages were delivered to it",
+                hint="restore it, or use another --name",
             )
-        if state is None and "last" in found:
-            if not fresh:
-                raise _gone(key)
-            await link.ask("EVAL", _FORGET, 2, key, mark)
-        for name in (key, mark):
-            if await link.ask("TTL", name) >= 0:
-                raise DestinationRefused(f"the key {name} expires", hint=f"run: redis-cli persist {name}")
+        if not known:
+            found = await self._mark(lane, key, state, owner)
+        if found["owner"] != owner.mark:
+            raise ForeignWriter(
+                f"stream {key} belongs to another relay", hint=f"its owner is {found['owner']}; use another stream"
+            )
+        if state is None:
+            await self._link(lane).ask("EVAL", _FORGET, 2, key, _mark_of(key))
+        await self._refuse_expiry(lane, key)
         return int(found["generation"])
+
+    async def _mark(self, lane: int, key: str, state: _State | None, owner: Owner) -> dict[str, str]:
+        """Write the mark, unless another relay is quicker."""
+        seconds, micros = await self._link(lane).ask("TIME")
+        generation = int(seconds) * 1000 + int(micros) // 1000
+        if state is not None and state.last != _NOTHING:
+            generation = _parts(_entry_tail(key, state).token)[0]  # raises unless the last entry is a relay's
+        for field, value in (("generation", generation), ("owner", owner.mark)):
+            await self._link(lane).ask("HSETNX", _mark_of(key), field, value)
+        return await self._read_mark(lane, key)
+
+    async def _refuse_expiry(self, lane: int, key: str) -> None:
+        for name in (key, _mark_of(key)):
+            if await self._link(lane).ask("TTL", name) >= 0:
+                raise DestinationRefused(f"the key {name} expires", hint=f"run: redis-cli persist {name}")
 
     async def _read_mark(self, lane: int, key: str) -> dict[str, str]:
         flat = [one.decode() for one in await self._link(lane).ask("HGETALL", _mark_of(key))]
@@ -487,12 +495,6 @@ def _why_unsafe(info: Mapping[str, str], appendfsync: str | None, *, accepted: b
         ),
     ]
     return next(((why, hint) for bad, why, hint in checks if bad), None)
-
-
-def _gone(key: str) -> TailLost:
-    return TailLost(
-        f"stream {key} is gone, though messages were delivered to it", hint="restore it, or use another --name"
-    )
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -148,6 +148,10 @@ class NatsPlace(Place):
     def url(self) -> str:
         return f"nats://{self._nats.host}:{self._nats.port}/{self.name}"
 
+    @property
+    def server_url(self) -> str:
+        return str(self._nats.url)
+
     def events(self) -> list[Event]:
         found = []
         for headers, data in raw_stream(self._nats.url, self.name):

@@ -144,6 +144,15 @@ async def test_finding_34_entries_that_consumers_delete_one_by_one_leave_the_tai
         assert (tail.position, tail.message_id, tail.token) == (3, None, last.token)
 
 
+@pytest.mark.parametrize("field", ["owner", "generation"])
+async def test_a_relay_killed_while_it_wrote_its_mark_leaves_nothing_that_stops_the_next(
+    place: Place, client: Any, field: str
+) -> None:
+    client.hset(f"{{{place.name}}}:owner", field, {"owner": OWNER.mark, "generation": "1790000000000"}[field])
+    async with opened(place) as destination:
+        await store(destination, 1, 3, None)
+
+
 # -- finding 35: ids
 
 
