@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from relay.source import Point, Source
 
 FIRST_WAIT = 0.001
-LONGEST_WAIT = 0.05
-_GROWTH = 1.25
+LONGEST_WAIT = 0.02
+_GROWTH = 1.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -33,6 +34,7 @@ _log = logging.getLogger("relay.source")
 
 MEMBERS_PER_READ = 1000
 _LAST_PLACE = 2**63 - 1
+_place = itemgetter(0, 1)  # of the columns of relay.envelope: seal and place
 BYTES_PER_READ = 8 * 1024 * 1024
 # A standby that is not promoted yet, a restart, a lock held too long: the relay waits.
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
@@ -190,6 +192,7 @@ class Source:
         rows = await self._read_all(
             "select * from relay.read_seals(%s, %s, %s, %s)", [self.destination, [lane], first, last]
         )
+        rows.sort(key=_place)
         return self._placed(rows, position)
 
     async def read_part(self, lane: int, seal: int, after_place: int, position: int, *, verify: bool) -> list[Message]:

@@ -231,6 +231,7 @@
 \ir outbox/functions/commit_durably.sql
 \ir outbox/functions/seal_nothing.sql
 \ir outbox/functions/lock_free_sessions.sql
+\ir outbox/functions/draft_plain.sql
 \ir outbox/functions/draft_seal.sql
 \ir outbox/functions/worth_storing.sql
 \ir outbox/functions/store_seal.sql

@@ -3,6 +3,7 @@ create function outbox.anything_to_seal() returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $anything_to_seal$
 declare
     last outbox.seal;

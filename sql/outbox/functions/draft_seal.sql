@@ -4,6 +4,7 @@ create function outbox.draft_seal(last outbox.seal, snapshot pg_snapshot, locked
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $draft_seal$
 declare

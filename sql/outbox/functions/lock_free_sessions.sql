@@ -4,6 +4,7 @@ create function outbox.lock_free_sessions(last outbox.seal, snapshot pg_snapshot
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $lock_free_sessions$
 declare
     wanted uuid[];

@@ -17,9 +17,12 @@ begin
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
-    draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
-    if not outbox.worth_storing(draft, last) then
-        return null;
+    draft := outbox.draft_plain(last, present.snapshot);
+    if draft.no is null then
+        draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
+        if not outbox.worth_storing(draft, last) then
+            return null;
+        end if;
     end if;
     draft.kind := 'snapshot';
     draft.lineage := outbox.lineage_in_force(draft.no);

@@ -7,6 +7,7 @@ returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $read_part$
 declare
