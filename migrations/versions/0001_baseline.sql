@@ -4730,21 +4730,35 @@ $raise_missing$;
 comment on function outbox.raise_missing(bigint, bigint, bigint) is 'Raises SourceRewound: a seal is not complete.';
 
 -- sql/outbox/functions/verify_seals.sql
--- Whether all members of these seals are still there.
+-- Whether all members of these seals are still there. Count and digest of the whole span are compared first: a plan that is made once
+-- serves for one message and for thousands.
 create function outbox.verify_seals(first bigint, last bigint) returns void
-language sql volatile
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $verify_seals$
-    with counted as materialized (
-        select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest
-        from outbox.members(first, last) as m group by m.seal
-    )
-    select outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
-    from outbox.seal as s left join counted as c on c.seal = s.no
-    where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
-    order by s.no limit 1
+declare
+    named bigint;
+    named_digest bigint;
+    present bigint;
+    present_digest bigint;
+begin
+    select sum(s.members), bit_xor(s.digest) into named, named_digest from outbox.seal as s where s.no between first and last;
+    select count(*), coalesce(bit_xor(outbox.hash_of(m.message_id)), 0) into present, present_digest
+    from outbox.members(first, last) as m;
+    if (named, named_digest) <> (present, present_digest) then
+        perform outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
+        from outbox.seal as s
+        left join (
+            select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest
+            from outbox.members(first, last) as m group by m.seal
+        ) as c on c.seal = s.no
+        where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
+        order by s.no;
+    end if;
+end
 $verify_seals$;
 
 comment on function outbox.verify_seals(bigint, bigint) is 'Raises SourceRewound when members of these seals are missing.';
@@ -4864,6 +4878,7 @@ create function outbox.anything_to_seal() returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $anything_to_seal$
 declare
     last outbox.seal;
@@ -5001,6 +5016,7 @@ create function outbox.lock_free_sessions(last outbox.seal, snapshot pg_snapshot
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $lock_free_sessions$
 declare
     wanted uuid[];
@@ -5021,6 +5037,44 @@ $lock_free_sessions$;
 
 comment on function outbox.lock_free_sessions(outbox.seal, pg_snapshot) is 'Locks the sessions of all candidates that nobody rolls back, and returns them.';
 
+-- sql/outbox/functions/draft_plain.sql
+-- The next seal where nothing waits and nothing may have to wait: no session, no hold, nothing pending, so no rollback can cancel
+-- any of it either. That is the everyday case, at a fraction of the general one. Null: draft_seal has to look.
+create function outbox.draft_plain(last outbox.seal, snapshot pg_snapshot) returns outbox.seal
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $draft_plain$
+declare
+    draft outbox.seal;
+    plain boolean;
+begin
+    if last.pending <> '{}' then
+        return null;
+    end if;
+    select count(*), coalesce(sum(v.bytes), 0), coalesce(bit_xor(outbox.hash_of(v.message_id)), 0), min(v.id),
+           greatest(last.max_id, max(v.id)), coalesce(bool_and(v.session_id is null and v.hold is null), true)
+    into draft.members, draft.bytes, draft.digest, draft.min_id, draft.max_id, plain
+    from outbox.visible_between(last.snap, snapshot, last.from_id) as v;
+    if not plain or draft.members = 0 then
+        return null;
+    end if;
+    draft.no := last.no + 1;
+    draft.snap := snapshot;
+    draft.total := last.total + draft.members;
+    draft.from_id := last.from_id;
+    draft.pending := '{}';
+    draft.released := '{}';
+    draft.waits_for := '{}';
+    draft.lock_missed := false;
+    return draft;
+end
+$draft_plain$;
+
+comment on function outbox.draft_plain(outbox.seal, pg_snapshot) is 'The next seal when no message of it can wait or be cancelled, else null.';
+
 -- sql/outbox/functions/draft_seal.sql
 -- What the next seal will hold. A message waits when it is held, when a rollback has locked its session (a session without a row
 -- was pruned, and is free), or when an earlier message of its key waits. Runs after the sessions are locked, in a new snapshot.
@@ -5028,6 +5082,7 @@ create function outbox.draft_seal(last outbox.seal, snapshot pg_snapshot, locked
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $draft_seal$
 declare
@@ -5129,9 +5184,12 @@ begin
     perform outbox.first_seal();
     select s as last, pg_current_snapshot() as snapshot into present from outbox.seal as s order by s.no desc limit 1;
     last := present.last;
-    draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
-    if not outbox.worth_storing(draft, last) then
-        return null;
+    draft := outbox.draft_plain(last, present.snapshot);
+    if draft.no is null then
+        draft := outbox.draft_seal(last, present.snapshot, outbox.lock_free_sessions(last, present.snapshot));
+        if not outbox.worth_storing(draft, last) then
+            return null;
+        end if;
     end if;
     draft.kind := 'snapshot';
     draft.lineage := outbox.lineage_in_force(draft.no);
@@ -6260,10 +6318,16 @@ comment on function relay.parked_of(text) is 'Places of what a destination refus
 -- How many of the next seals fit into one read. Not whole: the next seal alone is larger, and is read in parts.
 create function relay.next_seals(name text, after_seal bigint, max_members bigint, max_bytes bigint)
 returns table (through bigint, whole boolean)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 as $next_seals$
-    with ahead as (
+begin
+    if not exists (select from outbox.seal as s where s.no > after_seal) then
+        return;
+    end if;
+    select max(a.no) into through
+    from (
         select s.no, sum(s.members + coalesce(t.members, 0)) over upto as members, sum(s.bytes + coalesce(t.bytes, 0)) over upto as bytes
         from (
             select n.no, n.kind, n.members, n.bytes from outbox.seal as n where n.no > after_seal order by n.no limit 1000
@@ -6274,12 +6338,12 @@ as $next_seals$
             where s.kind = 'retry' and r.destination = name and r.seal = s.no
         ) as t on true
         window upto as (order by s.no)
-    ), fitting as (
-        select max(a.no) as no from ahead as a where a.members <= max_members and a.bytes <= max_bytes
-    )
-    select coalesce(f.no, after_seal + 1), f.no is not null
-    from fitting as f
-    where exists (select from ahead)
+    ) as a
+    where a.members <= max_members and a.bytes <= max_bytes;
+    whole := through is not null;
+    through := coalesce(through, after_seal + 1);
+    return next;
+end
 $next_seals$;
 
 comment on function relay.next_seals(text, bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
@@ -6321,44 +6385,37 @@ $read_retried$;
 comment on function relay.read_retried(text, integer[], bigint, bigint, bigint) is 'Messages of retries of a destination, after a place, in no order.';
 
 -- sql/relay/functions/read_seals.sql
--- The messages of whole seals for some lanes of a destination, in order, after making sure that none is missing.
+-- The messages of whole seals for some lanes of a destination, after making sure that none is missing. In no order: to sort, or to
+-- keep, whole messages here costs more than to read them.
 create function relay.read_seals(name text, only_lanes integer[], first bigint, last bigint)
 returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $read_seals$
 declare
     parks constant boolean := exists (select from relay.park as p where p.destination = name);
 begin
+    perform outbox.verify_seals(first, last);
     return query
-    with member as materialized (
-        select m.* from outbox.members(first, last) as m
-    ), counted as materialized (
-        select m.seal, count(*) as found, bit_xor(outbox.hash_of(m.message_id)) as digest from member as m group by m.seal
-    ), missing as materialized (
-        select outbox.raise_missing(s.no, s.members, coalesce(c.found, 0))
-        from outbox.seal as s left join counted as c on c.seal = s.no
-        where s.no between first and last and (s.members, s.digest) <> (coalesce(c.found, 0), coalesce(c.digest, 0))
-    )
     select m.seal, m.id, m.slot % r.lanes, m.message_id::text, g.lineage_id::text, m.topic, m.key, m.type, m.data::text,
            m.headers::text, m.compensates::text, m.caused_by::text, relay.wire_time(m.created_at), m.bytes,
            parks and relay.is_aside(name, m.seal, m.id, m.id, m.key)
-    from member as m
+    from outbox.members(first, last) as m
     join outbox.lineage as g on g.no = m.lineage
     join lateral (
         select v.patterns, v.lanes from relay.route as v
         where v.destination = name and v.from_seal <= m.seal order by v.version desc limit 1
-    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes)
-    where not exists (select from missing)
-    union all
-    select t.* from relay.read_retried(name, only_lanes, first, last, 0) as t where parks
-    order by 1, 2;
+    ) as r on m.topic like any (r.patterns) and m.slot % r.lanes = any (only_lanes);
+    if parks then
+        return query select t.* from relay.read_retried(name, only_lanes, first, last, 0) as t;
+    end if;
 end
 $read_seals$;
 
-comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination, by seal and place.';
+comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination; their order is (seal, place).';
 
 -- sql/relay/functions/read_part.sql
 -- A part of a large seal, by primary key between its lowest and highest message: paging by the difference of snapshots would read
@@ -6370,6 +6427,7 @@ returns setof relay.envelope
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 set jit = off
 as $read_part$
 declare
