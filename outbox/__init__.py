@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from outbox.consuming import AsyncInbox as AsyncInbox
+    from outbox.consuming import Inbox as Inbox
+    from outbox.consuming import inbox as inbox
     from outbox.errors import InvalidTopic as InvalidTopic
     from outbox.errors import MessageTooLarge as MessageTooLarge
     from outbox.errors import NotSerializable as NotSerializable
@@ -13,10 +16,13 @@ if TYPE_CHECKING:
     from outbox.messages import publish as publish
 
 _HOMES = {
+    "AsyncInbox": "outbox.consuming",
+    "Inbox": "outbox.consuming",
     "InvalidTopic": "outbox.errors",
     "MessageTooLarge": "outbox.errors",
     "NotSerializable": "outbox.errors",
     "OutboxError": "outbox.errors",
+    "inbox": "outbox.consuming",
     "publish": "outbox.messages",
 }
 __all__ = tuple(_HOMES)

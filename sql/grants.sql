@@ -105,7 +105,7 @@ declare
     role_name text;
 begin
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_agent', 'journal_operator') loop
-        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) to %I', role_name);
+        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb), outbox.take(text, text) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(

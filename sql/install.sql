@@ -201,6 +201,7 @@
 \ir outbox/tables/lineage.sql
 \ir outbox/tables/seal.sql
 \ir outbox/tables/sealer.sql
+\ir outbox/tables/inbox.sql
 \ir outbox/tables/pruned.sql
 \ir outbox/functions/slot_of.sql
 \ir outbox/functions/hash_of.sql
@@ -214,6 +215,7 @@
 \ir outbox/functions/attribution.sql
 \ir outbox/functions/add_message.sql
 \ir outbox/functions/publish.sql
+\ir outbox/functions/take.sql
 \ir outbox/functions/visible_between.sql
 \ir outbox/functions/members.sql
 \ir outbox/functions/raise_missing.sql
