@@ -26,6 +26,7 @@ class CoverOptions:
 
     agents_only: bool = False
     audit_only: bool = False
+    strict: bool = False
     exclude: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     maintained: tuple[str, ...] = ()

@@ -21,6 +21,9 @@ _TRUNCATE = ("capture", "refuse")
 @click.option("--schema", metavar="NAME", help="All tables of this schema.")
 @click.option("--agents-only", is_flag=True, help="Record only what agent sessions change.")
 @click.option("--audit-only", is_flag=True, help="Record only: never undone. For tables without a primary key.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse writes once the table has changed its shape, until it is covered again."
+)
 @click.option("--exclude", multiple=True, metavar="COLUMN", help="Never record this column.")
 @click.option("--counter", multiple=True, metavar="COLUMN", help="Undo this column by its difference.")
 @click.option("--maintained", multiple=True, metavar="COLUMN", help="Kept by triggers or a library: no conflict.")
@@ -33,6 +36,7 @@ def cover(
     schema: str | None,
     agents_only: bool,
     audit_only: bool,
+    strict: bool,
     exclude: tuple[str, ...],
     counter: tuple[str, ...],
     maintained: tuple[str, ...],
@@ -41,7 +45,7 @@ def cover(
     """Journal the changes of tables, or bring their coverage up to date. One transaction a table; safe to repeat."""
     if bool(tables) == bool(schema):
         raise UsageError("name tables, or a schema with --schema")
-    options = CoverOptions(agents_only, audit_only, exclude, counter, maintained, truncate)
+    options = CoverOptions(agents_only, audit_only, strict, exclude, counter, maintained, truncate)
     with shell.connect() as conn:
         names = tables if schema is None else _tables_of(conn, schema)
         done = _with_progress(cover_all(conn, names, options), len(names))

@@ -49,8 +49,12 @@ def test_a_schema_is_covered_table_by_table(shell: Shell, conn: psycopg.Connecti
 
 def test_options_of_cover_arrive(shell: Shell, conn: psycopg.Connection) -> None:
     conn.execute("create table t (id int primary key, secret text, hits int, touched timestamptz)")
-    words = ("--agents-only", "--exclude", "secret", "--maintained", "touched", "--truncate", "refuse")
+    words = ("--agents-only", "--strict", "--exclude", "secret", "--maintained", "touched", "--truncate", "refuse")
     assert shell("cover", "t", *words).code == 0
+    conn.execute("alter table t add column more int")
+    (fix,) = [row["fix"] for row in shell("coverage", "--json").lines]
+    assert fix.split() == ["journal", "cover", "public.t", *words]
+    assert shell(*fix.split()[1:]).code == 0
     row = shell("coverage", "--json").lines[0]
     assert (row["writers"], row["excluded_columns"], row["maintained_columns"], row["truncate"]) == (
         *("agents", ["secret"], ["touched"]),
