@@ -4401,6 +4401,17 @@ insert into outbox.sealer default values;
 
 comment on table outbox.sealer is 'The lock of sealing. Private.';
 
+-- sql/outbox/tables/inbox.sql
+-- What consumers have worked through: the row is part of the commit of the work itself.
+create table outbox.inbox (
+    consumer   text not null check (consumer <> '' and octet_length(consumer) <= 255),
+    message_id text not null check (message_id <> '' and octet_length(message_id) <= 255),
+    taken_at   timestamptz not null default clock_timestamp(),
+    primary key (consumer, message_id)
+);
+
+comment on table outbox.inbox is 'Messages that consumers have worked through. Private; call outbox.take.';
+
 -- sql/outbox/tables/pruned.sql
 -- How far messages were dropped: one row. Seals up to through_seal are no longer whole; whoever comes new begins after it.
 create table outbox.pruned (
@@ -4671,6 +4682,22 @@ $publish$;
 
 comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) is
     'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration; compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';
+
+-- sql/outbox/functions/take.sql
+-- A consumer takes a message in the transaction of its work. Another that works on the same one is waited for.
+create function outbox.take(consumer text, message_id text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $take$
+#variable_conflict use_variable
+begin
+    insert into outbox.inbox (consumer, message_id) values (take.consumer, take.message_id) on conflict do nothing;
+    return found;
+end
+$take$;
+
+comment on function outbox.take(text, text) is
+    'Whether the consumer meets this message for the first time: then do the work, in this transaction. False: it was worked through before. Waits for another transaction that is at it.';
 
 -- sql/outbox/functions/visible_between.sql
 -- The messages that one snapshot sees and an earlier one does not: a range of transactions and the list of those that were still
@@ -10915,7 +10942,7 @@ declare
     role_name text;
 begin
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_agent', 'journal_operator') loop
-        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) to %I', role_name);
+        execute format('grant execute on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb), outbox.take(text, text) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
