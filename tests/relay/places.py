@@ -253,9 +253,9 @@ class RedisPlace(Place):
     def url(self) -> str:
         return f"redis://{self._redis.host}:{self._redis.port}/0?stream={self.name}"
 
-    def events(self) -> list[Event]:
+    def events(self, key: str | None = None) -> list[Event]:
         with self._redis.client() as client:
-            entries = client.xrange(self.name)
+            entries = client.xrange(key or self.name)
         found = []
         for _, fields in entries:
             text = {name.decode(): value.decode() for name, value in fields.items()}

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from relay.destinations.base import Owner, Refused, Stored, Tail
+from relay.destinations.base import Refused, Tail
 from relay.destinations.postgres import TABLES
 from relay.errors import DestinationRefused, TailLost
 from tests.relay.oracle import Arrived, judge
 from tests.relay.places import PostgresPlace
 from tests.relay.support import ROOT, Connection, committed, drain, make_counters, produce
-from tests.relay.test_destinations import OWNER, messages, opened, positions, refused, store
+from tests.relay.test_destinations import messages, opened, positions, refused, store
 
 if TYPE_CHECKING:
     from tests.relay.places import Place
@@ -88,14 +88,18 @@ async def test_positions_that_are_gone_are_a_lost_tail(place: PostgresPlace) -> 
             pass
 
 
-async def test_lanes_share_the_table(place: PostgresPlace) -> None:
-    found = type(place.destination())
-    destination = found(found.parse(f"{place.url}&lanes=3"), str(place.credentials))
-    await destination.open(Owner(OWNER.origin, OWNER.destination, lanes=3), fresh=True)
-    for lane in range(3):
-        assert isinstance(await destination.append(lane, messages(1, 2), None), Stored)
-    await destination.close()
-    assert place.execute("select lane, count(*) from {table} group by lane order by lane") == [(0, 2), (1, 2), (2, 2)]
+def test_lanes_share_the_table_and_a_key_keeps_its_lane(place: PostgresPlace, dsn: str, conn: Connection) -> None:
+    make_counters(conn)
+    for _ in range(2):
+        produce(conn, 400)
+        drain(dsn, f"{place.url}&lanes=3", *place.options())
+    everything = committed(conn)
+    rows = place.execute("select lane, position, id::text, key, (data->>'n')::int from {table} order by lane, position")
+    lanes = {lane: [Arrived(*row[1:]) for row in rows if row[0] == lane] for lane in range(3)}
+    for lane in lanes.values():
+        mine = {one.key for one in lane}
+        judge({key: everything.pop(key) for key in mine}, lane)
+    assert everything == {}
 
 
 def test_the_tables_are_documented_as_they_are_made(place: Place) -> None:  # noqa: ARG001

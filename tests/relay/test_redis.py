@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from journal.embedded.server import free_port
-from relay.destinations.base import InDoubt, Owner, Refused, Stored
+from relay.destinations.base import InDoubt, Refused, Stored
 from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWriter, TailLost
 from tests.redis_server import RedisServer, start_redis
+from tests.relay.oracle import judge
 from tests.relay.places import RedisPlace
+from tests.relay.support import Connection, committed, drain, make_counters, produce
 from tests.relay.test_destinations import LINEAGE, OWNER, message, messages, opened, positions, refused, store, tail_at
 
 if TYPE_CHECKING:
@@ -297,11 +299,17 @@ def _made_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-async def test_lanes_are_keys_of_their_own(place: Place, client: Any) -> None:
-    found = type(place.destination())
-    destination = found(found.parse(f"{place.url}&lanes=3"))
-    await destination.open(Owner("o", "d", lanes=3), fresh=True)
-    for lane in range(3):
-        assert isinstance(await destination.append(lane, messages(1, 2), None), Stored)
-    await destination.close()
-    assert [client.xlen(f"{place.name}-{lane}") for lane in range(3)] == [2, 2, 2]
+def test_lanes_are_keys_of_their_own_and_a_key_keeps_its_lane(
+    place: RedisPlace, client: Any, dsn: str, conn: Connection
+) -> None:
+    make_counters(conn)
+    for _ in range(2):
+        produce(conn, 400)
+        drain(dsn, f"{place.url}&lanes=3")
+    lanes = [[event.arrived() for event in place.events(f"{place.name}-{lane}")] for lane in range(3)]
+    assert sorted(key.decode() for key in client.keys(f"{place.name}*")) == [f"{place.name}-{n}" for n in range(3)]
+    everything = committed(conn)
+    keys = [{one.key for one in lane} for lane in lanes]
+    assert set.union(*keys) == everything.keys()
+    for lane, mine in zip(lanes, keys, strict=True):
+        judge({key: n for key, n in everything.items() if key in mine}, lane)
