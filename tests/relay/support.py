@@ -144,7 +144,8 @@ class RelayProcess:
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        with suppress(ProcessLookupError):  # it may have ended meanwhile
+            os.kill(self._process.pid, number)
 
     def run_on(self, seconds: float) -> None:
         """Let it work for so long, or until it ends."""
