@@ -283,7 +283,7 @@ class History:
             assert after == before, "a rollback that did not happen changed rows"
             return
         touched = self._touched([UUID(s["session_id"]) for s in done.raw["sessions"]])
-        left = {(c["table"], tuple(c["key"].values())) for c in done.conflicts if c["key"]}
+        left = {(c["table"], tuple(c["key"].values())) for c in done.conflicts if c["key"] and not c["forced"]}
         for table, rows in before.items():
             if table.removeprefix("public.") in followers:
                 continue

@@ -85,6 +85,38 @@ def test_case_17_changed_and_back(history: History) -> None:
     assert done.conflict["their"]["application_name"] == "shop-web"
 
 
+def test_case_17_changed_and_back_forced(history: History) -> None:
+    """`force` documents what it does: the old value is back, and the report names the value and the writer that it overruled."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("update products set price = 30 where id = 1", "update products set price = 20 where id = 1")
+    done = history.roll_back("force")
+    assert done.rows == {"restore": 1, "force": 1}
+    lost = done.conflict
+    assert (lost["key"], lost["reason"], lost["forced"]) == ({"id": "1"}, "changed_and_back", True)
+    assert (lost["base"], lost["theirs"], lost["their"]["application_name"]) == ("10", "20", "shop-web")
+    assert history.one("select forced from journal.rollbacks") == 1
+    history.expect_start()
+
+
+def test_case_17_totals_are_not_forced(history: History) -> None:
+    """What others did is in a total that a trigger keeps: its value before the session is right for nobody."""
+    history.given(
+        "create table part (id int primary key, v int)",
+        "create table total (id int primary key, v int)",
+        "insert into part values (1, 5), (2, 5)",
+        "insert into total values (1, 10)",
+        """create function add_up() returns trigger language plpgsql as $$ begin
+               update total set v = v + new.v - old.v; return null; end $$""",
+        "create trigger add_up after update on part for each row execute function add_up()",
+    )
+    history.agent("update part set v = 6 where id = 1")
+    history.others("update part set v = 8")
+    done = history.roll_back("force")
+    assert (done.outcome, done.rows) == ("refused", {"force": 1, "conflict": 1})
+    assert {c["table"] for c in done.conflicts if not c["forced"]} == {"public.total"}
+
+
 def test_case_17_changed_and_back_unseen(history: History) -> None:
     """[45] The same where T is not journaled (`agents_only`): the row's xmin tells, and who it was is not known."""
     history.given(*PRODUCTS, products={"writers": "agents"})
