@@ -10234,7 +10234,8 @@ comment on function journal.undo_by_triggers(oid) is 'Whether triggers did part 
 -- sql/journal/rollback/undo_force.sql
 -- With force, what others changed is overwritten: rows that the sessions updated get their old values back, rows that they
 -- inserted are removed, whoever wrote them since. It goes no further: deleted rows stay deleted, a reused key or value stays
--- whose it is, and rows of others that depend on ours are never touched; those remain conflicts, and refuse the rollback.
+-- whose it is, and rows of others that depend on ours are never touched; nor are rows that triggers keep (depth above 1): a total
+-- that counts the work of others too has no old value that is right. Those remain conflicts, and refuse the rollback.
 create function journal.undo_force(relation oid) returns void
 language plpgsql volatile
 as $undo_force$
@@ -10245,7 +10246,7 @@ begin
     execute format($force$
         update pg_temp.journal_undo_%s
            set status = case kind when 'U' then 'restore' else 'remove' end, forced = true
-         where status = 'conflict' and kind in ('U', 'I') and live and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
+         where status = 'conflict' and kind in ('U', 'I') and live and depth = 1 and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
     perform journal.undo_group(relation);
 end
 $undo_force$;
