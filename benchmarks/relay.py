@@ -102,10 +102,10 @@ async def _in_memory(dsn: str, messages: int) -> list[Message]:
     held: list[Message] = []
     seal = 0
     while len(held) < messages:
-        span = await source.poll(seal, and_seal=False)
+        span = await source.next(0, seal, len(held), None, and_seal=False)
         assert span is not None
-        held += await source.read(0, seal + 1, span[0], len(held))
-        seal = span[0]
+        held += span.messages
+        seal = span.through
     await source.close()
     return held
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from relay.message import Message
-    from relay.source import Point, Source
+    from relay.source import Point, Source, Span
 
 FIRST_WAIT = 0.001
 LONGEST_WAIT = 0.02
@@ -89,18 +89,16 @@ class Reader:
                 passed = batch.passed
                 yield batch
             seal = point.last_seal
-        while (span := await self._next_span(seal)) is not None:
-            through, whole = span
-            if whole:
-                messages = await self._source.read(self._lane, seal + 1, through, passed)
-                for batch in self._cut(messages, through, passed):
+        while (span := await self._next_span(seal, passed)) is not None:
+            if span.whole:
+                for batch in self._cut(span.messages, span.through, passed):
                     yield batch
-                passed += len(messages)
+                passed += len(span.messages)
             else:
-                async for batch in self._read_parts(through, 0, passed, passed):
+                async for batch in self._read_parts(span.through, 0, passed, passed):
                     passed = batch.passed
                     yield batch
-            seal = through
+            seal = span.through
 
     async def _read_parts(self, seal: int, after_place: int, passed: int, position: int) -> AsyncIterator[Batch]:
         """One seal that is too large to be read at once. Its last batch is empty: only then the seal is known to be read."""
@@ -129,14 +127,13 @@ class Reader:
             size += message.bytes
         yield Batch(batch, through, messages[-1].position if messages else passed)
 
-    async def _next_span(self, seal: int) -> tuple[int, bool] | None:
-        """The next seals to read, waiting for them if need be."""
+    async def _next_span(self, seal: int, passed: int) -> Span | None:
+        """The next seals and their messages, waiting for them if need be."""
         wait = FIRST_WAIT
         while not self._closing.is_set() and (self._until is None or seal < self._until):
-            span = await self._source.poll(seal, and_seal=self._until is None)
+            span = await self._source.next(self._lane, seal, passed, self._until, and_seal=self._until is None)
             if span is not None:
-                through, whole = span
-                return (through if self._until is None else min(through, self._until)), whole
+                return span
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), wait)
             wait = min(wait * _GROWTH, LONGEST_WAIT)

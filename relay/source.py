@@ -118,6 +118,15 @@ _LANE_COLUMNS = ", ".join(_LaneRow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Seals up to `through`, and a lane's messages of them. Not whole: one seal alone, too large to be read at once."""
+
+    through: int
+    whole: bool
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """What a destination's first run records. None: as recorded, or the default."""
 
@@ -179,21 +188,20 @@ class Source:
         row = await self._read_one("select relay.last_seal()", [])
         return int(row[0]) if row else 0
 
-    async def poll(self, after_seal: int, *, and_seal: bool) -> tuple[int, bool] | None:
-        """Number of the last seal of the next read, and whether it is read whole; None when there is no further seal."""
-        row = await self._read_one(
-            "select * from relay.poll(%s, %s, %s, %s, %s)",
-            [self.destination, after_seal, MEMBERS_PER_READ, BYTES_PER_READ, and_seal],
-        )
-        return None if row is None else (row[0], row[1])
-
-    async def read(self, lane: int, first: int, last: int, position: int) -> list[Message]:
-        """The lane's messages of whole seals, numbered on from `position`."""
+    async def next(self, lane: int, seal: int, position: int, until: int | None, *, and_seal: bool) -> Span | None:
+        """What comes after a seal, up to the seal `until` (None: whatever there is); None when there is no further seal."""
         rows = await self._read_all(
-            "select * from relay.read_seals(%s, %s, %s, %s)", [self.destination, [lane], first, last]
+            "select * from relay.next_messages(%s, %s, %s, %s, %s, %s, %s)",
+            [self.destination, [lane], seal, until, MEMBERS_PER_READ, BYTES_PER_READ, and_seal],
         )
-        rows.sort(key=_place)
-        return self._placed(rows, position)
+        if not rows:
+            return None
+        through, whole, first_seal = rows[0][:3]
+        if first_seal is None:
+            return Span(through, whole, [])
+        messages = [row[2:] for row in rows]
+        messages.sort(key=_place)
+        return Span(through, whole, self._placed(messages, position))
 
     async def read_part(self, lane: int, seal: int, after_place: int, position: int, *, verify: bool) -> list[Message]:
         """The lane's next messages of one large seal; none when it is read."""

@@ -291,9 +291,9 @@
 \ir relay/functions/retry.sql
 \ir relay/functions/parked_of.sql
 \ir relay/functions/next_seals.sql
-\ir relay/functions/poll.sql
 \ir relay/functions/read_retried.sql
 \ir relay/functions/read_seals.sql
+\ir relay/functions/next_messages.sql
 \ir relay/functions/read_part.sql
 \ir relay/functions/lane_backlog.sql
 \ir relay/functions/position_of.sql
