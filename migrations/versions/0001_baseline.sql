@@ -6375,23 +6375,6 @@ $next_seals$;
 
 comment on function relay.next_seals(text, bigint, bigint, bigint) is 'The last of the next seals whose members fit the limits together; no row when there is no further seal.';
 
--- sql/relay/functions/poll.sql
--- Seals what is there, if asked to, and says how many of the next seals fit into one read: one round trip of an idle relay.
-create function relay.poll(name text, after_seal bigint, max_members bigint, max_bytes bigint, and_seal boolean)
-returns table (through bigint, whole boolean)
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $poll$
-begin
-    if and_seal then
-        perform outbox.seal();
-    end if;
-    return query select n.through, n.whole from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
-end
-$poll$;
-
-comment on function relay.poll(text, bigint, bigint, bigint, boolean) is 'Seals, and returns the last of the next seals whose members fit the limits together; whole is false when one seal alone exceeds them; no row when there is no further seal.';
-
 -- sql/relay/functions/read_retried.sql
 -- The members of seals of kind retry: what an operator lets a destination try again.
 create function relay.read_retried(name text, only_lanes integer[], first bigint, last bigint, after_place bigint)
@@ -6443,6 +6426,41 @@ end
 $read_seals$;
 
 comment on function relay.read_seals(text, integer[], bigint, bigint) is 'Messages of the seals first to last for some lanes of a destination; their order is (seal, place).';
+
+-- sql/relay/functions/next_messages.sql
+-- Seals what is there, if asked to, and reads on: one round trip, whether anything came or not. Nothing at all: no further seal. A
+-- row without a message: seals that hold nothing for these lanes, or (not whole) one that is too large and is read in parts.
+create function relay.next_messages(
+    name text, only_lanes integer[], after_seal bigint, until_seal bigint, max_members bigint, max_bytes bigint, and_seal boolean
+) returns table (
+    through bigint, whole boolean, seal bigint, place bigint, lane integer, message_id text, lineage text, topic text, key text,
+    type text, data text, headers text, compensates text, caused_by text, created_at text, bytes integer, aside boolean
+)
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+as $next_messages$
+begin
+    if and_seal then
+        perform outbox.seal();
+    end if;
+    select least(n.through, until_seal), n.whole into through, whole
+    from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
+    if through is null then
+        return;
+    elsif whole then
+        return query
+        select next_messages.through, true, e.* from relay.read_seals(name, only_lanes, after_seal + 1, next_messages.through) as e;
+        if found then
+            return;
+        end if;
+    end if;
+    return next;
+end
+$next_messages$;
+
+comment on function relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean) is
+    'The messages of the next seals that fit the limits together, up to until_seal (null: all there are), and in each row the last of these seals.';
 
 -- sql/relay/functions/read_part.sql
 -- A part of a large seal, by primary key between its lowest and highest message: paging by the difference of snapshots would read
@@ -10947,8 +10965,8 @@ begin
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function outbox.seal(boolean), relay.poll(text, bigint, bigint, bigint, boolean), relay.last_seal(),
-             relay.read_seals(text, integer[], bigint, bigint), relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
+            'grant execute on function outbox.seal(boolean), relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean), relay.last_seal(),
+             relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
              relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
              relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
              relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
