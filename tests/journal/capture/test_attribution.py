@@ -110,8 +110,8 @@ def test_a_sessions_changes_are_read_without_the_others(conn: psycopg.Connection
             conn.execute("update t set v = 'x' where id = %s", (n,))
     assert len(rows(conn, query, session)) == 8
     alone = pages_read(conn, query, session)
-    conn.execute("insert into t select g, 'v' from generate_series(10, 20000) as g")
-    conn.execute("do $$ begin for n in 1 .. 500 loop update t set v = 'w' where id = n; end loop; end $$")
+    conn.execute("insert into t select g, 'v' from generate_series(10, 5000) as g")
+    conn.execute("do $$ begin for n in 1 .. 200 loop update t set v = 'w' where id = n; end loop; end $$")
     conn.execute("vacuum analyze")
     assert len(rows(conn, query, session)) == 8
     assert pages_read(conn, query, session) < 2 * alone
