@@ -42,6 +42,7 @@
 \ir journal/functions/live_columns.sql
 \ir journal/functions/fill.sql
 \ir journal/functions/record_statement.sql
+\ir journal/functions/capture_comment.sql
 \ir journal/functions/ledger_insert.sql
 \ir journal/functions/capture_preamble.sql
 \ir journal/functions/capture_checks.sql

@@ -13,9 +13,9 @@ begin
         'agent', $agent$case when journal.has_agents() then exists (
             select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) else false end$agent$,
         'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
-        'ledger', journal.ledger_insert(segment.segment_id),
-        'ledger_of_one', journal.ledger_insert(segment.segment_id, '1'),
-        'ledger_of_records', journal.ledger_insert(capture.record_id));
+        'ledger', journal.ledger_insert(segment, segment.segment_id),
+        'ledger_of_one', journal.ledger_insert(segment, segment.segment_id, '1'),
+        'ledger_of_records', journal.ledger_insert(segment, capture.record_id));
     pieces := pieces || jsonb_build_object('preamble', journal.fill(journal.capture_preamble(options), pieces),
                                            'checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
@@ -38,7 +38,7 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {new_names})
+        insert into journal.{segment} (statement_id, {new_names})
         select this_statement, {new_values} from (select 1, * from new_rows) as n (place, {n});
         get diagnostics images = row_count;
         {ledger}
@@ -48,7 +48,7 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {old_names})
+        insert into journal.{segment} (statement_id, {old_names})
         select this_statement, {old_values} from (select 1, * from old_rows) as o (place, {o});
         get diagnostics images = row_count;
         {ledger}

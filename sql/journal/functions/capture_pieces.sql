@@ -6,7 +6,7 @@ language sql stable
 begin atomic
     select pg_catalog.jsonb_build_object(
                'capture', capture.capture_id,
-               'segment', segment.segment_id,
+               'segment', 'segment_' || segment.segment_id || journal.capture_comment(segment),
                'record', capture.record_id,
                'types', pg_catalog.quote_literal(pg_catalog.array_agg(pg_catalog.format_type(journal.base_type(s.type), -1) order by p.n)::text),
                'present_types', pg_catalog.string_agg(pg_catalog.format('journal.type_of(case when false then x.x%s end)', s.attnum), ', ' order by p.n),

@@ -20,7 +20,7 @@ begin atomic
             perform journal.raise_stale(tg_relid);
         end if;
         this_statement := nextval('journal.statement_id');
-        execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
+        execute replace($query$insert into journal.{segment} (statement_id, {old_names})
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
         get diagnostics images = row_count;

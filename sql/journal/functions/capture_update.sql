@@ -15,7 +15,7 @@ begin atomic
         this_statement := nextval('journal.statement_id');
         if not several and not large then
             with image as (
-                insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+                insert into journal.{segment} (statement_id, {old_names}, {new_names})
                 select this_statement, {old_values}, {new_values}
                   from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
             )
@@ -31,12 +31,12 @@ begin atomic
         if not found then$moved$ else '' end),
         '<pairs>', case when partitioned then $partitioned$
         if (select count(*) from old_rows) = (select count(*) from new_rows) then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
@@ -45,12 +45,12 @@ begin atomic
             large := exists (select from (select *, {padding} from new_rows) as x ({x}) where {large});
         end if;
         if large then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            insert into journal.{segment} (statement_id, {old_names}, {new_names}, elided)
             select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;

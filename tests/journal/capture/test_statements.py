@@ -167,6 +167,23 @@ def test_a_rolled_back_savepoint_leaves_nothing(conn: psycopg.Connection, item: 
     assert [before and before["id"] for _, before, _ in changes(conn, item)] == ["1"]
 
 
+@pytest.mark.parametrize("private", ["segment_1", "statement"])
+def test_what_cannot_be_recorded_fails_and_names_the_table(
+    conn: psycopg.Connection, superuser_dsn: str, item: str, private: str
+) -> None:
+    """Such as a full disk: here, a right that the journal's owner lost. Nothing is half recorded."""
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute(
+            f"alter table journal.{private} owner to journal_owner; revoke insert on journal.{private} from journal_owner".encode()
+        )
+    for write in ("update item set price = 0", "update item set price = 1 where id = 1", "delete from item"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as refused:
+            conn.execute(write.encode())
+        assert "journal: changes of public.item" in (refused.value.diag.context or "")
+    assert changes(conn, item) == []
+    assert one(conn, "select sum(price) from item") == 22.5
+
+
 @pytest.mark.parametrize("bound", [False, True])
 def test_serializable_transactions_on_different_rows_do_not_fail_each_other(
     dsn: str, conn: psycopg.Connection, item: str, bound: bool
