@@ -647,20 +647,31 @@ $record_statement$;
 
 comment on function journal.record_statement(oid, text, integer) is 'SQL text that stores the rows of a statement whole; $1 is the statement''s id.';
 
--- sql/journal/functions/ledger_insert.sql
--- The ledger row of a captured statement, as SQL text: the one home of its columns. `rows` is an expression.
-create function journal.ledger_insert(segment_id integer, rows text default 'images') returns text
+-- sql/journal/functions/capture_comment.sql
+-- Stands in the statements of a capture function, so that whatever the server says about one that fails, on a full disk or for
+-- a missing right, names the table. Nothing in it ends the comment or looks like a piece to fill in.
+create function journal.capture_comment(segment journal.segment) returns text
 language sql immutable
 begin atomic
-    select pg_catalog.format($ledger$insert into journal.statement (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
+    select pg_catalog.format(' /* journal: changes of %s */', pg_catalog.translate(segment.table_name, '/*{}', '____'));
+end;
+
+comment on function journal.capture_comment(journal.segment) is 'SQL comment that names the table of a segment.';
+
+-- sql/journal/functions/ledger_insert.sql
+-- The ledger row of a captured statement, as SQL text: the one home of its columns. `rows` is an expression.
+create function journal.ledger_insert(segment journal.segment, segment_id integer, rows text default 'images') returns text
+language sql immutable
+begin atomic
+    select pg_catalog.format($ledger$insert into journal.statement%3$s (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
         values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
                 session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));
         if current_setting('transaction_isolation') = 'serializable' then
             perform journal.note(%1$s, left(tg_op, 1)::"char", %2$s);
-        end if;$ledger$, segment_id, rows);
+        end if;$ledger$, segment_id, rows, journal.capture_comment(segment));
 end;
 
-comment on function journal.ledger_insert(integer, text) is 'SQL text that writes the ledger row of a captured statement.';
+comment on function journal.ledger_insert(journal.segment, integer, text) is 'SQL text that writes the ledger row of a captured statement.';
 
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
@@ -792,7 +803,7 @@ begin atomic
             perform journal.raise_stale(tg_relid);
         end if;
         this_statement := nextval('journal.statement_id');
-        execute replace($query$insert into journal.segment_{segment} (statement_id, {old_names})
+        execute replace($query$insert into journal.{segment} (statement_id, {old_names})
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
         get diagnostics images = row_count;
@@ -810,7 +821,7 @@ language sql stable
 begin atomic
     select pg_catalog.jsonb_build_object(
                'capture', capture.capture_id,
-               'segment', segment.segment_id,
+               'segment', 'segment_' || segment.segment_id || journal.capture_comment(segment),
                'record', capture.record_id,
                'types', pg_catalog.quote_literal(pg_catalog.array_agg(pg_catalog.format_type(journal.base_type(s.type), -1) order by p.n)::text),
                'present_types', pg_catalog.string_agg(pg_catalog.format('journal.type_of(case when false then x.x%s end)', s.attnum), ', ' order by p.n),
@@ -913,7 +924,7 @@ begin atomic
         this_statement := nextval('journal.statement_id');
         if not several and not large then
             with image as (
-                insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+                insert into journal.{segment} (statement_id, {old_names}, {new_names})
                 select this_statement, {old_values}, {new_values}
                   from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
             )
@@ -929,12 +940,12 @@ begin atomic
         if not found then$moved$ else '' end),
         '<pairs>', case when partitioned then $partitioned$
         if (select count(*) from old_rows) = (select count(*) from new_rows) then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on {same_key};
@@ -943,12 +954,12 @@ begin atomic
             large := exists (select from (select *, {padding} from new_rows) as x ({x}) where {large});
         end if;
         if large then
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names}, elided)
+            insert into journal.{segment} (statement_id, {old_names}, {new_names}, elided)
             select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
         else
-            insert into journal.segment_{segment} (statement_id, {old_names}, {new_names})
+            insert into journal.{segment} (statement_id, {old_names}, {new_names})
             select this_statement, {old_values}, {new_values}
               from (select row_number() over (), * from old_rows) as o (place, {o})
               full join (select row_number() over (), * from new_rows) as n (place, {n}) on o.place = n.place;
@@ -973,9 +984,9 @@ begin
         'agent', $agent$case when journal.has_agents() then exists (
             select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) else false end$agent$,
         'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
-        'ledger', journal.ledger_insert(segment.segment_id),
-        'ledger_of_one', journal.ledger_insert(segment.segment_id, '1'),
-        'ledger_of_records', journal.ledger_insert(capture.record_id));
+        'ledger', journal.ledger_insert(segment, segment.segment_id),
+        'ledger_of_one', journal.ledger_insert(segment, segment.segment_id, '1'),
+        'ledger_of_records', journal.ledger_insert(segment, capture.record_id));
     pieces := pieces || jsonb_build_object('preamble', journal.fill(journal.capture_preamble(options), pieces),
                                            'checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
@@ -998,7 +1009,7 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {new_names})
+        insert into journal.{segment} (statement_id, {new_names})
         select this_statement, {new_values} from (select 1, * from new_rows) as n (place, {n});
         get diagnostics images = row_count;
         {ledger}
@@ -1008,7 +1019,7 @@ begin{preamble}
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        insert into journal.segment_{segment} (statement_id, {old_names})
+        insert into journal.{segment} (statement_id, {old_names})
         select this_statement, {old_values} from (select 1, * from old_rows) as o (place, {o});
         get diagnostics images = row_count;
         {ledger}
