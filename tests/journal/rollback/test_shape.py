@@ -71,6 +71,39 @@ def test_case_43_column_dropped(history: History, again: bool) -> None:
     assert (done.conflict["reason"], done.conflict["column"], done.conflict["base"]) == ("column_dropped", "v", "v1")
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["as it is", "covered again"])
+def test_case_43_the_rest_is_restored_where_that_is_asked_for(history: History, again: bool) -> None:
+    """An explicit option, `force`, restores the rest and lists the lost values."""
+    history.given(*T)
+    history.agent(
+        "update t set v = 'agent', n = 0 where id = 1",
+        "delete from t where id = 2",
+        "update t set v = 'agent' where id = 3",
+    )
+    history.others("alter table t drop column v")
+    if again:
+        history.cover("t")
+    done = history.roll_back("force")
+    assert (done.outcome, done.rows) == ("done", {"force": 3})
+    assert {(c["key"]["id"], c["column"], c["reason"], c["base"], c["forced"]) for c in done.conflicts} == {
+        ("1", "v", "column_dropped", "v1", True),
+        ("2", "v", "column_dropped", "v2", True),
+        ("3", "v", "column_dropped", "v3", True),
+    }
+    assert history.rows("table t") == {(1, 1), (2, 2), (3, 3), (4, 4)}
+
+
+def test_case_43_a_row_that_would_lose_more_than_the_report_lists(history: History) -> None:
+    """Somebody's value, or two columns: never lost in silence."""
+    history.given(*T)
+    history.agent("update t set v = 'agent', n = 0 where id = 1", "update t set v = 'agent', n = 0 where id = 2")
+    history.others("alter table t drop column v", "update t set n = 7 where id = 1")
+    assert history.roll_back("force").rows == {"force": 1, "conflict": 1}
+    history.others("alter table t drop column n")
+    done = history.roll_back("force")
+    assert (done.outcome, done.committed, history.rows("table t")) == ("refused", False, {(1,), (2,), (3,), (4,)})
+
+
 def test_case_43_untouched_column_dropped(history: History) -> None:
     """A dropped column that the session did not change is no obstacle."""
     history.given(*T)
@@ -230,6 +263,7 @@ def test_case_46_table_dropped(history: History, again: bool) -> None:
     done = history.roll_back("skip")
     assert (done.outcome, done.exit_code, done.rows) == ("refused", 3, {"refuse": 1})
     assert done.reasons == {"table_recreated"}
+    assert history.report("plan", on_conflict="force").exit_code == 3
 
 
 def test_case_46_key_of_the_table_changed(history: History) -> None:

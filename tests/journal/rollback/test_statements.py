@@ -145,6 +145,27 @@ def test_case_34_truncate_cascade(history: History) -> None:
     history.expect_start()
 
 
+def test_case_34_truncate_of_partitions(history: History) -> None:
+    """Also on partitioned tables → all rows captured once, whether the parent or a leaf is truncated, with what refers to them."""
+    history.given(
+        "create table p (id int primary key, v text) partition by range (id)",
+        "create table p1 partition of p for values from (0) to (10)",
+        "create table p2 partition of p for values from (10) to (20)",
+        "create table child (id int primary key, p int references p)",
+        "insert into p select n, 'v' || n from generate_series(1, 15) n",
+        "insert into child values (1, 1), (2, 12)",
+        "grant select on p, p1, p2, child to journal_owner",
+    )
+    history.agent("truncate p cascade")
+    done = history.roll_back()
+    assert done.rows == {"reinsert": 17}
+    history.expect_start()
+    history.open()
+    history.agent("truncate p2 cascade")
+    assert history.roll_back().rows == {"reinsert": 8}
+    history.expect_start()
+
+
 def test_case_35_agents_cannot_change_tables(history: History) -> None:
     """`drop table`, `drop column`, `alter table … disable trigger`, `session_replication_role` by an agent role → BLOCK: an
     agent role owns nothing."""
