@@ -11,7 +11,7 @@ begin
     for item in select u.relation, u.table_name, u.target, u.obstacle, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
         continue when item.target is null and forced;
         if item.target is null then
-            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(item.obstacle, 'audit_only', 'coverage_gap'),
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(replace(item.obstacle, 'audit_only', 'coverage_gap'), 'key_changed', 'table_recreated'),
                                                              'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;

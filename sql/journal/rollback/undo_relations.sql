@@ -1,5 +1,6 @@
 -- The tables that sessions changed, with the counts that a plan starts from, and what stands in the way of a table as a whole:
--- it is recorded only, gone, has lost images to retention, or was written in a shape that cover has not seen.
+-- it is recorded only, gone, has lost images to retention, was written in a shape that cover has not seen, or its rows may no longer be told apart by the
+-- key that the images have.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
 returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean, obstacle text)
 language sql stable security definer
@@ -11,7 +12,10 @@ begin atomic
            case when exists (select from journal.covered_table c where c.relation = s.relation and not c.undo) then 'audit_only'
                 when journal.qualified_name(s.relation) is null then 'table_recreated'
                 when pg_catalog.bool_or(pg_catalog.to_regclass(pg_catalog.format('journal.segment_%s', g.segment_id)) is null) then 'images_pruned'
-                when pg_catalog.bool_or(g.kind = 'record' or g.key = '{}') then 'coverage_gap' end
+                when pg_catalog.bool_or(g.kind = 'record' or g.key = '{}') then 'coverage_gap'
+                when not exists (select from pg_catalog.pg_index i
+                                  where i.indrelid = s.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+                                    and (i.indkey::int2[])[0:i.indnkeyatts - 1] <@ (select k.key from journal.segment k where k.segment_id = pg_catalog.max(s.segment_id))) then 'key_changed' end
       from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation
