@@ -7105,7 +7105,8 @@ comment on function journal.undo_statements(uuid[], uuid[], boolean) is 'The cap
 
 -- sql/journal/rollback/undo_relations.sql
 -- The tables that sessions changed, with the counts that a plan starts from, and what stands in the way of a table as a whole:
--- it is recorded only, gone, has lost images to retention, or was written in a shape that cover has not seen.
+-- it is recorded only, gone, has lost images to retention, was written in a shape that cover has not seen, or its rows may no longer be told apart by the
+-- key that the images have.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
 returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean, obstacle text)
 language sql stable security definer
@@ -7117,7 +7118,10 @@ begin atomic
            case when exists (select from journal.covered_table c where c.relation = s.relation and not c.undo) then 'audit_only'
                 when journal.qualified_name(s.relation) is null then 'table_recreated'
                 when pg_catalog.bool_or(pg_catalog.to_regclass(pg_catalog.format('journal.segment_%s', g.segment_id)) is null) then 'images_pruned'
-                when pg_catalog.bool_or(g.kind = 'record' or g.key = '{}') then 'coverage_gap' end
+                when pg_catalog.bool_or(g.kind = 'record' or g.key = '{}') then 'coverage_gap'
+                when not exists (select from pg_catalog.pg_index i
+                                  where i.indrelid = s.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+                                    and (i.indkey::int2[])[0:i.indnkeyatts - 1] <@ (select k.key from journal.segment k where k.segment_id = pg_catalog.max(s.segment_id))) then 'key_changed' end
       from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation
@@ -7150,6 +7154,7 @@ begin atomic
            when 'audit_only' then pg_catalog.format('%s is recorded only, not to be undone', table_name)
            when 'images_pruned' then pg_catalog.format('images of %s were dropped by retention', table_name)
            when 'coverage_gap' then pg_catalog.format('%s has rows in a shape that cover has not seen: journal cover %1$s', table_name)
+           when 'key_changed' then pg_catalog.format('rows of %s can no longer be told apart by the key that they had', table_name)
            end;
 end;
 
@@ -10014,7 +10019,7 @@ begin
     for item in select u.relation, u.table_name, u.target, u.obstacle, u.first_statement from pg_temp.journal_undo u order by u.table_name loop
         continue when item.target is null and forced;
         if item.target is null then
-            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(item.obstacle, 'audit_only', 'coverage_gap'),
+            all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(replace(item.obstacle, 'audit_only', 'coverage_gap'), 'key_changed', 'table_recreated'),
                                                              'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
@@ -10264,23 +10269,31 @@ comment on function journal.undo_by_triggers(oid) is 'Whether triggers did part 
 -- With force, what others changed is overwritten: rows that the sessions updated get their old values back, rows that they
 -- inserted are removed, whoever wrote them since. It goes no further: deleted rows stay deleted, a reused key or value stays
 -- whose it is, and rows of others that depend on ours are never touched; nor are rows that triggers keep (depth above 1): a total
--- that counts the work of others too has no old value that is right. Those remain conflicts, and refuse the rollback.
+-- that counts the work of others too has no old value that is right. Those remain conflicts, and refuse the rollback. Where a
+-- column was dropped since, the rest of the row is undone. The report lists one value that is lost of each row, so a row that
+-- would lose more than one with its columns is left to refuse.
 create function journal.undo_force(relation oid) returns void
 language plpgsql volatile
 as $undo_force$
+#variable_conflict use_variable
+declare
+    dropped constant int2[] := array(select c.attnum from pg_temp.journal_undo_column c where c.relation = undo_force.relation and c.carried and c.problem = 'column_dropped');
+    losses  constant text := coalesce((select string_agg(format('case when %1$s = any (changed) or kind = ''D'' and b%1$s is not null then 1 else 0 end', d), ' + ') from unnest(dropped) d), '0');
 begin
-    if not exists (select from pg_temp.journal_undo_group g where g.relation = undo_force.relation and g.status = 'conflict') then
+    if not exists (select from pg_temp.journal_undo_group g where g.relation = undo_force.relation and g.status in ('conflict', 'refuse')) then
         return;
     end if;
     execute format($force$
-        update pg_temp.journal_undo_%s
-           set status = case kind when 'U' then 'restore' else 'remove' end, forced = true
-         where status = 'conflict' and kind in ('U', 'I') and live and depth = 1 and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer')$force$, relation);
+        update pg_temp.journal_undo_%1$s
+           set status = case kind when 'U' then 'restore' when 'I' then 'remove' else 'reinsert' end, forced = true,
+               restored = array(select c from unnest(restored) c where c <> all (%2$L::int2[]))
+         where status = 'conflict' and kind in ('U', 'I') and live and depth = 1 and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer') and %3$s = 0
+            or status = 'refuse' and reason = 'column_dropped' and %3$s = 1$force$, relation, dropped, losses);
     perform journal.undo_group(relation);
 end
 $undo_force$;
 
-comment on function journal.undo_force(oid) is 'Overrules conflicts over changed values. Private.';
+comment on function journal.undo_force(oid) is 'Overrules conflicts over changed values and dropped columns. Private.';
 
 -- sql/journal/rollback/undo_prepare.sql
 -- Plans: work tables, probes, the status of every row, and locks unless only a plan is asked for. False: rows changed while
