@@ -65,6 +65,10 @@ def test_keys_of_types_of_users(
         (first, first), (first, second),
     ]  # fmt: skip
     assert folded(conn, "t") == held(conn, "t")
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute(f"drop {'extension' if key not in ('mood', 'short') else 'type'} {key} cascade".encode())
+    conn.execute("insert into t values ('the key went with its type')")
+    assert status(conn, "t") == "stale"
 
 
 def test_generated_columns_are_left_to_the_server(conn: psycopg.Connection) -> None:
