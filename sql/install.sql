@@ -320,6 +320,7 @@
 -- the journal: rollback
 \ir journal/tables/rollback.sql
 \ir journal/tables/residue_item.sql
+\ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
 \ir journal/rollback/undo_statements.sql
 \ir journal/rollback/undo_relations.sql
@@ -435,6 +436,7 @@
 \ir journal/rollback/undo_check_plan.sql
 \ir journal/rollback/undo_may_proceed.sql
 \ir journal/rollback/undo_externals.sql
+\ir journal/rollback/undo_check_bound.sql
 \ir journal/rollback/undo_messages.sql
 \ir journal/rollback/undo_check_attempts.sql
 \ir journal/rollback/undo_account.sql

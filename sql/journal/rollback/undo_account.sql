@@ -8,6 +8,7 @@ declare
     reversed record;
     standing constant uuid[] := array(select s from unnest(session_ids) s where journal.session_reversed(s) <> 'fully');
 begin
+    perform journal.undo_check_bound(rollback_id);
     update journal.rollback r set reversed_by = undo_account.rollback_id
      where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
     select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);

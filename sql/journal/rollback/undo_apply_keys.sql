@@ -11,7 +11,8 @@ declare
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
     waits   text := 'u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) ' || quote_literal(attnums) || '::int2[]';
-    move    text;
+    move    text;  -- with what follows it: names of the user's may look like patterns, so nothing is formatted twice
+    done    text;
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
@@ -20,8 +21,8 @@ begin
     if not moving then
         return true;
     end if;
-    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s%%s returning u.row_no)'
-                   ' update pg_temp.journal_undo_%3$s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no',
+    done := format(' returning u.row_no) update pg_temp.journal_undo_%s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no', relation);
+    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
@@ -34,11 +35,11 @@ begin
             if parked > 1 and not final then
                 return false;
             elsif parked > 1 or not journal.undo_park_keys(relation) then
-                perform journal.undo_execute(format(move, ''));
+                perform journal.undo_execute(move || done);
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(format(move, format(' and not exists (select from %s x where %s)', target, there)));
+        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there) || done);
         waiting := pending;
     end loop;
     return true;

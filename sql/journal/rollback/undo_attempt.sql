@@ -30,6 +30,9 @@ exception
         perform journal.undo_as_caller(false);
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
+        if state = '22023' then  -- a fault of ours, not of the data
+            raise;
+        end if;
         perform journal.undo_as_caller(false);
         reason := case when state = '23505' then 'unique_taken' when state = '23P01' then 'exclusion_taken' when state in ('23503', '23001') then 'referenced_since'
                        when state = '42501' then 'no_privilege' when state in ('23514', '23502') then 'constraint_added'

@@ -1,5 +1,7 @@
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
--- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost.
+-- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost. What
+-- the caller may not see cannot be looked for: where the foreign key would take hidden rows along, the rollback refuses; where it
+-- would not, the database itself does.
 create function journal.undo_check_referenced(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_referenced$
@@ -10,7 +12,7 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child,
+        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, f.confdeltype, journal.unreadable(f.conrelid) as unreadable, journal.qualified_name(f.conrelid) as child,
                (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
                   from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
                   join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
@@ -20,6 +22,15 @@ begin
          where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
            and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
     loop
+        if item.unreadable is not null then
+            execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = %L, constraint_name = %L, theirs = %L
+                             where u.status = ''remove'' and %L or u.status = ''restore'' and u.restored && %L and %L',
+                           relation, item.unreadable, item.conname, item.child || ' may refer to it',
+                           item.confdeltype not in ('a', 'r'), item.confkey, item.confupdtype not in ('a', 'r', 'c'));
+            get diagnostics more = row_count;
+            total := total + more;
+            continue;
+        end if;
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.their[1], their_key = r.their[2], their_relation = %12$s

@@ -1,5 +1,5 @@
 -- Foreign keys of the rows a rollback would insert again or point back: what they refer to must be there, or come back
--- in the same rollback.
+-- in the same rollback. Where the caller may not see them it is left to the database, which looks as the table's owner.
 create function journal.undo_check_referencing(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_referencing$
@@ -21,7 +21,7 @@ begin
                       string_agg(format('w%s is not null', k.n), ' and ') as complete
                  from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
                  join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0
+         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and journal.unreadable(f.confrelid) is null
            and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
     loop
         execute format($check$

@@ -8,6 +8,9 @@ declare
     answer jsonb;
     source text := case when rollback_id is null then 'outbox.take_back_plan($1, $2)' else 'outbox.take_back($1, $2, $3)' end;
 begin
+    if rollback_id is not null then
+        perform journal.undo_check_bound(rollback_id);
+    end if;
     execute format($messages$
         select jsonb_build_object(
                    'messages', jsonb_build_object('cancel', count(*) filter (where m.outcome = 'cancelled'),

@@ -4,6 +4,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $undo_record$
 begin
+    perform journal.undo_check_bound((report ->> 'rollback_id')::uuid);
     insert into journal.rollback (rollback_id, session_ids, step_ids, on_conflict, reason, db_user, db_role, started_at, applied_at, plan_digest, report)
     values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
             report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,

@@ -487,6 +487,21 @@ def test_case_14_not_null_added_since(history: History) -> None:
         assert done.conflict["constraint"] == "t_note_not_null"
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "type_"), [("t", "color", "hue"), ("t", '"a%b"', "int"), ('"p%s"', '"%1$s"', "int")]
+)
+def test_keys_whose_names_or_types_look_like_patterns(history: History, table: str, key: str, type_: str) -> None:
+    """A changed key of an enum, or with % in a name, goes back like any other."""
+    history.given(
+        "create type hue as enum ('1', '2')",
+        f"create table {table} ({key} {type_} primary key, v int)",
+        f"insert into {table} values ('1', 1)",
+    )
+    history.agent(f"update {table} set {key} = '2'")
+    assert history.roll_back().rows == {"restore": 1}
+    history.expect_start()
+
+
 def test_case_14_unique_added_since(history: History) -> None:
     """UNIQUE added since, the old image violates it → CONFLICT naming the constraint."""
     history.given("create table t (id int primary key, code int)", "insert into t values (1, 5), (2, 5), (3, 6)")

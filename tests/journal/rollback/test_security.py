@@ -219,6 +219,66 @@ def test_case_54_row_security_hides_rows(history: History) -> None:
     assert "hidden_by_rls" in (caught.value.diag.message_detail or "")
 
 
+@pytest.mark.parametrize("action", ["cascade", "set null", "no action"])
+@pytest.mark.parametrize("hidden_by", ["row security", "no privilege"])
+def test_case_54_rows_that_the_operator_cannot_see_are_not_taken_along(
+    history: History, action: str, hidden_by: str
+) -> None:
+    """Somebody hung a row below ours in a table that the operator cannot see whole: the foreign key must not take it."""
+    history.given(
+        "create table parents (id int primary key)",
+        f"create table children (id int primary key, parent int references parents on delete {action})",
+    )
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant all on parents to {role}".encode())
+    if hidden_by == "row security":
+        history.operator.execute(f"grant all on children to {role}".encode())
+        history.operator.execute("create policy mine on children using (id < 10)")
+    history.agent("insert into parents values (1)")
+    history.others("insert into children values (10, 1)")
+    if hidden_by == "row security":
+        history.operator.execute("alter table children enable row level security")
+    done = as_operator(history, role)
+    assert (done.outcome, done.exit_code) == ("refused", 3)
+    expected = {"hidden_by_rls" if hidden_by == "row security" else "no_privilege"}
+    assert done.reasons == (expected if action != "no action" else {"referenced_since"})
+    assert history.rows("table parents") == {(1,)}
+    history.operator.execute("alter table children disable row level security")
+    assert history.rows("table children") == {(10, 1)}
+
+
+def test_case_54_a_parent_that_the_operator_cannot_see_is_left_to_the_database(history: History) -> None:
+    """The server looks for the parent of a row that comes back with the rights of its owner."""
+    history.given(
+        "create table parents (id int primary key)",
+        "create table children (id int primary key, parent int references parents)",
+        "insert into parents values (1)",
+        "insert into children values (1, 1)",
+    )
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant all on children to {role}".encode())
+    history.agent("delete from children")
+    assert as_operator(history, role).rows == {"reinsert": 1}
+
+
+def test_only_a_rollback_may_mark_what_it_takes_back(history: History) -> None:
+    """The pieces of a rollback are of no use by themselves: nothing is marked outside of one."""
+    history.given("create table t (id int primary key, price int)", "insert into t values (1, 1)")
+    role = history.role("operator", "journal_operator")
+    session = history.agent("update t set price = 2", "select outbox.publish('prices', '1', '{}')")
+    history.stop()
+    with history.connect(history.as_role(role)) as operator:
+        for call in (
+            "select journal.undo_account(gen_random_uuid(), array[%s::uuid], null, false)",
+            "select journal.undo_messages(array[%s::uuid], null, gen_random_uuid())",
+            """select journal.undo_record(jsonb_build_object('rollback_id', gen_random_uuid(), 'x', %s::text), null, '[]', '[]')""",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only a rollback"):
+                operator.execute(call.encode(), [session])
+    assert history.rows("select status from outbox.messages") == {("pending",)}
+    assert history.rows("select reversed from journal.sessions") == {("no",)}
+
+
 def test_case_55_missing_right_on_a_column(history: History) -> None:
     """The operator lacks UPDATE on a column → REFUSE at plan time; no privilege is escalated."""
     history.given("create table t (id int primary key, price int, note text)", "insert into t values (1, 1, 'a')")
