@@ -7041,6 +7041,23 @@ create index residue_item_rollback on journal.residue_item (rollback_id);
 
 comment on table journal.residue_item is 'What rollbacks left. Private; read journal.residue.';
 
+-- sql/journal/rollback/unreadable.sql
+-- Why the caller may not see all of a table: no_privilege, hidden_by_rls; null where nothing is hidden.
+create function journal.unreadable(relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select case
+        when exists (select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+                        and not has_column_privilege(journal.caller(), relation, a.attnum, 'select')) then 'no_privilege'
+        when exists (select from pg_class c join pg_roles r on r.rolname = journal.caller()
+                      where c.oid = relation and c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
+                        and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'usage'))) then 'hidden_by_rls'
+        end;
+end;
+
+comment on function journal.unreadable(oid) is 'Why the caller may not see all of a table; null where nothing is hidden. Private.';
+
 -- sql/journal/rollback/check_readable.sql
 -- Images are handed only to a caller who may read the table now, and whom no row security hides a row from.
 create function journal.check_readable(relation oid) returns void
@@ -7049,20 +7066,16 @@ set search_path = pg_catalog, pg_temp
 as $check_readable$
 #variable_conflict use_variable
 declare
-    hidden text;
+    reason constant text := journal.unreadable(relation);
 begin
-    select string_agg(quote_ident(a.attname), ', ') into hidden
-      from pg_attribute a
-     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-       and not has_column_privilege(journal.caller(), relation, a.attnum, 'select');
-    if hidden is not null then
+    if reason = 'no_privilege' then
         raise exception using
-            errcode = 'JR035', message = format('role %I may not read %s of %s', journal.caller(), hidden, relation::regclass),
+            errcode = 'JR035', message = format('role %I may not read %s of %s', journal.caller(), (
+                select string_agg(quote_ident(a.attname), ', ') from pg_attribute a
+                 where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+                   and not has_column_privilege(journal.caller(), relation, a.attnum, 'select')), relation::regclass),
             hint = 'roll back as a role that may read and write the table', detail = '{"reasons": ["no_privilege"]}';
-    end if;
-    if exists (select from pg_class c join pg_roles r on r.rolname = journal.caller()
-                where c.oid = relation and c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
-                  and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'usage'))) then
+    elsif reason = 'hidden_by_rls' then
         raise exception using
             errcode = 'JR035', message = format('row security may hide rows of %s from role %I', relation::regclass, journal.caller()),
             hint = 'roll back as the table''s owner or a role with BYPASSRLS', detail = '{"reasons": ["hidden_by_rls"]}';
@@ -8890,7 +8903,9 @@ comment on function journal.undo_last_statement(oid, text) is 'The last statemen
 
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
--- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost.
+-- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost. What
+-- the caller may not see cannot be looked for: where the foreign key would take hidden rows along, the rollback refuses; where it
+-- would not, the database itself does.
 create function journal.undo_check_referenced(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_referenced$
@@ -8901,7 +8916,7 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, journal.qualified_name(f.conrelid) as child,
+        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, f.confdeltype, journal.unreadable(f.conrelid) as unreadable, journal.qualified_name(f.conrelid) as child,
                (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
                   from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
                   join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
@@ -8911,6 +8926,15 @@ begin
          where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
            and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
     loop
+        if item.unreadable is not null then
+            execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = %L, constraint_name = %L, theirs = %L
+                             where u.status = ''remove'' and %L or u.status = ''restore'' and u.restored && %L and %L',
+                           relation, item.unreadable, item.conname, item.child || ' may refer to it',
+                           item.confdeltype not in ('a', 'r'), item.confkey, item.confupdtype not in ('a', 'r', 'c'));
+            get diagnostics more = row_count;
+            total := total + more;
+            continue;
+        end if;
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'referenced_since', constraint_name = %2$L, theirs = r.their[1], their_key = r.their[2], their_relation = %12$s
@@ -8973,7 +8997,7 @@ comment on function journal.undo_would_be(oid, int2) is 'SQL text: the value of 
 
 -- sql/journal/rollback/undo_check_referencing.sql
 -- Foreign keys of the rows a rollback would insert again or point back: what they refer to must be there, or come back
--- in the same rollback.
+-- in the same rollback. Where the caller may not see them it is left to the database, which looks as the table's owner.
 create function journal.undo_check_referencing(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_referencing$
@@ -8995,7 +9019,7 @@ begin
                       string_agg(format('w%s is not null', k.n), ' and ') as complete
                  from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
                  join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0
+         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and journal.unreadable(f.confrelid) is null
            and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
     loop
         execute format($check$
@@ -9487,7 +9511,8 @@ declare
     here    text := journal.undo_key_match(relation, 'u.a%1$s');
     there   text := journal.undo_key_match(relation, 'u.b%1$s', 'x');
     waits   text := 'u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) ' || quote_literal(attnums) || '::int2[]';
-    move    text;
+    move    text;  -- with what follows it: names of the user's may look like patterns, so nothing is formatted twice
+    done    text;
     pending bigint;
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
@@ -9496,8 +9521,8 @@ begin
     if not moving then
         return true;
     end if;
-    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s%%s returning u.row_no)'
-                   ' update pg_temp.journal_undo_%3$s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no',
+    done := format(' returning u.row_no) update pg_temp.journal_undo_%s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no', relation);
+    move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
@@ -9510,11 +9535,11 @@ begin
             if parked > 1 and not final then
                 return false;
             elsif parked > 1 or not journal.undo_park_keys(relation) then
-                perform journal.undo_execute(format(move, ''));
+                perform journal.undo_execute(move || done);
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(format(move, format(' and not exists (select from %s x where %s)', target, there)));
+        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there) || done);
         waiting := pending;
     end loop;
     return true;
@@ -9828,6 +9853,9 @@ exception
         perform journal.undo_as_caller(false);
     when integrity_constraint_violation or data_exception or insufficient_privilege or raise_exception or triggered_action_exception or feature_not_supported then
         get stacked diagnostics state = returned_sqlstate, constraint_name = constraint_name, schema_name = schema_name, table_name = table_name, message = message_text;
+        if state = '22023' then  -- a fault of ours, not of the data
+            raise;
+        end if;
         perform journal.undo_as_caller(false);
         reason := case when state = '23505' then 'unique_taken' when state = '23P01' then 'exclusion_taken' when state in ('23503', '23001') then 'referenced_since'
                        when state = '42501' then 'no_privilege' when state in ('23514', '23502') then 'constraint_added'
@@ -10384,6 +10412,23 @@ $undo_externals$;
 
 comment on function journal.undo_externals(uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';
 
+-- sql/journal/rollback/undo_check_bound.sql
+-- What marks keys, receipts and messages as taken back may do so only in the transaction, and under the id, of a rollback that it
+-- is bound to.
+create function journal.undo_check_bound(rollback_id uuid) returns void
+language plpgsql volatile
+as $undo_check_bound$
+begin
+    if not exists (select from journal.bound_session() b join journal.session s using (session_id)
+                    where b.session_id = undo_check_bound.rollback_id and s.kind = 'rollback')
+       or exists (select from journal.rollback r where r.rollback_id = undo_check_bound.rollback_id) then
+        raise exception using errcode = '42501', message = 'only a rollback may mark what it takes back', hint = 'call journal.rollback';
+    end if;
+end
+$undo_check_bound$;
+
+comment on function journal.undo_check_bound(uuid) is 'Raises unless the transaction is bound to this rollback. Private.';
+
 -- sql/journal/rollback/undo_messages.sql
 -- What becomes of the messages of sessions, and of their external effects: taken back for real in the transaction of rollback_id, or predicted where that is
 -- null. Those that were sent and have no compensation are residue.
@@ -10395,6 +10440,9 @@ declare
     answer jsonb;
     source text := case when rollback_id is null then 'outbox.take_back_plan($1, $2)' else 'outbox.take_back($1, $2, $3)' end;
 begin
+    if rollback_id is not null then
+        perform journal.undo_check_bound(rollback_id);
+    end if;
     execute format($messages$
         select jsonb_build_object(
                    'messages', jsonb_build_object('cancel', count(*) filter (where m.outcome = 'cancelled'),
@@ -10455,6 +10503,7 @@ declare
     reversed record;
     standing constant uuid[] := array(select s from unnest(session_ids) s where journal.session_reversed(s) <> 'fully');
 begin
+    perform journal.undo_check_bound(rollback_id);
     update journal.rollback r set reversed_by = undo_account.rollback_id
      where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
     select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
@@ -10509,6 +10558,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $undo_record$
 begin
+    perform journal.undo_check_bound((report ->> 'rollback_id')::uuid);
     insert into journal.rollback (rollback_id, session_ids, step_ids, on_conflict, reason, db_user, db_role, started_at, applied_at, plan_digest, report)
     values ((report ->> 'rollback_id')::uuid, array(select (s ->> 'session_id')::uuid from jsonb_array_elements(report -> 'sessions') s), undo_record.step_ids,
             report ->> 'on_conflict', report ->> 'reason', session_user, journal.caller(), (report ->> 'started_at')::timestamptz,
@@ -10966,7 +11016,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;
