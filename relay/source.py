@@ -145,6 +145,7 @@ class Source:
         self._reading: Connection | None = None
         self._keeping: Connection | None = None
         self._keeper = asyncio.Lock()
+        self._warning: str | None = None
         self.source_name = ""
         self.origin = ""
 
@@ -154,6 +155,7 @@ class Source:
         Raises `SourceUnavailable`, `SourceRewound`, or `RelayError` when the database is not migrated.
         """
         await self.open_connections()
+        await self._read_one("select relay.confirm()", [])  # what an earlier connection committed and was warned about
         await self.seal()
         row = await self._read_one("select current_database()::text, relay.origin()::text", [])
         if row is None or row[1] is None:
@@ -164,6 +166,7 @@ class Source:
         """Connect, and nothing else."""
         with translated():
             self._reading = await self._connection()
+            self._reading.add_notice_handler(self._heed)
             self._keeping = await self._connection()
             await _require_schema(self._reading)
 
@@ -171,6 +174,16 @@ class Source:
         return await psycopg.AsyncConnection.connect(
             self._dsn, autocommit=True, prepare_threshold=None, application_name=f"relay {self.destination}"
         )
+
+    def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
+        """A warning at a commit says that no standby has confirmed it: what it sealed may vanish and must not be delivered."""
+        if notice.severity_nonlocalized == "WARNING":
+            self._warning = notice.message_primary or "a warning"
+
+    def _check_warning(self) -> None:
+        if self._warning is not None:
+            warning, self._warning = self._warning, None
+            raise SourceUnavailable(f"the database committed with a warning: {warning}", hint="look at its standbys")
 
     async def close(self) -> None:
         for connection in (self._reading, self._keeping):
@@ -397,12 +410,14 @@ class Source:
     # -- how statements run
 
     async def _read_one(self, query: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
-        with translated():
-            return await (await _live(self._reading).execute(query, arguments)).fetchone()
+        rows = await self._read_all(query, arguments)
+        return rows[0] if rows else None
 
     async def _read_all(self, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         with translated():
-            return await (await _live(self._reading).execute(query, arguments)).fetchall()
+            rows = await (await _live(self._reading).execute(query, arguments)).fetchall()
+        self._check_warning()
+        return rows
 
     async def _keep_one(self, query: str, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
         with translated():

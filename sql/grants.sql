@@ -109,7 +109,7 @@ begin
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function outbox.seal(boolean), relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean), relay.last_seal(),
+            'grant execute on function outbox.seal(boolean), relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean), relay.last_seal(), relay.confirm(),
              relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
              relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
              relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),

@@ -284,6 +284,7 @@
 \ir relay/functions/checkpoint.sql
 \ir relay/functions/leave_lane.sql
 \ir relay/functions/last_seal.sql
+\ir relay/functions/confirm.sql
 \ir relay/functions/members.sql
 \ir relay/functions/is_aside.sql
 \ir relay/functions/set_aside.sql

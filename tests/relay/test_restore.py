@@ -14,6 +14,7 @@ from tests.outbox.support import column, publish, scalar, seal
 from tests.relay.oracle import judge
 from tests.relay.support import (
     Connection,
+    RelayProcess,
     committed,
     drain,
     in_file,
@@ -212,3 +213,35 @@ def test_a_replay_delivers_a_span_of_time_to_a_new_name(dsn: str, conn: Connecti
         "select status, status_reason like %s from relay.destinations where destination = 'b'", ["its replay was done%"]
     ).fetchone() == ("stopped", True)
     assert relay(dsn, "replay", "nobody", "--from", "1h", "--into", f"file://{tmp_path}/c")[0] == 2
+
+
+def test_finding_4_a_seal_that_no_standby_confirmed_is_not_delivered(tmp_path: Path) -> None:
+    """Its wait was cancelled: it is committed here, with a warning, and may vanish with this server."""
+    path = tmp_path / "out"
+    with (
+        rig.start_server(wal_level="replica", max_wal_senders=2) as server,
+        psycopg.connect(server.dsn(), autocommit=True) as admin,
+    ):
+        admin.execute("create database shop")
+        dsn = server.dsn("shop")
+        migrate(dsn)
+        with (
+            RelayProcess(dsn, "run", f"file://{path}", "--lease", "1") as process,
+            psycopg.connect(dsn, autocommit=True) as conn,
+        ):
+            process.wait_until_said("guarantee A")
+            conn.execute("set synchronous_commit = local")
+            admin.execute("alter system set synchronous_standby_names = 'nobody'")
+            admin.execute("select pg_reload_conf()")
+            wait_until(lambda: scalar(admin, "show synchronous_standby_names") == "nobody")
+            publish(conn)
+            waiting = "select pid from pg_stat_activity where wait_event = 'SyncRep' and query like '%next_messages%'"
+            wait_until(lambda: scalar(admin, waiting) is not None, 10)
+            admin.execute("select pg_cancel_backend(%s)", [scalar(admin, waiting)])
+            wait_until(lambda: scalar(admin, waiting) is None)
+            wait_until(lambda: scalar(admin, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'") > 0)
+            assert path.stat().st_size == 0
+            admin.execute("alter system reset synchronous_standby_names")
+            admin.execute("select pg_reload_conf()")
+            wait_until(lambda: path.stat().st_size > 0)
+            assert "committed with a warning" in process.said()
