@@ -6158,6 +6158,21 @@ $last_seal$;
 
 comment on function relay.last_seal() is 'Number of the last seal; 0 when nothing was sealed yet.';
 
+-- sql/relay/functions/confirm.sql
+-- Returns once everything that was committed before is as safe as this database makes its commits: with synchronous replication, on
+-- the standby. A commit whose wait for the standby was cancelled is visible all the same, with a warning that only its session sees.
+create function relay.confirm() returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $confirm$
+begin
+    perform outbox.commit_durably();
+    perform pg_logical_emit_message(true, 'relay', '');   -- the least that makes a commit wait
+end
+$confirm$;
+
+comment on function relay.confirm() is 'Waits, at its commit, until all earlier commits are as durable as this one.';
+
 -- sql/relay/functions/members.sql
 -- What a destination takes of a range of seals: the members of its topics, and in seals of kind retry its own. Their order is
 -- (seal, place). Inlined into its callers.
@@ -11039,7 +11054,7 @@ begin
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
-            'grant execute on function outbox.seal(boolean), relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean), relay.last_seal(),
+            'grant execute on function outbox.seal(boolean), relay.next_messages(text, integer[], bigint, bigint, bigint, bigint, boolean), relay.last_seal(), relay.confirm(),
              relay.read_part(text, integer[], bigint, bigint, integer, bigint, boolean),
              relay.origin(), relay.knows_lineage(uuid), relay.lanes_of(text), relay.is_fresh(text), relay.is_paused(text),
              relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
