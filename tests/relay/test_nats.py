@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,12 @@ pytestmark = pytest.mark.parametrize("place", [NatsPlace], indirect=True, ids=["
 def server_of(destination: Destination) -> Any:
     assert isinstance(destination, Nats)
     return destination._server
+
+
+def _beside(place: NatsPlace) -> NatsPlace:
+    other = copy(place)
+    other.name = f"{place.name}_beside"
+    return other
 
 
 async def test_finding_27_a_write_of_others_inside_an_open_batch_refuses_it_whole(
@@ -95,6 +102,20 @@ async def test_finding_28_no_message_id_is_sent_whose_window_would_swallow_it(pl
     async with opened(place) as destination:
         await store(destination, 1, 3, None)
     assert all("Nats-Msg-Id" not in headers for headers, _ in raw_stream(place.server_url, place.name))
+
+
+async def test_finding_31_a_sealed_stream_and_a_mirror_are_refused(place: NatsPlace, nats: NatsServer) -> None:
+    async with opened(place):
+        pass
+    other = _beside(place)
+    jetstream(nats.url, f"STREAM.CREATE.{other.name}", {"name": other.name, "mirror": {"name": place.name}})
+    config = jetstream(nats.url, f"STREAM.INFO.{place.name}")["config"]
+    jetstream(nats.url, f"STREAM.UPDATE.{place.name}", {**config, "sealed": True, "deny_purge": True})
+    for refused, reason in ((place, "is sealed"), (other, "mirrors other streams")):
+        destination = refused.destination()
+        with pytest.raises(DestinationRefused, match=reason):
+            await destination.open(OWNER, fresh=False)
+        await destination.close()
 
 
 async def test_a_guard_that_does_not_work_is_found_at_the_start(

@@ -352,7 +352,9 @@ def test_a_role_without_rights_is_told_what_it_needs(postgres: Any, dsn: str, da
     [
         ({"storage": "memory"}, "keeps its messages in memory"),
         ({"no_ack": True}, "does not acknowledge"),
+        ({"persist_mode": "async"}, "acknowledges before it has stored"),
         ({"max_msgs": 100}, "drops old messages"),
+        ({"max_bytes": 100_000_000}, "drops old messages"),
         ({"max_age": 3_600_000_000_000}, "drops old messages"),
         ({"max_msgs_per_subject": 5}, "drops messages by subject"),
         ({"max_msg_size": 1000}, "takes small messages only"),
