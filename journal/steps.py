@@ -65,7 +65,7 @@ store_arguments => (:store_arguments)::text::boolean
 _BEGIN = f"""
 select (case when b.replayed
              then to_jsonb(b) || jsonb_build_object(
-                  'receipt', journal.receipt_json(b.receipt_id),
+                  'receipt', journal.replayed_receipt(b.step_id),
                   'commit', case when (:own)::text::boolean then set_config('synchronous_commit', 'off', true) end)
              else to_jsonb(b) end)::text
   from journal.begin_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8)) b
@@ -235,7 +235,7 @@ class StepFlows:
 
     @property
     def receipt(self) -> Receipt | None:
-        """The receipt, once the block was left; of a replay, that of the first time."""
+        """The receipt, once the block was left; of a replay, that of the first time: `journal.receipt` says what became of it."""
         return self._receipt
 
     def _entered(self, value: Any) -> Any:

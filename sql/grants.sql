@@ -51,7 +51,7 @@ begin
             'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
              journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
-             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid), journal.replayed_receipt(uuid),
              journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
              journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
              journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),

@@ -170,6 +170,7 @@
 \ir journal/functions/step_changes.sql
 \ir journal/functions/step_messages.sql
 \ir journal/functions/step_in_progress.sql
+\ir journal/functions/replayed_receipt.sql
 \ir journal/functions/write_receipt.sql
 \ir journal/functions/end_step.sql
 \ir journal/functions/provider_key.sql

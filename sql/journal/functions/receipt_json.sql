@@ -1,7 +1,6 @@
--- Volatile: called in the statement that waited for the step, it sees what that one committed.
 -- A receipt as drivers of any kind read it: for whoever may read journal.receipts, and for the user whose step it was.
 create function journal.receipt_json(receipt_id uuid) returns jsonb
-language plpgsql volatile security definer
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $receipt_json$
 declare
