@@ -17,7 +17,7 @@ begin atomic
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
             this_statement := nextval('journal.statement_id');
             settings := journal.pin_settings();
-            execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            execute journal.record_statement(tg_relid, tg_op, {record}, $heal$ || quote_literal(options.excluded) || $heal$) using this_statement;
             get diagnostics images = row_count;
             {ledger_of_records}
             perform journal.unpin_settings(settings);

@@ -328,6 +328,22 @@ def test_deleted_row_with_excluded_columns_cannot_come_back_whole(history: Histo
     assert done.outcome in {"refused", "partly"}
 
 
+def test_a_row_deleted_while_the_shape_was_unknown_does_not_come_back_without_its_excluded_columns(
+    history: History,
+) -> None:
+    history.given(
+        "create table t (id int primary key, v int, secret text)",
+        "insert into t values (1, 1, 's')",
+        t={"exclude": ["secret"]},
+    )
+    history.others("alter table t add column w int")
+    history.agent("delete from t")
+    history.others("select journal.cover('t', exclude => '{secret}')")
+    done = history.roll_back("skip", predicted=False)
+    assert history.rows("table t") == set()
+    assert done.outcome in {"refused", "partly"}
+
+
 def test_recorded_only(history: History) -> None:
     """A table covered for the record only: a conflict that names it, so that nobody takes it for undone."""
     history.given(
