@@ -10,6 +10,7 @@
 \ir journal/tables/secret.sql
 \ir journal/tables/stop.sql
 \ir journal/tables/statement.sql
+\ir journal/tables/binding_id.sql
 \ir journal/tables/binding.sql
 \ir journal/tables/note_id.sql
 \ir journal/tables/agent_role.sql
@@ -127,7 +128,7 @@
 \ir journal/tables/external.sql
 \ir journal/tables/confirmation.sql
 \ir journal/tables/claim.sql
-\ir journal/functions/binding_digest.sql
+\ir journal/functions/keyed_digest.sql
 \ir journal/functions/bound_session.sql
 \ir journal/functions/set_binding.sql
 \ir journal/functions/notes.sql

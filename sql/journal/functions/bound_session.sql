@@ -1,18 +1,30 @@
--- Who the transaction is bound to, told by a transaction-local setting that only bind can write. Capture and publish ask for
--- every statement: it looks nothing up that others write.
+-- Who the transaction is bound to: its last binding. A transaction-local setting says where that row lies, and is believed only if a
+-- binding of this transaction is there, which a savepoint has not taken back, and none came after it. So it can be neither forged
+-- nor put back later. Capture and publish ask for every statement: a row of one's own that is found by its place is no row that
+-- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell.
 create function journal.bound_session(out session_id uuid, out step_id uuid) returns setof record
 language plpgsql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
 as $bound_session$
+#variable_conflict use_column
 declare
-    token constant text := current_setting('journal.binding', true);
+    place   constant text := current_setting('journal.binding', true);
+    binding journal.binding;
 begin
-    if coalesce(token, '') = '' or split_part(token, '|', 3) is distinct from journal.binding_digest(
-           split_part(token, '|', 1), split_part(token, '|', 2), pg_current_xact_id_if_assigned()) then
+    if place is null or place !~ '^\(\d{1,9},\d{1,4}\)$' then
         return;
     end if;
-    session_id := split_part(token, '|', 1)::uuid;
-    step_id := nullif(split_part(token, '|', 2), '')::uuid;
+    select b.* into binding from journal.binding b
+     where b.ctid = place::tid and b.transaction_id = pg_current_xact_id_if_assigned() and b.cluster = journal.cluster_id();
+    if binding.session_id is null then
+        return;
+    elsif binding.binding_id <> currval('journal.binding_id') and exists (
+              select from journal.binding l
+               where l.transaction_id = binding.transaction_id and l.cluster = binding.cluster and l.statement_id > binding.statement_id) then
+        return;
+    end if;
+    bound_session.session_id := binding.session_id;
+    bound_session.step_id := binding.step_id;
     return next;
 end
 $bound_session$;

@@ -1,5 +1,5 @@
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
--- at a row, and refuses the roles that may not write unbound. Without a token, which is cheap to see, nobody is bound.
+-- at a row, and refuses the roles that may not write unbound. Without the setting, which is cheap to see, nobody is bound.
 create function journal.capture_preamble(options journal.covered_table) returns text
 language sql immutable
 begin atomic

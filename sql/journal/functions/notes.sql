@@ -9,7 +9,7 @@ declare
     written constant text := coalesce(current_setting('journal.notes', true), '');
     notes   constant text := substr(written, 65);
 begin
-    if written = '' or left(written, 64) is distinct from journal.binding_digest('notes', notes, pg_current_xact_id_if_assigned()) then
+    if written = '' or left(written, 64) is distinct from journal.keyed_digest('notes', notes, pg_current_xact_id_if_assigned()) then
         return null;
     elsif (notes::jsonb ->> 'note_id')::bigint <> currval('journal.note_id') then
         return null;

@@ -3,7 +3,7 @@ create function journal.provider_key(tenant text, tool text, key text, attempt i
 language plpgsql stable
 as $provider_key$
 begin
-    return 'journal-' || left(journal.binding_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
+    return 'journal-' || left(journal.keyed_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
 end
 $provider_key$;
 

@@ -5,7 +5,7 @@ as $write_notes$
 declare
     written constant text := notes || jsonb_build_object('note_id', nextval('journal.note_id'));
 begin
-    return set_config('journal.notes', journal.binding_digest('notes', written, pg_current_xact_id()) || written, true) is not null;
+    return set_config('journal.notes', journal.keyed_digest('notes', written, pg_current_xact_id()) || written, true) is not null;
 end
 $write_notes$;
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -170,6 +171,9 @@ def test_a_binding_ends_with_its_savepoint(db: psycopg.Connection, agent: journa
         "||",
         "{session}|{session}|x|y",
         "'",
+        "(0,1)",
+        "(999999999,9999)",
+        "(4294967296,99999)",
     ],
 )
 def test_a_forged_token_is_no_binding(db: psycopg.Connection, agent: journal.AgentSession, forged: str) -> None:
@@ -190,6 +194,51 @@ def test_a_token_is_worth_nothing_in_another_transaction(db: psycopg.Connection,
         note(db)
         assert column(db, "select session_id from journal.bound_session()") == []
     assert one(db, "select current_setting('journal.binding')") == ""
+
+
+def token_of(db: psycopg.Connection) -> Any:
+    return one(db, "select current_setting('journal.binding')")
+
+
+def put_back(db: psycopg.Connection, old: str) -> None:
+    db.execute("select set_config('journal.binding', %s, true)", (old,))
+
+
+def test_a_token_is_worth_nothing_after_its_savepoint(db: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with db.transaction():
+        with db.transaction(force_rollback=True):
+            journal.bind(db, agent.id)
+            taken = token_of(db)
+        put_back(db, taken)
+        assert column(db, "select session_id from journal.bound_session()") == []
+
+
+def test_a_token_is_worth_nothing_after_its_step(db: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with db.transaction():
+        with agent.step("note", join=True) as outer:
+            first = token_of(db)
+            with agent.step("note", join=True) as inner:
+                second = token_of(db)
+                put_back(db, first)
+                assert column(db, "select step_id from journal.bound_session()") == []
+                put_back(db, second)
+                assert column(db, "select step_id from journal.bound_session()") == [inner.id]
+            assert column(db, "select step_id from journal.bound_session()") == [outer.id]
+        for taken in (first, second):
+            put_back(db, taken)
+            outbox.publish(db, topic="notes")
+    assert column(db, "select step_id from outbox.messages") == [None, None]
+
+
+def test_the_outer_step_is_bound_again_when_the_inner_one_is_rolled_back(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with agent.step("order") as outer:
+        with pytest.raises(ZeroDivisionError), agent.step("note", join=True):
+            raise ZeroDivisionError
+        assert column(db, "select step_id from journal.bound_session()") == [outer.id]
+        outbox.publish(db, topic="notes")
+    assert column(db, "select step_id from outbox.messages") == [outer.id]
 
 
 def test_bind_refuses_a_closed_a_stopped_and_an_unknown_session(db: psycopg.Connection) -> None:

@@ -64,7 +64,7 @@ PRIVATE = [
     "select * from journal.receipts",
     "insert into journal.stop (agent, db_user) values ('x', 'x')",
     "select journal.set_binding(gen_random_uuid(), null)",
-    "select journal.binding_digest('a', 'b', '3')",
+    "select journal.keyed_digest('a', 'b', '3')",
     "select journal.enter_session(gen_random_uuid())",
     "select journal.reverse_steps('{}', '{}', gen_random_uuid())",
     "select journal.write_receipt(null, null)",
