@@ -57,7 +57,7 @@ comment on table journal.session is 'Agent sessions: the unit of rollback. Priva
 comment on column journal.session.role is 'Role that each step sets; null: none.';
 
 -- sql/journal/tables/secret.sql
--- The key of the transaction-local token that says "this transaction is bound": whoever cannot read it cannot forge it.
+-- The key of what the journal hands out and takes back, such as a transaction's notes: whoever cannot read it cannot forge it.
 create table journal.secret (
     secret bytea not null
 );
@@ -66,7 +66,7 @@ create unique index secret_single on journal.secret ((true));
 
 insert into journal.secret select pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
 
-comment on table journal.secret is 'The key of the binding token. Private: nobody but the owner reads it.';
+comment on table journal.secret is 'The key of journal.keyed_digest. Private: nobody but the owner reads it.';
 
 -- sql/journal/tables/stop.sql
 -- Insert-only marks, committed before a fence is taken: bind refuses on a mark before it asks for its row lock, so
@@ -118,11 +118,19 @@ comment on column journal.statement.operation is 'I, U, D or T.';
 comment on column journal.statement.depth is 'pg_trigger_depth() at capture; foreign-key actions stay at 1.';
 comment on column journal.statement.db_role is 'The role set, null where it is the session user.';
 
+-- sql/journal/tables/binding_id.sql
+-- Counts bindings. A session cannot turn back the last value it was given, so an older binding that is put back is not taken for
+-- the last one.
+create sequence journal.binding_id as bigint cache 1000;
+
+comment on sequence journal.binding_id is 'Numbers of bindings; gaps mean nothing. Private.';
+
 -- sql/journal/tables/binding.sql
 -- Who a transaction's changes belong to: a change belongs to the last binding before it in its transaction. The
 -- binding takes its place among the statements by an id from their sequence. Insert only.
 create table journal.binding (
     statement_id   bigint primary key,
+    binding_id     bigint not null default nextval('journal.binding_id'),
     transaction_id xid8 not null,
     cluster        bigint not null,
     session_id     uuid,
@@ -134,6 +142,7 @@ create index binding_transaction on journal.binding (transaction_id);
 create index binding_session on journal.binding (session_id, statement_id);
 
 comment on table journal.binding is 'Which session and step a range of statements of a transaction belongs to. Private.';
+comment on column journal.binding.binding_id is 'The last one that a connection was given is that of its latest binding, unless that was rolled back.';
 comment on column journal.binding.session_id is 'Null: from here on the transaction is unbound again.';
 
 -- sql/journal/tables/note_id.sql
@@ -610,8 +619,9 @@ comment on function journal.fill(text, jsonb) is 'A template with its {names} re
 
 -- sql/journal/functions/record_statement.sql
 -- The statement that stores the rows of a shape which cover has not seen: each with its columns, as texts, so that a later
--- cover can bring them into typed form. Columns are numbered as in the covered table, whose partitions may number otherwise. Pairs by place where the counts agree, half rows where they do not.
-create function journal.record_statement(relation oid, operation text, record_id integer) returns text
+-- cover can bring them into typed form. Columns are numbered as in the covered table, whose partitions may number otherwise, and
+-- excluded columns are left out here too. Pairs by place where the counts agree, half rows where they do not.
+create function journal.record_statement(relation oid, operation text, record_id integer, excluded int2[]) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $record_statement$
@@ -623,14 +633,15 @@ begin
                'record', record_id,
                'attnums', quote_literal(array_agg(r.attnum order by c.attnum)::text),
                'names', quote_literal(array_agg(name order by c.attnum)::text),
-               'columns', string_agg('c' || c.attnum, ', ' order by c.attnum),
                'types', string_agg(format('pg_typeof(coalesce(o.c%1$s, n.c%1$s))::oid', c.attnum), ', ' order by c.attnum),
                'old', string_agg(journal.image_of('o.c' || c.attnum, '*text'), ', ' order by c.attnum),
                'new', string_agg(journal.image_of('n.c' || c.attnum, '*text'), ', ' order by c.attnum))
       into pieces
       from journal.live_columns(relation) c
-      join journal.live_columns(root) r using (name);
+      join journal.live_columns(root) r using (name)
+     where r.attnum <> all (excluded);
     pieces := pieces || jsonb_build_object(
+        'columns', (select string_agg('c' || c.attnum, ', ' order by c.attnum) from journal.live_columns(relation) c),
         'old_rows', case when operation = 'INSERT' then 'new_rows where false' else 'old_rows' end,
         'new_rows', case when operation = 'DELETE' then 'old_rows where false' else 'new_rows' end);
     pieces := pieces || jsonb_build_object(
@@ -645,7 +656,7 @@ begin
 end
 $record_statement$;
 
-comment on function journal.record_statement(oid, text, integer) is 'SQL text that stores the rows of a statement whole; $1 is the statement''s id.';
+comment on function journal.record_statement(oid, text, integer, int2[]) is 'SQL text that stores the rows of a statement whole but for the excluded columns (attnums of the covered table); $1 is the statement''s id.';
 
 -- sql/journal/functions/capture_comment.sql
 -- Stands in the statements of a capture function, so that whatever the server says about one that fails, on a full disk or for
@@ -675,7 +686,7 @@ comment on function journal.ledger_insert(journal.segment, integer, text) is 'SQ
 
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
--- at a row, and refuses the roles that may not write unbound. Without a token, which is cheap to see, nobody is bound.
+-- at a row, and refuses the roles that may not write unbound. Without the setting, which is cheap to see, nobody is bound.
 create function journal.capture_preamble(options journal.covered_table) returns text
 language sql immutable
 begin atomic
@@ -714,7 +725,7 @@ begin atomic
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
             this_statement := nextval('journal.statement_id');
             settings := journal.pin_settings();
-            execute journal.record_statement(tg_relid, tg_op, {record}) using this_statement;
+            execute journal.record_statement(tg_relid, tg_op, {record}, $heal$ || quote_literal(options.excluded) || $heal$) using this_statement;
             get diagnostics images = row_count;
             {ledger_of_records}
             perform journal.unpin_settings(settings);
@@ -1412,7 +1423,8 @@ comment on function journal.add_segment(journal.segment) is 'Makes a segment.';
 
 -- sql/journal/functions/type_records.sql
 -- Brings rows that were kept whole into the form of every other segment. Attnums are never used twice, so shapes that came one
--- after another fit side by side: a column that a row did not have counts as elided, one that was retyped stays text.
+-- after another fit side by side: a column that a row did not have counts as elided, one that was retyped stays text. A column that
+-- was excluded when the rows were written has no image, as in every other segment: an undo must know that it was there.
 create function journal.type_records(record_id integer, current journal.segment) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -1425,12 +1437,17 @@ begin
     segment.kind := 'typed';
     execute format($shapes$
         select array_agg(attnum order by attnum), array_agg(name order by attnum), array_agg(type order by attnum),
-               array_agg(case when kinds = 1 then coalesce(journal.image_type(type), '*text') else '*text' end order by attnum)
+               array_agg(case kinds when 0 then null when 1 then coalesce(journal.image_type(type), '*text') else '*text' end order by attnum)
           from (select a.attnum, (array_agg(a.name::name order by r.statement_id desc))[1] as name,
                        (array_agg(a.type::regtype order by r.statement_id desc))[1] as type, count(distinct a.type) as kinds
                   from journal.segment_%s r, unnest(r.attnums, r.names, r.types) as a (attnum, name, type)
-                 group by a.attnum) as c$shapes$, record_id)
-       into segment.attnums, segment.names, segment.types, segment.image_types;
+                 group by a.attnum
+                 union all
+                select a.attnum, a.name, a.type, 0
+                  from journal.covered_table o, unnest($1, $2, $3) as a (attnum, name, type)
+                 where o.relation = $4 and a.attnum = any (o.excluded)) as c$shapes$, record_id)
+       into segment.attnums, segment.names, segment.types, segment.image_types
+      using current.attnums, current.names, current.types, current.relation;
     execute format('select not exists (select from journal.segment_%s where not %L::int2[] <@ attnums)', record_id, current.key) into has_key;
     segment.key := case when has_key then current.key else '{}' end;
     perform journal.make_segment_table(segment, 'typed_' || record_id);
@@ -1438,11 +1455,11 @@ begin
         select format('insert into journal.typed_%1$s (statement_id, elided, %2$s%4$s)
                        select statement_id, (select array_agg(m) from unnest(%3$L::int2[]) m where m <> all (attnums)), %5$s%6$s
                          from journal.segment_%1$s order by statement_id',
-                      record_id, string_agg(format('o%1$s, n%1$s', a.attnum), ', ' order by a.attnum), segment.attnums,
+                      record_id, string_agg(format('o%1$s, n%1$s', a.attnum), ', ' order by a.attnum), array_agg(a.attnum),
                       case when segment.key = '{}' then ', had, has' else '' end,
                       string_agg(format('o[array_position(attnums, %1$s)]::%2$s, n[array_position(attnums, %1$s)]::%2$s', a.attnum, ltrim(a.stored, '*')), ', ' order by a.attnum),
                       case when segment.key = '{}' then ', o is not null, n is not null' else '' end)
-          from unnest(segment.attnums, segment.image_types) as a (attnum, stored));
+          from unnest(segment.attnums, segment.image_types) as a (attnum, stored) where a.stored is not null);
     execute format('drop table journal.segment_%1$s', record_id);
     execute format('alter table journal.typed_%1$s rename to segment_%1$s', record_id);
     update journal.segment s
@@ -2584,38 +2601,50 @@ create index claim_session on journal.claim (session_id);
 
 comment on table journal.claim is 'What agents assert. Private; read journal.claims.';
 
--- sql/journal/functions/binding_digest.sql
--- The keyed digest of a binding token, nested against length extension. Takes text: what a forger wrote is never cast.
--- In plpgsql, because that keeps its plan: capture asks for every statement.
-create function journal.binding_digest(session_id text, step_id text, transaction_id xid8) returns text
+-- sql/journal/functions/keyed_digest.sql
+-- A digest that only the journal can make, nested against length extension. Takes text: what a forger wrote is never cast.
+-- In plpgsql, because that keeps its plan.
+create function journal.keyed_digest(purpose text, content text, transaction_id xid8) returns text
 language plpgsql stable
-as $binding_digest$
+as $keyed_digest$
 declare
     key bytea;
 begin
     select s.secret into key from journal.secret s;
-    return encode(sha256(key || sha256(key || convert_to(concat_ws('|', session_id, coalesce(step_id, ''), transaction_id::text), 'UTF8'))), 'hex');
+    return encode(sha256(key || sha256(key || convert_to(concat_ws('|', purpose, coalesce(content, ''), transaction_id::text), 'UTF8'))), 'hex');
 end
-$binding_digest$;
+$keyed_digest$;
 
-comment on function journal.binding_digest(text, text, xid8) is 'The keyed digest of a binding token. Private.';
+comment on function journal.keyed_digest(text, text, xid8) is 'A keyed digest of content, good for one purpose and, where given, one transaction. Private.';
 
 -- sql/journal/functions/bound_session.sql
--- Who the transaction is bound to, told by a transaction-local setting that only bind can write. Capture and publish ask for
--- every statement: it looks nothing up that others write.
+-- Who the transaction is bound to: its last binding. A transaction-local setting says where that row lies, and is believed only if a
+-- binding of this transaction is there, which a savepoint has not taken back, and none came after it. So it can be neither forged
+-- nor put back later. Capture and publish ask for every statement: a row of one's own that is found by its place is no row that
+-- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell.
 create function journal.bound_session(out session_id uuid, out step_id uuid) returns setof record
 language plpgsql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
 as $bound_session$
+#variable_conflict use_column
 declare
-    token constant text := current_setting('journal.binding', true);
+    place   constant text := current_setting('journal.binding', true);
+    binding journal.binding;
 begin
-    if coalesce(token, '') = '' or split_part(token, '|', 3) is distinct from journal.binding_digest(
-           split_part(token, '|', 1), split_part(token, '|', 2), pg_current_xact_id_if_assigned()) then
+    if place is null or place !~ '^\(\d{1,9},\d{1,4}\)$' then
         return;
     end if;
-    session_id := split_part(token, '|', 1)::uuid;
-    step_id := nullif(split_part(token, '|', 2), '')::uuid;
+    select b.* into binding from journal.binding b
+     where b.ctid = place::tid and b.transaction_id = pg_current_xact_id_if_assigned() and b.cluster = journal.cluster_id();
+    if binding.session_id is null then
+        return;
+    elsif binding.binding_id <> currval('journal.binding_id') and exists (
+              select from journal.binding l
+               where l.transaction_id = binding.transaction_id and l.cluster = binding.cluster and l.statement_id > binding.statement_id) then
+        return;
+    end if;
+    bound_session.session_id := binding.session_id;
+    bound_session.step_id := binding.step_id;
     return next;
 end
 $bound_session$;
@@ -2623,12 +2652,13 @@ $bound_session$;
 comment on function journal.bound_session() is 'Session and step that the transaction is bound to; no row when it is unbound.';
 
 -- sql/journal/functions/set_binding.sql
--- Writes where a binding begins among the statements of its transaction, and the token that proves it. A null session unbinds.
+-- Writes where a binding begins among the statements of its transaction, and notes where that row lies. A null session unbinds.
 create function journal.set_binding(session_id uuid, step_id uuid) returns boolean
 language plpgsql volatile
 as $set_binding$
 declare
     bound   constant text := nullif(current_setting('journal.session', true), '');
+    place   tid;
     present text;
 begin
     if bound is not null and bound <> set_binding.session_id::text and not journal.is_related(bound::uuid, set_binding.session_id) then
@@ -2638,13 +2668,13 @@ begin
     end if;
     insert into journal.binding (statement_id, transaction_id, cluster, session_id, step_id, bound_at)
     values (nextval('journal.statement_id'), pg_current_xact_id(), journal.cluster_id(), set_binding.session_id, set_binding.step_id,
-            clock_timestamp());
+            clock_timestamp())
+    returning ctid into place;
     if set_binding.session_id is null then
         present := set_config('journal.binding', '', true);
     else
         present := set_config('journal.session', set_binding.session_id::text, true);
-        present := set_config('journal.binding', concat_ws('|', set_binding.session_id, coalesce(set_binding.step_id::text, ''),
-            journal.binding_digest(set_binding.session_id::text, set_binding.step_id::text, pg_current_xact_id())), true);
+        present := set_config('journal.binding', place::text, true);
     end if;
     return true;
 end
@@ -2664,7 +2694,7 @@ declare
     written constant text := coalesce(current_setting('journal.notes', true), '');
     notes   constant text := substr(written, 65);
 begin
-    if written = '' or left(written, 64) is distinct from journal.binding_digest('notes', notes, pg_current_xact_id_if_assigned()) then
+    if written = '' or left(written, 64) is distinct from journal.keyed_digest('notes', notes, pg_current_xact_id_if_assigned()) then
         return null;
     elsif (notes::jsonb ->> 'note_id')::bigint <> currval('journal.note_id') then
         return null;
@@ -2683,7 +2713,7 @@ as $write_notes$
 declare
     written constant text := notes || jsonb_build_object('note_id', nextval('journal.note_id'));
 begin
-    return set_config('journal.notes', journal.binding_digest('notes', written, pg_current_xact_id()) || written, true) is not null;
+    return set_config('journal.notes', journal.keyed_digest('notes', written, pg_current_xact_id()) || written, true) is not null;
 end
 $write_notes$;
 
@@ -3627,7 +3657,7 @@ create function journal.provider_key(tenant text, tool text, key text, attempt i
 language plpgsql stable
 as $provider_key$
 begin
-    return 'journal-' || left(journal.binding_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
+    return 'journal-' || left(journal.keyed_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
 end
 $provider_key$;
 
