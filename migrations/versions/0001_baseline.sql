@@ -3594,6 +3594,24 @@ $step_in_progress$;
 
 comment on function journal.step_in_progress(uuid) is 'The step, if this transaction began it. Private.';
 
+-- sql/journal/functions/replayed_receipt.sql
+-- Volatile: called in the statement that waited for the step, it sees what that one committed.
+-- The receipt that a replay in this transaction brings back, as it was committed: whether its messages were delivered since then is
+-- asked by journal.receipt_json, and costs more than the replay.
+create function journal.replayed_receipt(step_id uuid) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $replayed_receipt$
+declare
+    replay constant journal.step := journal.step_in_progress(step_id);
+begin
+    return (select jsonb_build_object('document', r.document, 'digest', r.digest, 'status', 'committed')
+              from journal.receipt r where r.step_id = replay.replay_of);
+end
+$replayed_receipt$;
+
+comment on function journal.replayed_receipt(uuid) is 'The receipt of a replayed step of this transaction, as JSON: document, digest, status as committed. Private.';
+
 -- sql/journal/functions/write_receipt.sql
 -- The receipt of a completed step: what it did, in the commit that does it.
 create function journal.write_receipt(step journal.step, result jsonb) returns journal.receipt
@@ -4274,10 +4292,9 @@ $check_claims$;
 comment on function journal.check_claims(uuid, uuid[]) is 'Rows of journal.claims as JSON, in the order asked for: of a session of the caller''s.';
 
 -- sql/journal/functions/receipt_json.sql
--- Volatile: called in the statement that waited for the step, it sees what that one committed.
 -- A receipt as drivers of any kind read it: for whoever may read journal.receipts, and for the user whose step it was.
 create function journal.receipt_json(receipt_id uuid) returns jsonb
-language plpgsql volatile security definer
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $receipt_json$
 declare
@@ -11026,7 +11043,7 @@ begin
             'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
              journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
-             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid), journal.replayed_receipt(uuid),
              journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
              journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
              journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),
