@@ -47,6 +47,12 @@ class SourceUnavailable(RelayError):
     retryable = True
 
 
+class SourceBusy(SourceUnavailable):
+    """Somebody holds a lock for too long: nothing was changed, trying again helps."""
+
+    exit_code = 6
+
+
 class OptionsDiffer(RelayError):
     """Topics, lanes and start are recorded at the first run, and are not what is asked for now."""
 
@@ -477,10 +483,16 @@ def _fault(error: psycopg.Error) -> RelayError:
     if isinstance(error, psycopg.errors.InvalidParameterValue):
         return OptionsDiffer(str(error.diag.message_primary), hint=error.diag.message_hint)
     if isinstance(error, _PASSING):
-        return SourceUnavailable(
-            f"the database does not answer: {_first_line(error)}", hint="check --dsn, DATABASE_URL and PG*"
-        )
+        return _passing(error)
     return RelayError(f"the database refused: {_first_line(error)}")
+
+
+def _passing(error: psycopg.Error) -> SourceUnavailable:
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        hint = "look for a transaction that stays open, and try again"
+        return SourceBusy(f"the database is busy: {_first_line(error)}", hint=hint)
+    hint = "check --dsn, DATABASE_URL and PG*"
+    return SourceUnavailable(f"the database does not answer: {_first_line(error)}", hint=hint)
 
 
 def _first_line(error: BaseException) -> str:

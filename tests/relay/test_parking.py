@@ -8,6 +8,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import psycopg
+
 from relay.destinations.base import Limits, Owner, Refused
 from relay.destinations.jsonl import Jsonl
 from relay.errors import LeaseLost
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pytest
+
     from journal.embedded import NatsServer
-    from relay.destinations.base import Outcome, Tail
+    from relay.destinations.base import Destination, Outcome, Tail
     from relay.message import Message
+    from tests.relay.places import Place
 
 
 class Picky(Jsonl):
@@ -84,14 +89,14 @@ class Mortal(Source):
         return await self._counted(super()._keep_one(*args))
 
 
-async def deliver(source: Source, destination: Jsonl, **registration: Any) -> None:
+async def deliver(source: Source, destination: Destination, **registration: Any) -> None:
     """One lane worker in this process, until everything sealed is delivered."""
     limits = Limits(1_000_000, batch_messages=4)
     with contextlib.suppress(Crash):
         try:
             await source.connect()
             await destination.open(Owner(source.origin, source.destination), fresh=True)
-            await source.register(destination.url, "A", limits, Registration(**registration))
+            await source.register(destination.url, destination.guarantee, limits, Registration(**registration))
             lease = await source.take(0, uuid4(), "test", 0.01)
             while lease is None:
                 lease = await source.take(0, uuid4(), "test", 0.01)
@@ -102,6 +107,7 @@ async def deliver(source: Source, destination: Jsonl, **registration: Any) -> No
         finally:
             await end_everything()
             await source.close()
+            await destination.close()
 
 
 async def end_everything() -> None:
@@ -208,6 +214,29 @@ async def test_other_destinations_do_not_notice(dsn: str, conn: Connection, tmp_
     assert scalar(conn, "select behind from relay.lag where destination = 'other'") == 0
 
 
+async def test_every_destination_keeps_empty_positions_and_the_order_of_retried_keys(
+    dsn: str, conn: Connection, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_some(conn)
+    for refuses in ({"a2"}, {"a2"}, set[str]()):
+        destination = place.destination(credentials=place.credentials)
+        store = destination.append
+
+        async def append(
+            lane: int, batch: Sequence[Message], expected: Tail | None, store: Any = store, refuses: set[str] = refuses
+        ) -> Outcome:
+            if refuses & {data(one) for one in batch}:
+                return Refused("message" if len(batch) == 1 else "batch", "not to my taste")
+            outcome: Outcome = await store(lane, batch, expected)
+            return outcome
+
+        monkeypatch.setattr(destination, "append", append)
+        await deliver(Source(dsn, "d"), destination)
+        conn.execute("select relay.retry('d')")
+    found = [(int(one.attributes["position"]), json.loads(one.data or "")) for one in place.events()]
+    assert found == [(1, "a1"), (2, "b1"), (4, "c1"), (6, "b2"), (8, "c2"), (12, "a2"), (13, "a3"), (14, "a4")]
+
+
 async def test_finding_21_a_late_append_of_a_parked_message_lifts_the_park(
     dsn: str, conn: Connection, tmp_path: Path
 ) -> None:
@@ -294,3 +323,13 @@ def test_parked_retry_and_discard_at_the_command_line(
     assert [headers["ce-id"] for headers, _ in raw_stream(nats.url, stream)] == [str(other), str(large), str(behind)]
     code, out, _ = relay(dsn, "discard", name, "--message", str(large), "--reason", "gone", "--json")
     assert (code, json.loads(out)["outcome"]) == (4, "nothing")
+
+
+def test_a_retry_beside_a_transaction_that_holds_the_sealers_lock_says_that_it_is_busy(
+    dsn: str, conn: Connection, superuser_dsn: str
+) -> None:
+    conn.execute("select relay.register('d', 'stdout:', 'D', 1000000)")
+    with psycopg.connect(superuser_dsn) as other:
+        other.execute("select from outbox.sealer for update")
+        code, _, said = relay(f"{dsn}?options=-c%20lock_timeout%3D50ms", "retry", "d", "--all")
+    assert (code, "is busy" in said) == (6, True)
