@@ -35,7 +35,7 @@ begin
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
              journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean), journal.cover_again(regclass), journal.cover_options(regclass), journal.prune(interval, interval),
              journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
-             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.set_merge_trigger(regclass, "char", text), journal.keep_row(), journal.trigger_marks(oid),
+             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.set_merge_trigger(regclass, "char", text), journal.keep_row(), journal.trigger_marks(oid), journal.is_capture(oid), journal.note_gap(regclass),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);
     end loop;
 end

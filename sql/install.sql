@@ -61,12 +61,14 @@
 \ir journal/functions/why_not_coverable.sql
 \ir journal/functions/present_shape.sql
 \ir journal/functions/column_numbers.sql
+\ir journal/functions/is_capture.sql
 \ir journal/functions/trigger_marks.sql
 \ir journal/functions/same_home.sql
 \ir journal/functions/marks_hold.sql
 \ir journal/functions/attached_by.sql
 \ir journal/functions/unwatched.sql
 \ir journal/functions/has_records.sql
+\ir journal/functions/check_owner.sql
 \ir journal/functions/why_gap.sql
 \ir journal/functions/note_gap.sql
 \ir journal/functions/why_stale.sql
@@ -81,6 +83,8 @@
 \ir journal/functions/record_segment.sql
 \ir journal/functions/write_capture.sql
 \ir journal/functions/make_capture.sql
+\ir journal/functions/lend_capture.sql
+\ir journal/functions/take_back_capture.sql
 \ir journal/functions/make_segment.sql
 \ir journal/functions/keep_row.sql
 \ir journal/functions/set_merge_trigger.sql

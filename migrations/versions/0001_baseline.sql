@@ -201,10 +201,12 @@ create table journal.covered_table (
     excluded     int2[] not null,
     counters     int2[] not null,
     maintained   int2[] not null,
-    covered_at   timestamptz not null default clock_timestamp()
+    covered_at   timestamptz not null default clock_timestamp(),
+    looked_at_by xid8 not null default pg_current_xact_id()
 );
 
 comment on table journal.covered_table is 'Covered tables and their options. Private; read journal.coverage.';
+comment on column journal.covered_table.looked_at_by is 'The transaction that looked for gaps last: see journal.note_gap.';
 
 -- sql/journal/tables/capture.sql
 -- Which relation writes into which segment, and how its columns stand for those of the segment: one row for a table, one
@@ -1150,8 +1152,19 @@ $column_numbers$;
 
 comment on function journal.column_numbers(regclass, text[], text) is 'Attnums of the named columns; raises for names that do not exist.';
 
+-- sql/journal/functions/is_capture.sql
+-- Whether a function is one of those that cover writes.
+create function journal.is_capture(function oid) returns boolean
+language sql stable
+begin atomic
+    select exists (select from pg_catalog.pg_proc p
+                    where p.oid = function and p.pronamespace = 'journal'::pg_catalog.regnamespace and p.proname ~ '^capture_[0-9]+$');
+end;
+
+comment on function journal.is_capture(oid) is 'Whether a function is a capture function.';
+
 -- sql/journal/functions/trigger_marks.sql
--- What the capture triggers of a relation look like now: name, state and function; where that was seen; oid and xmin. Disabling
+-- What the triggers of a relation that capture, or bear the name of one that does, look like now: name, state and function; where that was seen; oid and xmin. Disabling
 -- and enabling a trigger again leaves the same state under a new xmin, so a comparison with the marks kept at cover shows every
 -- gap, without superuser.
 create function journal.trigger_marks(relation oid) returns text[]
@@ -1164,7 +1177,8 @@ begin atomic
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
      where t.tgrelid = relation and t.tgparentid = 0
-       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%');
+       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%'
+            or journal.is_capture(t.tgfoid));
 end;
 
 comment on function journal.trigger_marks(oid) is 'State and identity of the capture triggers of a relation.';
@@ -1242,6 +1256,21 @@ $has_records$;
 
 comment on function journal.has_records(regclass) is 'Whether writes of a table met a shape that cover had not seen.';
 
+-- sql/journal/functions/check_owner.sql
+-- The definer functions of cover and uncover do what only the table's owner may ask for. A table that is gone has none.
+create function journal.check_owner(relation regclass) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $check_owner$
+begin
+    if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = check_owner.relation), 'usage') then
+        raise exception using errcode = '42501', message = format('must be owner of table %s to cover it, or to stop that', check_owner.relation);
+    end if;
+end
+$check_owner$;
+
+comment on function journal.check_owner(regclass) is 'Raises unless the caller owns the table. Private.';
+
 -- sql/journal/functions/why_gap.sql
 -- Why changes of a covered table may have gone unrecorded, or null.
 create function journal.why_gap(covered journal.covered_table) returns text
@@ -1257,19 +1286,24 @@ end;
 comment on function journal.why_gap(journal.covered_table) is 'Why changes of a covered table may be missing, or null.';
 
 -- sql/journal/functions/note_gap.sql
--- Cover mends a gap; that there was one must not be forgotten.
+-- Cover mends a gap, and uncover forgets the marks that show it; that there was one must not be forgotten. Whoever is about to
+-- touch triggers or marks looks first, once in a transaction: what it does to them itself is no gap.
 create function journal.note_gap(relation regclass) returns void
-language sql volatile
-begin atomic
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $note_gap$
+begin
     insert into journal.gap (relation, reason, from_at, attached_by)
     select c.relation, journal.why_gap(c), c.covered_at, min(u.attached_by) filter (where u.whole)
       from journal.covered_table c
      cross join lateral (select w.attached_by, bool_and(w.attached_by is not null) over () as whole from journal.unwatched(c) w) u
-     where c.relation = note_gap.relation
+     where c.relation = note_gap.relation and c.looked_at_by is distinct from pg_current_xact_id()
      group by c.relation, c.covered_at, c.*;
-end;
+    update journal.covered_table c set looked_at_by = pg_current_xact_id() where c.relation = note_gap.relation;
+end
+$note_gap$;
 
-comment on function journal.note_gap(regclass) is 'Remembers the gap of a table that is about to be mended.';
+comment on function journal.note_gap(regclass) is 'Remembers the gap of a table that is about to be mended or uncovered. Private.';
 
 -- sql/journal/functions/why_stale.sql
 -- Why a covered table is not recorded in the form that it has now, or null.
@@ -1522,7 +1556,7 @@ $record_segment$;
 comment on function journal.record_segment(journal.segment) is 'The empty segment for rows of unknown shapes; one that is not empty is brought into typed form.';
 
 -- sql/journal/functions/write_capture.sql
--- Writes the capture function of one relation.
+-- Writes the capture function of one relation. Whoever may execute it can put it behind a trigger that shows it other rows: nobody may.
 create function journal.write_capture(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -1533,6 +1567,7 @@ begin
                    'capture_' || capture.capture_id,
                    case when exists (select from unnest(segment.image_types) t where t like '*%') then journal.pinned_settings() else '' end,
                    journal.capture_body(capture, segment, options));
+    execute format('revoke all on function journal.%I() from public', 'capture_' || capture.capture_id);
     execute format('comment on function journal.%I() is %L', 'capture_' || capture.capture_id,
                    format('Records changes of %s. Private.', journal.qualified_name(capture.relation)));
     return format('journal.%I', 'capture_' || capture.capture_id);
@@ -1564,6 +1599,42 @@ $make_capture$;
 
 comment on function journal.make_capture(oid, journal.segment, integer, journal.covered_table) is 'Makes the capture of one relation; returns the name of its function.';
 
+-- sql/journal/functions/lend_capture.sql
+-- Whoever creates a trigger must be allowed to execute its function: cover lends the right to its caller until it has sealed.
+create function journal.lend_capture(capture text) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $lend_capture$
+begin
+    if not has_function_privilege(journal.caller(), capture || '()', 'execute') then
+        execute format('grant execute on function %s() to %I', capture, journal.caller());
+    end if;
+    return capture;
+end
+$lend_capture$;
+
+comment on function journal.lend_capture(text) is 'Lets the caller create triggers with a capture function; returns its name. Private.';
+
+-- sql/journal/functions/take_back_capture.sql
+-- Takes back what lend_capture gave.
+create function journal.take_back_capture(capture text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $take_back_capture$
+declare
+    holder regrole;
+begin
+    for holder in
+        select a.grantee from pg_proc p, aclexplode(p.proacl) a
+         where p.oid = to_regprocedure(capture || '()') and a.grantee <> p.proowner
+    loop
+        execute format('revoke all on function %s() from %s', capture, holder);
+    end loop;
+end
+$take_back_capture$;
+
+comment on function journal.take_back_capture(text) is 'Lets nobody but the owner execute a capture function. Private.';
+
 -- sql/journal/functions/make_segment.sql
 -- The definer half of cover: makes or reuses the segment for the table's present shape, brings rows that were kept whole into
 -- typed form, and writes the capture functions. The caller, who owns the table, creates the triggers.
@@ -1577,10 +1648,13 @@ declare
     segment journal.segment := journal.present_shape(make_segment.relation, options.excluded);
     record_id integer;
 begin
-    if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = make_segment.relation), 'usage') then
-        raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', make_segment.relation);
-    end if;
+    perform journal.check_owner(make_segment.relation);
     perform journal.note_gap(make_segment.relation);
+    insert into journal.gap (relation, reason, from_at)
+    select make_segment.relation, 'it was not covered', max(s.until_at)
+      from journal.segment s
+     where s.relation = make_segment.relation and not exists (select from journal.covered_table c where c.relation = make_segment.relation)
+    having max(s.until_at) is not null;
     segment := journal.current_segment(segment);
     record_id := journal.record_segment(segment);
     insert into journal.covered_table (relation, segment_id, writers, undo, strict_shape, on_truncate, excluded, counters, maintained)
@@ -1589,7 +1663,7 @@ begin
     on conflict on constraint covered_table_pkey do update set
         segment_id = excluded.segment_id, writers = excluded.writers, undo = excluded.undo, strict_shape = excluded.strict_shape,
         on_truncate = excluded.on_truncate, excluded = excluded.excluded, counters = excluded.counters, maintained = excluded.maintained;
-    return query select r.member, r.kind, journal.make_capture(r.member, segment, record_id, options)
+    return query select r.member, r.kind, journal.lend_capture(journal.make_capture(r.member, segment, record_id, options))
                    from journal.relations_of(make_segment.relation) r;
 end
 $make_segment$;
@@ -1635,14 +1709,22 @@ comment on function journal.set_merge_trigger(regclass, "char", text) is 'Create
 -- sql/journal/functions/set_triggers.sql
 -- Creates the capture triggers of one relation, as the caller, who must own it. One that is there already and calls the same
 -- function is left alone, so that its xmin keeps telling whether it was ever disabled. A partitioned table needs none for
--- TRUNCATE: those of its partitions fire too.
+-- TRUNCATE: those of its partitions fire too. Others that call a capture function would record what never was: they go.
 create function journal.set_triggers(relation regclass, kind "char", capture text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_triggers$
 declare
-    wanted record;
+    foreigner name;
+    wanted    record;
 begin
+    for foreigner in
+        select t.tgname from pg_trigger t
+         where t.tgrelid = relation and t.tgparentid = 0 and journal.is_capture(t.tgfoid)
+           and t.tgname not in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+    loop
+        execute format('drop trigger %I on %s', foreigner, journal.qualified_name(relation));
+    end loop;
     for wanted in
         select * from (values
             ('journal_insert', 'after insert', 'referencing new table as new_rows'),
@@ -1720,6 +1802,8 @@ declare
     member record;
     moved  boolean := false;
 begin
+    perform journal.check_owner(seal_coverage.relation);
+    perform journal.note_gap(seal_coverage.relation);
     for member in
         select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case when r.kind = 'p' and r.member <> seal_coverage.relation then 3 else 4 end as triggers
           from journal.relations_of(seal_coverage.relation) r
@@ -1729,6 +1813,7 @@ begin
         if member.capture_id is null or cardinality(member.present) <> member.triggers then
             raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
         end if;
+        perform journal.take_back_capture('journal.capture_' || member.capture_id);
         update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;
         moved := moved or member.sealed <> member.present;
     end loop;
@@ -1851,6 +1936,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $forget_coverage$
 begin
+    perform journal.check_owner(forget_coverage.relation);
+    perform journal.note_gap(forget_coverage.relation);
     if cardinality(journal.trigger_marks(relation)) > 0 then
         raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
     end if;
@@ -1871,12 +1958,14 @@ as $uncover$
 declare
     found record;
 begin
+    perform journal.note_gap(relation);
     for found in
         select t.tgname, t.tgrelid
           from journal.relations_of(uncover.relation) r
           join pg_trigger t on t.tgrelid = r.member
          where t.tgparentid = 0
-           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%')
+           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%'
+                or journal.is_capture(t.tgfoid))
     loop
         execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;
@@ -11027,7 +11116,7 @@ begin
             'grant execute on function journal.cover(regclass, text, boolean, text[], text[], text[], text, boolean), journal.uncover(regclass),
              journal.why_not_coverable(regclass, boolean), journal.why_too_wide(regclass), journal.refuse_uncoverable(regclass, text), journal.let_capture_read(oid, boolean), journal.cover_again(regclass), journal.cover_options(regclass), journal.prune(interval, interval),
              journal.why_not_excludable(regclass, int2[]), journal.present_shape(regclass, int2[]), journal.image_type(oid), journal.base_type(oid), journal.relations_of(oid), journal.column_numbers(regclass, text[], text),
-             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.set_merge_trigger(regclass, "char", text), journal.keep_row(), journal.trigger_marks(oid),
+             journal.make_segment(regclass, journal.covered_table), journal.set_triggers(regclass, "char", text), journal.set_merge_trigger(regclass, "char", text), journal.keep_row(), journal.trigger_marks(oid), journal.is_capture(oid), journal.note_gap(regclass),
              journal.seal_coverage(regclass), journal.forget_coverage(regclass) to %I', role_name);
     end loop;
 end

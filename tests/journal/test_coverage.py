@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -243,3 +244,64 @@ def test_a_fix_keeps_the_options(conn: psycopg.Connection, t: str) -> None:
     conn.execute("select journal.cover_again('t')")
     assert status(conn, t) == "covered"
     assert {name: coverage(conn, t)[name] for name in kept} == before
+
+
+@pytest.fixture
+def operator(postgres: rig.Cluster, database: str, superuser_dsn: str) -> Iterator[psycopg.Connection]:
+    """Somebody who may run the journal, and owns no table."""
+    name = postgres.create_role()
+    with psycopg.connect(superuser_dsn) as admin:
+        admin.execute(f"grant journal_operator to {name}".encode())
+    with psycopg.connect(postgres.dsn(database, role=name), autocommit=True) as connection:
+        yield connection
+
+
+def test_only_the_owner_of_a_table_seals_or_forgets_its_coverage(
+    conn: psycopg.Connection, operator: psycopg.Connection, t: str
+) -> None:
+    cover(conn, t)
+    conn.execute("alter table t disable trigger journal_update; alter table t enable trigger journal_update")
+    for function in ("seal_coverage", "forget_coverage", "uncover"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            operator.execute(f"select journal.{function}('t')".encode())
+    assert status(conn, t) == "gap"
+
+
+@pytest.mark.parametrize("forget", ["seal_coverage('t')", "uncover('t')"])
+def test_a_gap_is_remembered_however_coverage_ends(
+    conn: psycopg.Connection, superuser_dsn: str, t: str, forget: str
+) -> None:
+    cover(conn, t)
+    conn.execute("alter table t disable trigger journal_update; alter table t enable trigger journal_update")
+    conn.execute(f"select journal.{forget}".encode())
+    with psycopg.connect(superuser_dsn) as admin:
+        assert one(admin, "select count(*) from journal.gap") == 1
+
+
+def test_the_time_in_which_a_table_was_uncovered_is_a_gap(conn: psycopg.Connection, superuser_dsn: str, t: str) -> None:
+    cover(conn, t)
+    conn.execute("select journal.uncover('t')")
+    cover(conn, t)
+    with psycopg.connect(superuser_dsn) as admin:
+        assert rows(admin, "select reason from journal.gap") == [{"reason": "it was not covered"}]
+
+
+def test_nobody_may_execute_a_capture_function(
+    conn: psycopg.Connection, superuser_dsn: str, operator: psycopg.Connection, t: str
+) -> None:
+    """Behind a trigger of one's own it would record rows that never were. Cover shows and removes such a trigger."""
+    cover(conn, t)
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        function = one(admin, "select tgfoid::regproc::text from pg_trigger where tgname = 'journal_update'")
+        holders = f"select a.grantee from pg_proc, aclexplode(proacl) a where oid = '{function}'::regproc and a.grantee <> proowner"
+        assert rows(admin, holders) == []
+        admin.execute(f"grant trigger on t to {operator.info.user}".encode())
+        forged = f"""create trigger forged after update on t referencing old table as new_rows new table as old_rows
+                     for each statement execute function {function}()"""
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            operator.execute(forged.encode())
+        admin.execute(forged.encode())
+    assert status(conn, t) == "gap"
+    cover(conn, t)
+    assert status(conn, t) == "covered"
+    assert one(conn, "select count(*) from pg_trigger where tgname = 'forged'") == 0

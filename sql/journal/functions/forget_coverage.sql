@@ -4,6 +4,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $forget_coverage$
 begin
+    perform journal.check_owner(forget_coverage.relation);
+    perform journal.note_gap(forget_coverage.relation);
     if cardinality(journal.trigger_marks(relation)) > 0 then
         raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
     end if;

@@ -10,10 +10,13 @@ declare
     segment journal.segment := journal.present_shape(make_segment.relation, options.excluded);
     record_id integer;
 begin
-    if not pg_has_role(journal.caller(), (select c.relowner from pg_class c where c.oid = make_segment.relation), 'usage') then
-        raise exception using errcode = '42501', message = format('must be owner of table %s to cover it', make_segment.relation);
-    end if;
+    perform journal.check_owner(make_segment.relation);
     perform journal.note_gap(make_segment.relation);
+    insert into journal.gap (relation, reason, from_at)
+    select make_segment.relation, 'it was not covered', max(s.until_at)
+      from journal.segment s
+     where s.relation = make_segment.relation and not exists (select from journal.covered_table c where c.relation = make_segment.relation)
+    having max(s.until_at) is not null;
     segment := journal.current_segment(segment);
     record_id := journal.record_segment(segment);
     insert into journal.covered_table (relation, segment_id, writers, undo, strict_shape, on_truncate, excluded, counters, maintained)
@@ -22,7 +25,7 @@ begin
     on conflict on constraint covered_table_pkey do update set
         segment_id = excluded.segment_id, writers = excluded.writers, undo = excluded.undo, strict_shape = excluded.strict_shape,
         on_truncate = excluded.on_truncate, excluded = excluded.excluded, counters = excluded.counters, maintained = excluded.maintained;
-    return query select r.member, r.kind, journal.make_capture(r.member, segment, record_id, options)
+    return query select r.member, r.kind, journal.lend_capture(journal.make_capture(r.member, segment, record_id, options))
                    from journal.relations_of(make_segment.relation) r;
 end
 $make_segment$;

@@ -7,6 +7,8 @@ declare
     member record;
     moved  boolean := false;
 begin
+    perform journal.check_owner(seal_coverage.relation);
+    perform journal.note_gap(seal_coverage.relation);
     for member in
         select c.capture_id, c.trigger_marks as sealed, journal.trigger_marks(r.member) as present, case when r.kind = 'p' and r.member <> seal_coverage.relation then 3 else 4 end as triggers
           from journal.relations_of(seal_coverage.relation) r
@@ -16,6 +18,7 @@ begin
         if member.capture_id is null or cardinality(member.present) <> member.triggers then
             raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
         end if;
+        perform journal.take_back_capture('journal.capture_' || member.capture_id);
         update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;
         moved := moved or member.sealed <> member.present;
     end loop;

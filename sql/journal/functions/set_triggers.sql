@@ -1,13 +1,21 @@
 -- Creates the capture triggers of one relation, as the caller, who must own it. One that is there already and calls the same
 -- function is left alone, so that its xmin keeps telling whether it was ever disabled. A partitioned table needs none for
--- TRUNCATE: those of its partitions fire too.
+-- TRUNCATE: those of its partitions fire too. Others that call a capture function would record what never was: they go.
 create function journal.set_triggers(relation regclass, kind "char", capture text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $set_triggers$
 declare
-    wanted record;
+    foreigner name;
+    wanted    record;
 begin
+    for foreigner in
+        select t.tgname from pg_trigger t
+         where t.tgrelid = relation and t.tgparentid = 0 and journal.is_capture(t.tgfoid)
+           and t.tgname not in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate')
+    loop
+        execute format('drop trigger %I on %s', foreigner, journal.qualified_name(relation));
+    end loop;
     for wanted in
         select * from (values
             ('journal_insert', 'after insert', 'referencing new table as new_rows'),

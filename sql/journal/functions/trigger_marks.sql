@@ -1,4 +1,4 @@
--- What the capture triggers of a relation look like now: name, state and function; where that was seen; oid and xmin. Disabling
+-- What the triggers of a relation that capture, or bear the name of one that does, look like now: name, state and function; where that was seen; oid and xmin. Disabling
 -- and enabling a trigger again leaves the same state under a new xmin, so a comparison with the marks kept at cover shows every
 -- gap, without superuser.
 create function journal.trigger_marks(relation oid) returns text[]
@@ -11,7 +11,8 @@ begin atomic
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
      where t.tgrelid = relation and t.tgparentid = 0
-       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%');
+       and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%'
+            or journal.is_capture(t.tgfoid));
 end;
 
 comment on function journal.trigger_marks(oid) is 'State and identity of the capture triggers of a relation.';

@@ -6,12 +6,14 @@ as $uncover$
 declare
     found record;
 begin
+    perform journal.note_gap(relation);
     for found in
         select t.tgname, t.tgrelid
           from journal.relations_of(uncover.relation) r
           join pg_trigger t on t.tgrelid = r.member
          where t.tgparentid = 0
-           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%')
+           and (t.tgname in ('journal_insert', 'journal_update', 'journal_delete', 'journal_truncate') or t.tgname like 'journal\_merge\_%'
+                or journal.is_capture(t.tgfoid))
     loop
         execute format('drop trigger %I on %s', found.tgname, journal.qualified_name(found.tgrelid));
     end loop;
