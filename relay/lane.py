@@ -198,9 +198,10 @@ class LaneWorker:
 
     async def _unless_ended(self, work: Awaitable[_T]) -> _T:
         """The result of some work, unless the lane has to stop before it is there."""
-        if self._ended.is_set():
-            raise Ended
         task = asyncio.ensure_future(work)
+        if self._ended.is_set():
+            task.cancel()
+            raise Ended
         ended = asyncio.ensure_future(self._ended.wait())
         try:
             await asyncio.wait({task, ended}, return_when=asyncio.FIRST_COMPLETED)

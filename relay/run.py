@@ -18,7 +18,7 @@ from relay.destinations.base import GUARANTEES, Owner
 from relay.errors import DestinationUnavailable, LeaseLost, RelayError
 from relay.lane import LaneWorker
 from relay.pace import Pace
-from relay.source import OptionsDiffer, Registration, Source, SourceUnavailable
+from relay.source import OptionsDiffer, Registration, Source, SourceBusy, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,9 +161,14 @@ class Relay:
             raise failures[0]
 
     async def _tend(self, source: Source) -> None:
-        """Look after the partitions now and then."""
+        """Look after the partitions now and then. Where that fails, delivery goes on: messages find room in any case."""
         while not await _set_within(self._halting, self._options.pace.tending):
-            await source.tend()
+            try:
+                await source.tend()
+            except RelayError as error:
+                if isinstance(error, SourceUnavailable) and not isinstance(error, SourceBusy):
+                    raise
+                _log.warning("the partitions of messages could not be looked after: %s", error)
 
     async def _record(self, source: Source, failure: BaseException) -> None:
         """Leave the reason where a DBA looks for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from datetime import timedelta
@@ -11,8 +12,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from relay.pace import Pace
+from relay.run import Options, Relay
 from tests.outbox.support import publish, scalar, seal
-from tests.relay.support import drain, make_counters, relay, wait_until
+from tests.relay.support import drain, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,13 +195,37 @@ def test_a_writer_waits_no_longer_than_for_a_lock_to_change_hands(conn: Connecti
     assert longest[0] < 0.5
 
 
-def test_a_relay_tends_the_partitions(conn: Connection, dsn: str, tmp_path: Path) -> None:
-    """Without a daemon of its own: whoever runs a relay has it."""
-    make_counters(conn)
-    publish_each_sealed(conn, 12)
-    drain(dsn, f"file://{tmp_path}/out")
-    assert relay(dsn, "status", "--check")[0] == 0
-    assert scalar(conn, "select relay.prune(%s)::text", [NOW]) == "outbox.message_1"
+async def test_a_relay_that_runs_tends_the_partitions(conn: Connection, dsn: str, tmp_path: Path) -> None:
+    publish_each_sealed(conn, 6)
+    relay = Relay(Options(dsn, f"file://{tmp_path}/out", pace=Pace(tending=0.02)), lambda _: None)
+    running = asyncio.create_task(relay.run())
+    made = "select to_regclass('outbox.message_11') is not null"
+    await asyncio.to_thread(wait_until, lambda: scalar(conn, made))
+    publish_each_sealed(conn, 6)
+    await asyncio.to_thread(wait_until, lambda: _lines(tmp_path / "out") == 12)
+    relay.stop()
+    await running
+    conn.execute("update relay.mark set marked_at = marked_at - interval '8 days'")
+    assert scalar(conn, "select relay.prune()") == "outbox.message_1"
+
+
+async def test_a_relay_whose_tending_fails_delivers_on(
+    conn: Connection, dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner = scalar(conn, "select pg_get_userbyid(relowner) from pg_class where oid = 'outbox.message'::regclass")
+    conn.execute(f'set role "{owner}"')
+    conn.execute("drop function outbox.partitions() cascade")
+    conn.execute("reset role")
+    relay = Relay(Options(dsn, f"file://{tmp_path}/out", pace=Pace(tending=0.01)), lambda _: None)
+    running = asyncio.create_task(relay.run())
     publish_each_sealed(conn, 1)
-    drain(dsn, f"file://{tmp_path}/out")
-    assert len((tmp_path / "out").read_bytes().splitlines()) == 13
+    await asyncio.to_thread(wait_until, lambda: _lines(tmp_path / "out") == 1)
+    await asyncio.to_thread(wait_until, lambda: "could not be looked after" in caplog.text)
+    publish_each_sealed(conn, 1)
+    await asyncio.to_thread(wait_until, lambda: _lines(tmp_path / "out") == 2)
+    relay.stop()
+    await running
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
