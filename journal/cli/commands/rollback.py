@@ -120,7 +120,7 @@ def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Co
     if not consent.ask(shell, rows):
         return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED}
     _say_what_stops(plan, request)
-    return apply(conn, request.expecting(plan["plan_digest"], None), progress=not shell.json)
+    return apply(conn, request, plan, progress=not shell.json)
 
 
 def _say_what_stops(plan: Report, request: RollbackRequest) -> None:

@@ -44,9 +44,9 @@ class RollbackRequest:
     wait: timedelta = timedelta(seconds=30)
     shown: int = LIST_LENGTH
 
-    def expecting(self, digest: str | None, max_rows: int | None) -> Self:
-        """The same, for the plan of this digest only."""
-        return replace(self, expected_digest=digest, max_rows=max_rows)
+    def expecting(self, digest: str) -> Self:
+        """The same, for the plan of this digest only, however large."""
+        return replace(self, expected_digest=digest, max_rows=None)
 
 
 def report_of(conn: Connection, request: RollbackRequest, mode: Mode, *, progress: bool = False) -> Report:
@@ -70,9 +70,9 @@ def _values(request: RollbackRequest) -> dict[str, Any]:
     return values
 
 
-def apply(conn: Connection, request: RollbackRequest, *, progress: bool = False) -> Report:
-    """Apply a rollback. Whole sessions are stopped first, in a commit of its own, so that their steps do not hold it up."""
-    if request.step_ids is None:
-        for session_id in request.session_ids:
-            journal.stop_session(conn, session_id, request.reason or "rollback")
+def apply(conn: Connection, request: RollbackRequest, plan: Report, *, progress: bool = False) -> Report:
+    """Apply a plan. Whole sessions are stopped first, in commits of their own, so that their steps do not hold it up."""
+    for session in plan["sessions"] if request.step_ids is None else []:
+        journal.stop_session(conn, UUID(session["session_id"]), request.reason or "rollback")
+    request = request.expecting(plan["plan_digest"])
     return report_of(conn, request, "apply", progress=progress)

@@ -110,6 +110,19 @@ def test_cascade_takes_the_sessions_along_that_came_after(shell: Shell, shop: Sh
     assert statuses(conn) == {"new": 100}
 
 
+def test_cascade_stops_the_sessions_that_it_takes_along(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
+    """Else the one on top, which is open still, would keep the rollback out."""
+    later = journal.open_session(conn, agent="second")
+    with later.step("dispute"):
+        conn.execute("update orders set status = 'disputed' where id = 95")
+    done = shell("rollback", "--session", shop.session_id, "--on-conflict", "cascade", "--yes", "--wait", "2s")
+    assert done.code == 0, done
+    assert f"session {later.id} is stopped for good" in done.err
+    assert conn.execute("select status from journal.sessions where session_id = %s", [later.id]).fetchone() == (
+        "stopped",
+    )
+
+
 @pytest.mark.parametrize("how", ["--dry-run", "--rehearse"])
 def test_trying_changes_nothing_and_exits_as_the_real_run(
     shell: Shell, shop: Shop, conn: psycopg.Connection, how: str
