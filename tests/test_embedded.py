@@ -17,9 +17,9 @@ import nats as nats_client
 import psycopg
 import pytest
 
-from journal.embedded import EmbeddedError, start_nats, start_postgres
+from journal.embedded import EmbeddedError, NatsServer, start_nats, start_postgres
 from journal.embedded.postgres import wheel_bin_dir
-from tests.rig import start_server
+from tests.rig import Cluster, start_server
 
 
 def test_committed_rows_survive_a_kill_and_a_restart_on_the_same_port() -> None:
@@ -44,6 +44,13 @@ def test_closing_removes_process_and_folder() -> None:
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_a_server_is_given_is_readable_by_its_account_only(postgres: Cluster, nats: NatsServer) -> None:
+    for server in (postgres.server, nats):
+        assert server.folder.stat().st_mode & 0o777 == 0o700
+        assert server.folder.stat().st_uid == server.account.uid
+    assert (nats.folder / "nats.conf").stat().st_mode & 0o777 == 0o600
 
 
 def test_settings_go_over_ours() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from journal.embedded.server import INSTALL_HINT, EmbeddedError, Server, ourselves
+from journal.embedded.server import INSTALL_HINT, EmbeddedError, Server, ourselves, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class NatsServer(Server):
         entries["jetstream"] = {"store_dir": str(self.folder / "store")}
         if self.user:
             entries["authorization"] = {"user": self.user, "password": self.password}
-        (self.folder / "nats.conf").write_text(json.dumps(entries))
+        write_private(self.folder / "nats.conf", json.dumps(entries), self.account)
 
     def _may_pass(self, tail: str) -> bool:
         """After a kill the old port is ours still: wait for it rather than give up."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from journal.embedded.server import INSTALL_HINT, Account, EmbeddedError, Server, reachable, unprivileged
+from journal.embedded.server import INSTALL_HINT, Account, EmbeddedError, Server, reachable, unprivileged, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,8 @@ class PostgresServer(Server):
         """Create the data folder. The same settings give the same cluster on every machine."""
         self.data_dir.mkdir(mode=0o700)
         password_file = self.folder / "password"
-        password_file.write_text(self.password)
-        for path in (self.data_dir, password_file):
-            os.chown(path, self.account.uid, self.account.gid)
+        os.chown(self.data_dir, self.account.uid, self.account.gid)
+        write_private(password_file, self.password, self.account)
         self._run_initdb(password_file)
         password_file.unlink()
         with (self.data_dir / "postgresql.conf").open("a") as conf:

@@ -86,10 +86,17 @@ def reachable(path: Path) -> bool:
 
 
 def make_folder(prefix: str, account: Account) -> Path:
-    """A new temporary folder that `account` can enter; the rights of its parents stay as they are."""
+    """A new temporary folder that only `account` can enter; the rights of its parents stay as they are."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_base(account)))
-    folder.chmod(0o755)
+    os.chown(folder, account.uid, account.gid)
     return folder
+
+
+def write_private(path: Path, text: str, account: Account) -> None:
+    """Write a new file that only `account` can read, or a file made so again."""
+    path.touch(mode=0o600)
+    os.chown(path, account.uid, account.gid)
+    path.write_text(text)
 
 
 def _base(account: Account) -> str | None:

@@ -6,6 +6,7 @@ docs/destinations. Everything else, such as leases, order, reading back and wait
 
 from __future__ import annotations
 
+import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,10 @@ def read_credentials(path: str) -> str:
         raise DestinationRefused(f"the file of credentials cannot be read: {path}") from error
 
 
+def _open_to_others(path: str) -> bool:
+    return Path(path).exists() and bool(Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
 class Destination(ABC):
     """One destination. All methods may raise `DestinationUnavailable`; none of them retries.
 
@@ -141,6 +146,8 @@ class Destination(ABC):
         self.url = url
         self.credentials = credentials
         self.notices: list[str] = []
+        if credentials is not None and _open_to_others(credentials):
+            self.notices.append(f"warning: {credentials} is open to other accounts of this host: chmod 600 {credentials}")
 
     @classmethod
     @abstractmethod

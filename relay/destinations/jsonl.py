@@ -74,13 +74,16 @@ class Jsonl(Destination):
     def _open(self, fresh: bool) -> None:
         if self.path.exists() and not self.path.is_file():
             raise DestinationRefused(f"{self.path} is not a regular file")
+        if self.path.is_symlink() and not self.path.exists():
+            raise DestinationRefused(f"{self.path} is a symbolic link to nothing", hint="name the file itself")
         if not self.path.exists() and not fresh:
             raise TailLost(
                 f"{self.path} is gone, though messages were delivered to it",
                 hint="restore the file, or use another --name",
             )
         if not self.path.exists():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644))
+            # Messages are for the relay's account; whoever else is to read them is given the right by it.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
             _sync_folder(self.path.parent)
         # Without the lock, which is for appends: a relay that stands by needs none.
         file = os.open(self.path, os.O_RDWR)
