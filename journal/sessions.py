@@ -34,7 +34,9 @@ _CLOSE = (
 )
 _BIND = "select to_json(journal.bind((:session_id)::text::uuid, (:step_id)::text::uuid)::text)::text"
 
-_current: ContextVar[AgentSession | AsyncAgentSession | None] = ContextVar("current_session", default=None)
+# The sessions whose blocks enclose the caller, innermost last. Kept here and not in the sessions: one session may be entered
+# several times, by several tasks.
+_entered: ContextVar[tuple[AgentSession | AsyncAgentSession, ...]] = ContextVar("entered_sessions", default=())
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,6 @@ class _Session:
         self._conn = conn
         self._facts = facts
         self._closes = closes
-        self._current_before: AgentSession | AsyncAgentSession | None = None
 
     @property
     def id(self) -> UUID:
@@ -126,15 +127,22 @@ class _Session:
             wait=wait,
         )
 
-    def _enter(self, session: AgentSession | AsyncAgentSession) -> None:
-        self._current_before = _current.get()
-        _current.set(session)
-
-    def _leave(self) -> None:
-        _current.set(self._current_before)
-
     def _closed(self, status: str, reason: str | None) -> Flow[None]:
         yield from call(_CLOSE, session_id=str(self.id), status=status, reason=reason)
+
+
+def _enter(session: AgentSession | AsyncAgentSession) -> None:
+    _entered.set((*_entered.get(), session))
+
+
+def _leave(session: AgentSession | AsyncAgentSession) -> None:
+    """Undo the last entering; a task that never entered has nothing to undo."""
+    entered = list(_entered.get())
+    for place in reversed(range(len(entered))):
+        if entered[place] is session:
+            del entered[place]
+            break
+    _entered.set(tuple(entered))
 
 
 class AgentSession(_Session):
@@ -218,13 +226,13 @@ class AgentSession(_Session):
         perform(self._conn, lambda: self._closed(status, reason))
 
     def __enter__(self) -> Self:
-        self._enter(self)
+        _enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
+        _leave(self)
         if not self._closes:
             return
         if error is None:
@@ -289,13 +297,13 @@ class AsyncAgentSession(_Session):
         await _awaited(perform(self._conn, lambda: self._closed(status, reason)))
 
     async def __aenter__(self) -> Self:
-        self._enter(self)
+        _enter(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leave()
+        _leave(self)
         if not self._closes:
             return
         if error is None:
@@ -373,8 +381,8 @@ def open_session(
     """Open an agent session: a value, and a context manager that closes it.
 
     `run_id`: unique per tenant and agent; where it names an open session, that one is returned. `parent`: the session that this
-    one works for. `role`: set (`set local role`) in each step. `hold`: default of its messages: 'close', 'approve' or a
-    duration such as '30s'. `details`: a JSON object. Raises `SessionClosed`, `SessionStopped`, `NotSessionOwner`.
+    one works for. `role`: set (`set local role`) in each step. `hold`: default of its messages: 'close' or a duration such
+    as '30s'. `details`: a JSON object. Raises `SessionClosed`, `SessionStopped`, `NotSessionOwner`.
     """
     parameters = {
         "agent": agent,
@@ -426,10 +434,10 @@ def _facts(row: Any) -> _Facts:
 
 def current_session() -> AgentSession | AsyncAgentSession:
     """The session whose block encloses the caller, in this task or thread. Raises `LookupError` outside."""
-    session = _current.get()
-    if session is None:
+    entered = _entered.get()
+    if not entered:
         raise LookupError("no agent session is open here: use `with journal.open_session(…)` around the call")
-    return session
+    return entered[-1]
 
 
 @overload

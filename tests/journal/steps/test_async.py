@@ -46,6 +46,31 @@ async def test_open_session_is_awaited_or_entered(conn: psycopg.AsyncConnection,
     assert one(watch, "select status from journal.sessions where session_id = %s", resumed.id) == "open"
 
 
+async def test_tasks_that_share_a_session_leave_it_by_themselves(conn: psycopg.AsyncConnection) -> None:
+    opened = await journal.open_session(conn, agent="bot")
+    session = await journal.resume_session(conn, opened.id)  # leaving it does not close it
+    both_in, one_out = asyncio.Barrier(2), asyncio.Event()
+
+    async def first() -> None:
+        async with session:
+            await both_in.wait()
+        one_out.set()
+        with pytest.raises(LookupError):
+            journal.current_session()
+
+    async def second() -> None:
+        async with opened, session:
+            await both_in.wait()
+            await one_out.wait()
+            assert journal.current_session() is session
+        with pytest.raises(LookupError):
+            journal.current_session()
+
+    await asyncio.gather(first(), second())
+    with pytest.raises(LookupError):
+        journal.current_session()
+
+
 async def test_run_takes_a_coroutine_function(conn: psycopg.AsyncConnection, watch: psycopg.Connection) -> None:
     session = await journal.open_session(conn, agent="bot")
 

@@ -211,6 +211,18 @@ def test_the_current_session(db: psycopg.Connection, connect: Connect) -> None:
         journal.current_session()
 
 
+def test_a_session_that_is_entered_twice_is_left_twice(db: psycopg.Connection) -> None:
+    with journal.open_session(db, agent="outer") as outer, journal.open_session(db, agent="bot") as session:
+        with session:
+            assert journal.current_session() is session
+        assert journal.current_session() is session
+        with outer:
+            assert journal.current_session() is outer
+        assert journal.current_session() is session
+    with pytest.raises(LookupError):
+        journal.current_session()
+
+
 def test_in_the_callers_transaction_nothing_is_committed(db: psycopg.Connection, watch: psycopg.Connection) -> None:
     with pytest.raises(ZeroDivisionError), db.transaction():
         with journal.open_session(db, agent="bot"):
