@@ -61,7 +61,7 @@ def check_version(conn: Connection) -> Iterator[Finding]:
 
 
 def check_roles(conn: Connection) -> Iterator[Finding]:
-    """The group roles exist, and no superuser owns the journal: its definer functions run with the owner's rights."""
+    """The group roles exist; who has the owner's rights, with which all that is recorded can be changed."""
     there = {
         row["rolname"]
         for row in _rows(conn, "select rolname from pg_catalog.pg_roles where rolname = any (%s)", [list(GROUP_ROLES)])
@@ -73,6 +73,10 @@ def check_roles(conn: Connection) -> Iterator[Finding]:
     if owner["rolsuper"]:
         fix = "migrate without --no-roles, so that journal_owner owns it, or give the schemas to a role that is no superuser"
         yield Finding("warning", f"the journal belongs to {owner['rolname']}, a superuser", fix)
+    others = [row["rolname"] for row in _rows(conn, _HAVING_THE_OWNERS_RIGHTS)]
+    if others:
+        what = f"may change what is recorded, as members of {owner['rolname']}: {', '.join(others)}"
+        yield Finding("note", what, f"revoke {owner['rolname']} from whoever neither migrates nor maintains the journal")
 
 
 def check_coverage(conn: Connection) -> Iterator[Finding]:
@@ -161,6 +165,12 @@ _OWNER = """
     select r.rolname, r.rolsuper
       from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on r.oid = n.nspowner
      where n.nspname = 'journal'"""
+
+_HAVING_THE_OWNERS_RIGHTS = """
+    select r.rolname
+      from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as r on pg_catalog.pg_has_role(r.oid, n.nspowner, 'usage')
+     where n.nspname = 'journal' and r.rolcanlogin and not r.rolsuper and r.oid <> n.nspowner
+     order by 1"""
 
 _COVERED_WITH_REASON = """
     select table_name, status, reason, fix

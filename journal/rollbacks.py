@@ -159,7 +159,10 @@ def plan_rollback(
     steps: Iterable[UUID | str] | None = None,
     on_conflict: str = "refuse",
 ) -> Any:
-    """What `rollback` would do now, without doing it: reads only, stops nothing.
+    """What `rollback` would do now, without doing it: changes no row, stops nothing.
+
+    One row of each table with BEFORE UPDATE triggers is updated to itself in a savepoint that is rolled back, to find the columns
+    that they keep; so these triggers run, with your rights.
 
     `sessions`: one id or many. `steps`: only these steps of them. `on_conflict`: as of `rollback`. Raises `UnknownSession`.
     """

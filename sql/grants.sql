@@ -54,13 +54,13 @@ begin
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid), journal.replayed_receipt(uuid),
              journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
              journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
-             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),
+             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
             'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text),
-             journal.resolve_external(uuid, text, text) to %I',
+             journal.resolve_external(uuid, text, text), journal.confirm(uuid, text) to %I',
             role_name);
     end loop;
     for role_name in
@@ -86,7 +86,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;
@@ -95,6 +95,7 @@ begin
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
     loop
         execute format('grant select on journal.rollbacks, journal.residue to %I', role_name);
+        execute format('grant execute on function journal.caller(), journal.is_auditor(name), journal.may_see(oid, int2[], name), journal.without_values(jsonb) to %I', role_name);
     end loop;
 end
 $grants_rollback$;

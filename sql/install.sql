@@ -106,6 +106,8 @@
 \ir journal/functions/operation_name.sql
 \ir journal/functions/is_auditor.sql
 \ir journal/functions/visible_columns.sql
+\ir journal/functions/may_see.sql
+\ir journal/functions/without_values.sql
 \ir journal/functions/image_texts.sql
 \ir journal/functions/record_query.sql
 \ir journal/functions/image_query.sql
@@ -152,7 +154,6 @@
 \ir journal/functions/resume_agent.sql
 \ir journal/functions/abandoned_after.sql
 \ir journal/functions/effective_rollback.sql
-\ir journal/functions/is_reversed.sql
 \ir journal/functions/session_reversed.sql
 \ir journal/functions/steps_in_effect.sql
 \ir journal/functions/reverse_steps.sql

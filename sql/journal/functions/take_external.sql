@@ -13,6 +13,10 @@ declare
     patience text := current_setting('lock_timeout');
 begin
     select s.* into step from journal.step s where s.step_id = take_external.step_id;
+    if step.db_user is distinct from session_user::text
+       and not exists (select from journal.external e where e.step_id = take_external.step_id and e.status in ('completed', 'failed')) then
+        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+    end if;
     begin
         perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from take_external.wait) * 1000))::text, true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
@@ -32,4 +36,4 @@ end
 $take_external$;
 
 comment on function journal.take_external(uuid, uuid, interval) is
-    'Locks an external effect and says whose turn it is: run, ask or done. Raises StepInProgress where somebody is at it for longer than wait. Private.';
+    'Locks an external effect and says whose turn it is: run, ask or done. Raises StepInProgress where somebody is at it for longer than wait, NotSessionOwner where it is another user''s and open. Private.';

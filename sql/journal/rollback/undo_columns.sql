@@ -1,12 +1,15 @@
 -- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since. Images that
--- hold a column in different types, because it was retyped in between, are compared as texts.
+-- hold a column in different types, because it was retyped in between, are compared as texts. Of a dropped column only an
+-- auditor may see values: for others it is hidden, and keyed digests stand for them, so that they have the same plan.
 create function journal.undo_columns(relation oid, segments integer[])
 returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
-               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
+               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean, hidden boolean)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_columns$
 #variable_conflict use_variable
+declare
+    auditor constant boolean := journal.is_auditor(journal.caller());
 begin
     return query
     with image as (
@@ -17,7 +20,7 @@ begin
          where g.segment_id = any (segments)
          order by c.attnum, g.segment_id desc
     )
-    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%', i.key_position,
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text or h.hidden and i.stored is not null then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%' or h.hidden, i.key_position,
            format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
            a.attgenerated <> '', a.attnotnull,
            a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
@@ -25,9 +28,11 @@ begin
                 when a.attnum is null then 'column_dropped'
                 when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
                      or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
-           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false)
+           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false),
+           h.hidden
       from image i
       full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
+     cross join lateral (select a.attnum is null and not auditor) as h (hidden)
       left join journal.covered_table o on o.relation = undo_columns.relation
      order by 1;
 end

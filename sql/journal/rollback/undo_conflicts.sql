@@ -18,7 +18,7 @@ begin
         execute format($conflicts$
             with conflict as materialized (
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
-                       case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
+                       case when not c.hidden then case u.culprit %4$s end end as base, case when not c.hidden then case u.culprit %5$s end end as ours, case when u.live then case u.culprit %6$s end end as live_value
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit

@@ -12,10 +12,17 @@ begin
     with tables as (  -- by the catalog: a definer function may not enter every schema by name
         select k.oid::regclass as relation, format('%I.%I', n.nspname, k.relname) as table_name
           from pg_class k join pg_namespace n on n.oid = k.relnamespace
+    ), columns as (  -- by number: a name may belong to another column tomorrow, with other readers
+        select t.relation, t.table_name, quote_ident(a.attname) as name, a.attnum
+          from tables t join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+         where t.table_name in (select c ->> 'table' from jsonb_array_elements(conflicts) c)
     )
-    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
+    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, key_attnums, column_name, attnum, reason, base, ours, theirs,
                                       their_session_id, their_user, their_at)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key', c ->> 'column',
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key',
+           array(select k.attnum from jsonb_object_keys(case jsonb_typeof(c -> 'key') when 'object' then c -> 'key' else '{}' end) as part (name)
+                   left join columns k on k.relation = t.relation and k.name = part.name),
+           c ->> 'column', (select k.attnum from columns k where k.relation = t.relation and k.name = c ->> 'column' and c ->> 'reason' <> 'column_dropped'),
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
       from jsonb_array_elements(conflicts) c

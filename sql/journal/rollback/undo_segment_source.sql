@@ -7,8 +7,8 @@ begin atomic
                what,
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                undo_segment_source.segment_id)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)

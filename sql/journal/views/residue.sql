@@ -1,10 +1,18 @@
--- What rollbacks could not undo: a list to tick off.
+-- What rollbacks could not undo: a list to tick off. Values of rows are shown as images are: to whoever may see the column
+-- now. What stands in the way at another table, or as a whole row, is no value of that column.
 create view journal.residue as
-select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name, i.key, i.column_name, i.reason, i.base, i.ours, i.theirs,
+select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name,
+       case when i.kind <> 'row' or journal.may_see(i.relation, i.key_attnums, seer.name) then i.key end as key,
+       i.column_name, i.reason,
+       case when journal.may_see(i.relation, array[i.attnum], seer.name) then i.base end as base,
+       case when journal.may_see(i.relation, array[i.attnum], seer.name) then i.ours end as ours,
+       case when case when i.reason in ('changed_since', 'changed_and_back', 'retyped', 'trigger_rewrote') then journal.may_see(i.relation, array[i.attnum], seer.name)
+                      else journal.may_see(case when i.reason <> 'referenced_since' then i.relation end, null, seer.name) end then i.theirs end as theirs,
        i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination, i.resolved_at, i.resolved_by, i.note
-  from journal.residue_item i;
+  from journal.residue_item i
+ cross join journal.caller() as seer (name);
 
-comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off.';
+comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off. key, base, ours and theirs are null for whoever may not select those columns now, or where the table is dropped or has row security; journal_auditor sees all.';
 comment on column journal.residue.residue_id is 'Id of the entry.';
 comment on column journal.residue.rollback_id is 'The rollback that left it.';
 comment on column journal.residue.session_id is 'The session whose change it was; null where a rollback of several left it.';

@@ -21,7 +21,7 @@ select r.rollback_id,
        (r.report #>> '{messages,compensate}')::bigint as messages_compensated,
        (select count(*) from journal.residue_item i where i.rollback_id = r.rollback_id) as residue,
        r.reversed_by,
-       r.report
+       case when journal.is_auditor(journal.caller()) then r.report else journal.without_values(r.report) end as report
   from journal.rollback r;
 
 comment on view journal.rollbacks is 'Committed rollbacks. A row exists if and only if that rollback committed.';
@@ -45,4 +45,4 @@ comment on column journal.rollbacks.messages_cancelled is 'Messages cancelled be
 comment on column journal.rollbacks.messages_compensated is 'Messages answered by their declared compensation.';
 comment on column journal.rollbacks.residue is 'Entries in journal.residue.';
 comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back; null: in effect.';
-comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1.';
+comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1. key, base, ours and theirs of its conflicts are null except for journal_auditor; see journal.residue.';

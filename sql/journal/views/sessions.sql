@@ -54,5 +54,5 @@ comment on column journal.sessions.undoable_until is 'Until when its images are 
 comment on column journal.sessions.db_user is 'session_user that opened it; nobody else may use it.';
 comment on column journal.sessions.db_role is 'The role that its steps run as.';
 comment on column journal.sessions.application_name is 'application_name of the connection that opened it.';
-comment on column journal.sessions.hold is 'Default hold of its messages: close, approve or a duration; null: none.';
+comment on column journal.sessions.hold is 'Default hold of its messages: close or a duration; null: none.';
 comment on column journal.sessions.details is 'What the opener noted.';

@@ -106,6 +106,14 @@ def test_doctor_finds_cascades_that_leave_the_covered_tables(shell: Shell, conn:
     assert any("reaches lines, which is not covered" in finding["what"] for finding in findings)
 
 
+def test_doctor_names_who_has_the_owners_rights(shell: Shell, postgres: rig.Cluster) -> None:
+    """Whoever migrated keeps them: it reads every image, and can change what is recorded."""
+    name = postgres.create_role()
+    postgres.admin.execute(f"grant journal_owner to {name}".encode())
+    notes = [finding["what"] for finding in shell("doctor", "--json").json["findings"] if finding["level"] == "note"]
+    assert [name in note for note in notes if "may change what is recorded" in note] == [True]
+
+
 def test_doctor_finds_publications_of_the_journal(shell: Shell, superuser_dsn: str) -> None:
     with psycopg.connect(superuser_dsn, autocommit=True) as conn:
         conn.execute("create publication everything for all tables")

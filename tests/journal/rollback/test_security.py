@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+import journal
 from tests.journal.rollback.history import History, Report, check_counts, report
 
 TOUCH = (
@@ -338,3 +339,103 @@ def test_case_55_agents_may_not_roll_back(history: History) -> None:
     history.agent("update t set price = 2")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_operator(history, role, "plan")
+
+
+VALUES = ("key", "base", "ours", "theirs")
+
+
+def skipped_conflict(history: History) -> Report:
+    """Salaries, one of which somebody changed since: a rollback with a conflict left as residue."""
+    history.given("create table salaries (id int primary key, amount int)", "insert into salaries values (1, 111)")
+    history.agent("update salaries set amount = 222")
+    history.others("update salaries set amount = 333")
+    history.stop()
+    return history.report("apply", on_conflict="skip")
+
+
+def values_of(item: dict[str, object]) -> list[object]:
+    return [item[name] for name in VALUES]
+
+
+def test_values_of_residue_are_shown_as_images_are(history: History) -> None:
+    """Readers see key, base, ours and theirs of the columns that they may select now, and no column under an old name."""
+    done = skipped_conflict(history)
+    whole: list[object] = [{"id": "1"}, "111", "222", "333"]
+    assert values_of(done.conflict) == whole
+    reader, auditor = (history.role("r", group) for group in ("journal_reader", "journal_auditor"))
+
+    def seen(role: str) -> list[object]:
+        with history.connect(history.as_role(role)) as connection:
+            (row,) = connection.execute("select key, base, ours, theirs from journal.residue").fetchall()
+        return list(row)
+
+    assert (seen(reader), seen(auditor)) == ([None] * 4, whole)
+    history.operator.execute(f"grant select (amount) on salaries to {reader}".encode())
+    assert seen(reader) == [None, *whole[1:]]
+    history.operator.execute(f"grant select on salaries to {reader}".encode())
+    assert seen(reader) == whole
+    history.operator.execute("alter table salaries drop amount, add amount int")
+    assert seen(reader) == [{"id": "1"}, None, None, None]
+    history.operator.execute("alter table salaries enable row level security")
+    assert (seen(reader), seen(auditor)) == ([None] * 4, whole)
+    history.operator.execute("drop table salaries")
+    assert (seen(reader), seen(auditor)) == ([None] * 4, whole)
+
+
+def test_a_stored_report_has_values_for_auditors_only(history: History) -> None:
+    """`journal.rollbacks.report` is for all readers; who rolled back got the whole of it."""
+    done = skipped_conflict(history)
+    seen = {}
+    for group in ("journal_reader", "journal_operator", "journal_auditor"):
+        with history.connect(history.as_role(history.role("r", group))) as connection:
+            ((report,),) = connection.execute("select report from journal.rollbacks").fetchall()
+        seen[group] = values_of(report["conflicts"][0])
+        assert report["conflicts"][0]["reason"] == "changed_since"
+    whole = values_of(done.conflict)
+    assert seen == {"journal_reader": [None] * 4, "journal_operator": [None] * 4, "journal_auditor": whole}
+
+
+def test_what_sql_raises_holds_no_values(history: History) -> None:
+    """Errors end in the server's log, so they tell table, column and reason; Python's own calls tell the rest."""
+    history.given("create table t (id text primary key, v text)", "insert into t values ('SECRET-KEY', 'SECRET-BASE')")
+    history.agent("update t set v = 'SECRET-OURS'")
+    history.others("update t set v = 'SECRET-THEIRS'")
+    history.stop()
+    with pytest.raises(psycopg.DatabaseError) as caught:
+        history.operator.execute("select journal.rollback(%s)", (history.session,))
+    raised = caught.value.diag
+    assert "SECRET" not in f"{raised.message_primary} {raised.message_detail} {raised.message_hint} {raised.context}"
+    error = journal.from_database(caught.value)
+    assert isinstance(error, journal.RollbackConflict)
+    (conflict,) = error.conflicts
+    assert (conflict["table"], conflict["column"], conflict["reason"]) == ("public.t", "v", "changed_since")
+    assert error.plan["rows"]["conflict"] == 1
+    with pytest.raises(journal.RollbackConflict) as told:
+        journal.rollback(history.operator, history.session)
+    assert values_of(told.value.conflicts[0]) == [{"id": "SECRET-KEY"}, "SECRET-BASE", "SECRET-OURS", "SECRET-THEIRS"]
+
+
+def test_values_of_a_dropped_column_are_the_auditors(history: History) -> None:
+    """Whoever else rolls back has the same plan, refused for the same reason, without the values."""
+    history.given(
+        "create table t (id int primary key, secret text, n int)", "insert into t values (1, 'a', 1), (2, null, 2)"
+    )
+    history.agent("update t set secret = 'b', n = 9 where id = 1", "delete from t where id = 2")
+    history.agent("update t set secret = 'c' where id = 1")
+    history.operator.execute("alter table t drop secret")
+    operator, auditor = history.role("operator", "journal_operator"), history.role("auditor", "journal_operator")
+    history.cluster.admin.execute(f"grant journal_auditor to {auditor}".encode())
+    history.operator.execute(f"grant all on t to {operator}, {auditor}".encode())
+    blind, seeing = as_operator(history, operator, "plan"), as_operator(history, auditor, "plan")
+    assert (blind.digest, blind.rows, blind.reasons) == (seeing.digest, seeing.rows, {"column_dropped"})
+    assert blind.rows == {"refuse": 1, "reinsert": 1}
+    assert values_of(blind.conflict) == [{"id": "1"}, None, None, None]
+    assert values_of(seeing.conflict) == [{"id": "1"}, "a", "c", None]
+    with history.connect(history.as_role(operator)) as connection:
+        images = connection.execute(
+            """select i.old, i.new from journal.undo_images('t'::regclass, %s, null, '{2}')
+                 as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint,
+                       elided int2[], old text, new text) order by statement_id""",
+            ([history.session],),
+        ).fetchall()
+    assert not {"a", "b", "c"} & {value for row in images for value in row}

@@ -96,6 +96,33 @@ def test_a_session_belongs_to_the_user_that_opened_it(login: Login) -> None:
         pass
 
 
+def test_a_receipt_is_confirmed_by_whoever_was_given_the_right(login: Login, superuser_dsn: str) -> None:
+    """An agent cannot confirm its own; a consumer needs no more than the one function."""
+    agent, operator, consumer = (login(f"journal_{group}") for group in ("agent", "operator", "reader"))
+    with journal.open_session(agent, agent="bot") as session, session.step("note") as step:
+        pass
+    assert step.receipt is not None
+    for stranger in (agent, consumer):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            journal.confirm(stranger, step.receipt.id, "mailer")
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute(f"grant execute on function journal.confirm(uuid, text) to {consumer.info.user}".encode())
+    assert journal.confirm(consumer, step.receipt.id, "mailer")
+    assert journal.confirm(operator, step.receipt.id, "ledger")
+
+
+def test_an_open_external_effect_is_taken_by_its_own_user_only(login: Login) -> None:
+    """A stranger could hold its row, and would learn the provider's key."""
+    mine, other = login("journal_agent"), login("journal_agent")
+    session = journal.open_session(mine, agent="bot")
+    with session.external("charge", key="k") as step:
+        step_id = step.id
+        with pytest.raises(psycopg.DatabaseError) as caught:
+            other.execute("select * from journal.take_external(%s, gen_random_uuid(), '1s')", (step_id,))
+        assert isinstance(journal.from_database(caught.value), journal.NotSessionOwner)
+        step.complete({"charge": 1})
+
+
 def test_a_receipt_is_shown_to_whose_step_it_was(login: Login) -> None:
     mine, other, reader = login("journal_agent"), login("journal_agent"), login("journal_reader")
     session = journal.open_session(mine, agent="bot")
