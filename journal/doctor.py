@@ -76,7 +76,9 @@ def check_roles(conn: Connection) -> Iterator[Finding]:
     others = [row["rolname"] for row in _rows(conn, _HAVING_THE_OWNERS_RIGHTS)]
     if others:
         what = f"may change what is recorded, as members of {owner['rolname']}: {', '.join(others)}"
-        yield Finding("note", what, f"revoke {owner['rolname']} from whoever neither migrates nor maintains the journal")
+        yield Finding(
+            "note", what, f"revoke {owner['rolname']} from whoever neither migrates nor maintains the journal"
+        )
 
 
 def check_coverage(conn: Connection) -> Iterator[Finding]:

@@ -147,7 +147,9 @@ class Destination(ABC):
         self.credentials = credentials
         self.notices: list[str] = []
         if credentials is not None and _open_to_others(credentials):
-            self.notices.append(f"warning: {credentials} is open to other accounts of this host: chmod 600 {credentials}")
+            self.notices.append(
+                f"warning: {credentials} is open to other accounts of this host: chmod 600 {credentials}"
+            )
 
     @classmethod
     @abstractmethod
