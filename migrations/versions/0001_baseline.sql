@@ -2082,6 +2082,36 @@ $visible_columns$;
 
 comment on function journal.visible_columns(journal.segment, name) is 'Attnums of the stored columns whose images a role may see now; for whole rows of any column.';
 
+-- sql/journal/functions/may_see.sql
+-- What visible_columns decides about images, for values that a record keeps elsewhere: columns by number, null for all that the
+-- table has now.
+create function journal.may_see(relation oid, attnums int2[], role_name name) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $may_see$
+#variable_conflict use_variable
+begin
+    return journal.is_auditor(role_name)
+        or exists (select from pg_class c where c.oid = relation and not c.relrowsecurity)
+           and (select bool_and(coalesce(has_column_privilege(role_name, relation, a.attnum, 'select'), false))
+                  from unnest(coalesce(attnums, array(select p.attnum from pg_attribute p where p.attrelid = relation and p.attnum > 0 and not p.attisdropped))) as a (attnum)) is true;
+end
+$may_see$;
+
+comment on function journal.may_see(oid, int2[], name) is 'Whether a role may see values of the given columns (null: of all) of a table now. Private.';
+
+-- sql/journal/functions/without_values.sql
+-- A rollback's report without the values of its rows: for whoever did not roll back, and for messages, which end in logs.
+create function journal.without_values(report jsonb) returns jsonb
+language sql immutable
+begin atomic
+    select report || pg_catalog.jsonb_build_object('conflicts', (
+        select coalesce(pg_catalog.jsonb_agg(c.conflict || '{"key": null, "base": null, "ours": null, "theirs": null}'::jsonb order by c.n), '[]')
+          from pg_catalog.jsonb_array_elements(report -> 'conflicts') with ordinality as c (conflict, n)));
+end;
+
+comment on function journal.without_values(jsonb) is 'A report in whose conflicts key, base, ours and theirs are null. Private.';
+
 -- sql/journal/functions/image_texts.sql
 -- One side of a segment as an array of texts, in the order of the given columns. Output functions, not casts: a cast of
 -- bool prints true for t, and one of char drops its padding.
@@ -3162,19 +3192,6 @@ $effective_rollback$;
 comment on function journal.effective_rollback(uuid, uuid) is
     'The rollback that a session or step is taken back by, null where it is in effect. A rollback that was rolled back does not count.';
 
--- sql/journal/functions/is_reversed.sql
--- Whether what a step did was taken back, and is still taken back.
-create function journal.is_reversed(step_id uuid) returns boolean
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $is_reversed$
-begin
-    return (select journal.effective_rollback(s.session_id, s.step_id) is not null from journal.step s where s.step_id = is_reversed.step_id);
-end
-$is_reversed$;
-
-comment on function journal.is_reversed(uuid) is 'Whether a step is taken back by a rollback that is itself in effect; null where there is no such step.';
-
 -- sql/journal/functions/session_reversed.sql
 -- How much of a session is taken back by rollbacks that are themselves in effect.
 create function journal.session_reversed(session_id uuid) returns text
@@ -3861,6 +3878,10 @@ declare
     patience text := current_setting('lock_timeout');
 begin
     select s.* into step from journal.step s where s.step_id = take_external.step_id;
+    if step.db_user is distinct from session_user::text
+       and not exists (select from journal.external e where e.step_id = take_external.step_id and e.status in ('completed', 'failed')) then
+        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+    end if;
     begin
         perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from take_external.wait) * 1000))::text, true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
@@ -3880,7 +3901,7 @@ end
 $take_external$;
 
 comment on function journal.take_external(uuid, uuid, interval) is
-    'Locks an external effect and says whose turn it is: run, ask or done. Raises StepInProgress where somebody is at it for longer than wait. Private.';
+    'Locks an external effect and says whose turn it is: run, ask or done. Raises StepInProgress where somebody is at it for longer than wait, NotSessionOwner where it is another user''s and open. Private.';
 
 -- sql/journal/functions/end_external.sql
 -- Completes the external effect that this transaction holds: receipt and outcome are part of the commit that has its rows.
@@ -4105,7 +4126,7 @@ comment on column journal.sessions.undoable_until is 'Until when its images are 
 comment on column journal.sessions.db_user is 'session_user that opened it; nobody else may use it.';
 comment on column journal.sessions.db_role is 'The role that its steps run as.';
 comment on column journal.sessions.application_name is 'application_name of the connection that opened it.';
-comment on column journal.sessions.hold is 'Default hold of its messages: close, approve or a duration; null: none.';
+comment on column journal.sessions.hold is 'Default hold of its messages: close or a duration; null: none.';
 comment on column journal.sessions.details is 'What the opener noted.';
 
 -- sql/journal/views/steps.sql
@@ -7173,7 +7194,9 @@ create table journal.residue_item (
     relation         regclass,
     table_name       text,
     key              jsonb,
+    key_attnums      int2[],
     column_name      text,
+    attnum           int2,
     reason           text not null,
     base             jsonb,
     ours             jsonb,
@@ -7350,14 +7373,17 @@ comment on function journal.differs(text, text, text) is 'SQL text: two images a
 
 -- sql/journal/rollback/undo_columns.sql
 -- What a rollback knows of the columns of one table: how the images hold them, and what has become of them since. Images that
--- hold a column in different types, because it was retyped in between, are compared as texts.
+-- hold a column in different types, because it was retyped in between, are compared as texts. Of a dropped column only an
+-- auditor may see values: for others it is hidden, and keyed digests stand for them, so that they have the same plan.
 create function journal.undo_columns(relation oid, segments integer[])
 returns table (attnum int2, name text, image_type text, as_text boolean, key_position integer, live_type text, base_type text,
-               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean)
+               generated boolean, not_null boolean, has_default boolean, problem text, counter boolean, maintained boolean, hidden boolean)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_columns$
 #variable_conflict use_variable
+declare
+    auditor constant boolean := journal.is_auditor(journal.caller());
 begin
     return query
     with image as (
@@ -7368,7 +7394,7 @@ begin
          where g.segment_id = any (segments)
          order by c.attnum, g.segment_id desc
     )
-    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%', i.key_position,
+    select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text or h.hidden and i.stored is not null then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%' or h.hidden, i.key_position,
            format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
            a.attgenerated <> '', a.attnotnull,
            a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
@@ -7376,9 +7402,11 @@ begin
                 when a.attnum is null then 'column_dropped'
                 when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
                      or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
-           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false)
+           coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false),
+           h.hidden
       from image i
       full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
+     cross join lateral (select a.attnum is null and not auditor) as h (hidden)
       left join journal.covered_table o on o.relation = undo_columns.relation
      order by 1;
 end
@@ -7387,15 +7415,16 @@ $undo_columns$;
 comment on function journal.undo_columns(oid, integer[]) is 'The columns of a table as images hold them and as they are now. Private.';
 
 -- sql/journal/rollback/undo_image.sql
--- SQL text of an image in the type that all images of its column share.
-create function journal.undo_image(expression text, stored text, image_type text) returns text
+-- SQL text of an image in the type that all images of its column share; of what stands for it where it is hidden.
+create function journal.undo_image(expression text, stored text, image_type text, hidden boolean) returns text
 language sql immutable
 begin atomic
-    select case when pg_catalog.ltrim(stored, '*') = image_type then expression
+    select case when hidden then pg_catalog.format('case when %1$s is distinct from null then journal.keyed_digest(''image'', pg_catalog.format(''%%s'', %1$s), null) end', expression)
+                when pg_catalog.ltrim(stored, '*') = image_type then expression
                 else pg_catalog.format('case when %1$s is not null then pg_catalog.format(''%%s'', %1$s) end', expression) end;
 end;
 
-comment on function journal.undo_image(text, text, text) is 'SQL text of an image in a shared type. Private.';
+comment on function journal.undo_image(text, text, text, boolean) is 'SQL text of an image in a shared type. Private.';
 
 -- sql/journal/rollback/undo_segment_source.sql
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
@@ -7407,8 +7436,8 @@ begin atomic
                what,
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
-               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type) end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
+               pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                undo_segment_source.segment_id)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
@@ -10205,7 +10234,7 @@ begin
         execute format($conflicts$
             with conflict as materialized (
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
-                       case u.culprit %4$s end as base, case u.culprit %5$s end as ours, case when u.live then case u.culprit %6$s end end as live_value
+                       case when not c.hidden then case u.culprit %4$s end end as base, case when not c.hidden then case u.culprit %5$s end end as ours, case when u.live then case u.culprit %6$s end end as live_value
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
@@ -10717,10 +10746,17 @@ begin
     with tables as (  -- by the catalog: a definer function may not enter every schema by name
         select k.oid::regclass as relation, format('%I.%I', n.nspname, k.relname) as table_name
           from pg_class k join pg_namespace n on n.oid = k.relnamespace
+    ), columns as (  -- by number: a name may belong to another column tomorrow, with other readers
+        select t.relation, t.table_name, quote_ident(a.attname) as name, a.attnum
+          from tables t join pg_attribute a on a.attrelid = t.relation and a.attnum > 0 and not a.attisdropped
+         where t.table_name in (select c ->> 'table' from jsonb_array_elements(conflicts) c)
     )
-    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, column_name, reason, base, ours, theirs,
+    insert into journal.residue_item (residue_id, rollback_id, kind, relation, table_name, key, key_attnums, column_name, attnum, reason, base, ours, theirs,
                                       their_session_id, their_user, their_at)
-    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key', c ->> 'column',
+    select outbox.uuid7(), (report ->> 'rollback_id')::uuid, 'row', t.relation, c ->> 'table', c -> 'key',
+           array(select k.attnum from jsonb_object_keys(case jsonb_typeof(c -> 'key') when 'object' then c -> 'key' else '{}' end) as part (name)
+                   left join columns k on k.relation = t.relation and k.name = part.name),
+           c ->> 'column', (select k.attnum from columns k where k.relation = t.relation and k.name = c ->> 'column' and c ->> 'reason' <> 'column_dropped'),
            c ->> 'reason', c -> 'base', c -> 'ours', c -> 'theirs', (c #>> '{their,session_id}')::uuid, c #>> '{their,db_user}',
            (c #>> '{their,at}')::timestamptz
       from jsonb_array_elements(conflicts) c
@@ -10908,7 +10944,8 @@ comment on function journal.rollback_report(uuid[], uuid[], text, text, text, te
     'Plans (mode plan), tries (dry_run, rehearse) or carries out (apply) the rollback of sessions, or of some of their steps, and returns the report. on_conflict: refuse, skip, cascade, force. Raises RollbackBusy, RollbackRefused, PlanChanged, TooManyRows, UnknownSession.';
 
 -- sql/journal/rollback/rollback_sessions.sql
--- Rolls sessions back in the caller's transaction, or raises. The sessions must be stopped or closed.
+-- Rolls sessions back in the caller's transaction, or raises. The sessions must be stopped or closed. What is raised ends in the
+-- server's log: it holds no value of a row.
 create function journal.rollback_sessions(
     session_ids     uuid[],
     on_conflict     text default 'refuse',
@@ -10922,14 +10959,15 @@ language plpgsql volatile
 as $rollback_sessions$
 declare
     report constant jsonb := journal.rollback_report(session_ids, step_ids, on_conflict, 'apply', expected_digest, reason, max_rows, wait);
+    told   constant jsonb := journal.without_values(report);
 begin
     if report ->> 'outcome' = 'refused' then
         raise exception using
             errcode = case when (report #>> '{rows,refuse}')::bigint > 0 then 'JR035' else 'JR034' end,
             message = format('%s of %s rows stand in the way; nothing changed',
                              greatest(1, (report #>> '{rows,conflict}')::bigint + (report #>> '{rows,refuse}')::bigint), report #>> '{rows,total}'),
-            hint = 'journal.plan_rollback lists them; on_conflict => ''skip'' leaves them as they are',
-            detail = jsonb_build_object('plan', report, 'conflicts', report -> 'conflicts',
+            hint = 'journal.plan_rollback lists them with their values; on_conflict => ''skip'' leaves them as they are',
+            detail = jsonb_build_object('plan', told, 'conflicts', told -> 'conflicts',
                                         'reasons', (select jsonb_agg(distinct c -> 'reason') from jsonb_array_elements(report -> 'conflicts') c));
     end if;
     return (report ->> 'rollback_id')::uuid;
@@ -11021,7 +11059,7 @@ select r.rollback_id,
        (r.report #>> '{messages,compensate}')::bigint as messages_compensated,
        (select count(*) from journal.residue_item i where i.rollback_id = r.rollback_id) as residue,
        r.reversed_by,
-       r.report
+       case when journal.is_auditor(journal.caller()) then r.report else journal.without_values(r.report) end as report
   from journal.rollback r;
 
 comment on view journal.rollbacks is 'Committed rollbacks. A row exists if and only if that rollback committed.';
@@ -11045,16 +11083,24 @@ comment on column journal.rollbacks.messages_cancelled is 'Messages cancelled be
 comment on column journal.rollbacks.messages_compensated is 'Messages answered by their declared compensation.';
 comment on column journal.rollbacks.residue is 'Entries in journal.residue.';
 comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back; null: in effect.';
-comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1.';
+comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1. key, base, ours and theirs of its conflicts are null except for journal_auditor; see journal.residue.';
 
 -- sql/journal/views/residue.sql
--- What rollbacks could not undo: a list to tick off.
+-- What rollbacks could not undo: a list to tick off. Values of rows are shown as images are: to whoever may see the column
+-- now. What stands in the way at another table, or as a whole row, is no value of that column.
 create view journal.residue as
-select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name, i.key, i.column_name, i.reason, i.base, i.ours, i.theirs,
+select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name,
+       case when i.kind <> 'row' or journal.may_see(i.relation, i.key_attnums, seer.name) then i.key end as key,
+       i.column_name, i.reason,
+       case when journal.may_see(i.relation, array[i.attnum], seer.name) then i.base end as base,
+       case when journal.may_see(i.relation, array[i.attnum], seer.name) then i.ours end as ours,
+       case when case when i.reason in ('changed_since', 'changed_and_back', 'retyped', 'trigger_rewrote') then journal.may_see(i.relation, array[i.attnum], seer.name)
+                      else journal.may_see(case when i.reason <> 'referenced_since' then i.relation end, null, seer.name) end then i.theirs end as theirs,
        i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination, i.resolved_at, i.resolved_by, i.note
-  from journal.residue_item i;
+  from journal.residue_item i
+ cross join journal.caller() as seer (name);
 
-comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off.';
+comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off. key, base, ours and theirs are null for whoever may not select those columns now, or where the table is dropped or has row security; journal_auditor sees all.';
 comment on column journal.residue.residue_id is 'Id of the entry.';
 comment on column journal.residue.rollback_id is 'The rollback that left it.';
 comment on column journal.residue.session_id is 'The session whose change it was; null where a rollback of several left it.';
@@ -11135,13 +11181,13 @@ begin
              journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid), journal.replayed_receipt(uuid),
              journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
              journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
-             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]), journal.confirm(uuid, text),
+             journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]),
              journal.fail_step(uuid, uuid, text, text, jsonb, integer, jsonb, jsonb, boolean, timestamptz, jsonb, text, boolean) to %I', role_name);
     end loop;
     for role_name in select r.rolname from pg_catalog.pg_roles as r where r.rolname = 'journal_operator' loop
         execute format(
             'grant execute on function journal.stop_session(uuid, text), journal.stop_agent(text, text), journal.resume_agent(text),
-             journal.resolve_external(uuid, text, text) to %I',
+             journal.resolve_external(uuid, text, text), journal.confirm(uuid, text) to %I',
             role_name);
     end loop;
     for role_name in
@@ -11167,7 +11213,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;
@@ -11176,6 +11222,7 @@ begin
         select r.rolname from pg_catalog.pg_roles as r where r.rolname in ('journal_operator', 'journal_reader', 'journal_auditor')
     loop
         execute format('grant select on journal.rollbacks, journal.residue to %I', role_name);
+        execute format('grant execute on function journal.caller(), journal.is_auditor(name), journal.may_see(oid, int2[], name), journal.without_values(jsonb) to %I', role_name);
     end loop;
 end
 $grants_rollback$;
