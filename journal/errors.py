@@ -205,7 +205,7 @@ class WriteRefused(JournalError):
 
 
 class UnboundWrite(WriteRefused):
-    """A named agent role wrote outside a bound session."""
+    """A named agent role wrote or published outside a bound session."""
 
     sqlstate = "JR024"
 

@@ -27,9 +27,11 @@
 \ir journal/functions/type_of.sql
 \ir journal/functions/columns_are.sql
 \ir journal/functions/raise_stale.sql
+\ir journal/functions/raise_unbound.sql
 \ir journal/functions/admit.sql
 \ir journal/functions/has_agents.sql
 \ir journal/functions/note_agents.sql
+\ir journal/functions/is_agent.sql
 \ir journal/functions/base_type.sql
 \ir journal/functions/shape_is.sql
 \ir journal/functions/captured_relation.sql
@@ -125,6 +127,7 @@
 \ir journal/functions/is_droppable.sql
 \ir journal/views/segments.sql
 \ir journal/functions/rotate_segment.sql
+\ir journal/functions/shortest_retention.sql
 \ir journal/functions/prune.sql
 
 -- journal: sessions, steps and receipts
@@ -218,6 +221,7 @@
 \ir outbox/functions/check_headers.sql
 \ir outbox/functions/check_size.sql
 \ir outbox/functions/hold_limit.sql
+\ir outbox/functions/longest_hold.sql
 \ir outbox/functions/release_at.sql
 \ir outbox/functions/check_hold.sql
 \ir outbox/functions/attribution.sql

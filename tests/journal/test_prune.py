@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests import rig
 from tests.journal.capture.support import bind, changes, cover, one, open_session, rows, status
 
 
@@ -118,3 +119,17 @@ def test_a_table_that_is_being_covered_has_its_turn_next_time(
         cover(owner, t, writers="agents")
         assert actions(conn) == [("public.p", "begun")]
     assert actions(conn) == [("public.t", "begun")]
+
+
+def test_only_the_owner_of_the_journal_may_drop_young_images(
+    admin: psycopg.Connection, postgres: rig.Cluster, database: str, t: str
+) -> None:
+    operator = postgres.create_role()
+    admin.execute(f"grant journal_operator to {operator}".encode())
+    with psycopg.connect(postgres.dsn(database, role=operator), autocommit=True) as conn:
+        for keep in ("-1 day", "59 minutes"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="at the shortest"):
+                conn.execute("select journal.prune(keep => %s)", (keep,))
+        assert rows(conn, "select * from journal.prune(keep => '1 hour')") == []
+    assert rows(admin, "select * from journal.prune(keep => '0')") == []
+    assert t

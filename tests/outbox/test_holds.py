@@ -262,3 +262,10 @@ def test_only_the_messages_of_the_named_steps_are_taken_back(conn: Connection) -
     publish_in(conn, session_id, hold="1h")
     query = "select message_id from outbox.take_back(%s, %s, %s)"
     assert column(conn, query, [[session_id], [step_id], uuid4()]) == [inside]
+
+
+def test_nobody_holds_a_key_for_a_century(conn: Connection) -> None:
+    publish(conn, hold="7 days")
+    with pytest.raises(psycopg.DatabaseError, match="at the longest") as refused:
+        publish(conn, hold="7 days 1 second")
+    assert sqlstate_of(refused.value) == "OX000"

@@ -13,11 +13,14 @@ from journal.cli.shell import Shell, with_shell
 
 @click.command()
 @click.option("--session", metavar="ID", help="This session and those that it opened, for good.")
-@click.option("--agent", metavar="NAME", help="Every session of this agent, until it is resumed.")
+@click.option("--agent", metavar="NAME", help="Every session that goes by this name, until it is resumed.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; shown to the agent and in the views.")
 @with_shell
 def stop(shell: Shell, *, session: str | None, agent: str | None, reason: str) -> None:
-    """Stop a session or an agent: from now on it writes nothing more. A step that is running may still commit."""
+    """Stop a session or an agent: it begins no further step. A step that is running may still commit.
+
+    An agent is known by the name that it gives itself. Against a database role that gives another name, revoke its rights.
+    """
     if bool(session) == bool(agent):
         raise UsageError("name a session with --session, or an agent with --agent")
     with shell.connect() as conn:

@@ -7,12 +7,7 @@ begin
     if exists (select from journal.bound_session()) then
         return;
     end if;
-    raise exception using
-        errcode = 'JR024',
-        message = format('journal: role %I is an agent and may write %s only inside a bound session',
-                         coalesce(nullif(current_setting('role'), 'none'), session_user), relation::regclass),
-        hint = 'write inside a step of an agent session, or call journal.bind first',
-        table = relation::regclass::text;
+    perform journal.raise_unbound(format('write %s', relation::regclass), relation::regclass::text);
 end
 $admit$;
 

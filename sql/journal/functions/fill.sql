@@ -1,16 +1,14 @@
--- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
+-- Fills {names} in a piece of SQL text with other pieces, all at once: what was put in is not looked at again, because it may hold
+-- a user's names, as quoted literals. Braces around anything else stay.
 create function journal.fill(template text, pieces jsonb) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $fill$
-declare
-    piece record;
-begin
-    for piece in select p.key, p.value from jsonb_each_text(pieces) as p loop
-        template := replace(template, '{' || piece.key || '}', piece.value);
-    end loop;
-    return template;
-end
-$fill$;
+language sql immutable
+begin atomic
+    select coalesce(pg_catalog.string_agg(
+               case when t.n = 1 then t.part
+                    when pieces ? pg_catalog.split_part(t.part, '}', 1) and t.part like '%}%'
+                        then (pieces ->> pg_catalog.split_part(t.part, '}', 1)) || pg_catalog.substr(t.part, pg_catalog.strpos(t.part, '}') + 1)
+                    else '{' || t.part end, '' order by t.n), '')
+      from pg_catalog.string_to_table(template, '{') with ordinality as t (part, n);
+end;
 
 comment on function journal.fill(text, jsonb) is 'A template with its {names} replaced by the pieces of that name.';

@@ -10,6 +10,12 @@ declare
     found journal.segment;
     used  boolean;
 begin
+    if keep < journal.shortest_retention()
+       and not pg_has_role(journal.caller(), (select n.nspowner from pg_namespace n where n.nspname = 'journal'), 'usage') then
+        raise exception using
+            errcode = '42501', message = format('images may be kept for %s at the shortest', journal.shortest_retention()),
+            hint = 'only the owner of the journal may drop younger ones';
+    end if;
     for found in
         select s.* from journal.segment s join journal.covered_table c on c.segment_id = s.segment_id
          where s.from_at < clock_timestamp() - prune.rotate_after order by s.segment_id
@@ -38,4 +44,4 @@ end
 $prune$;
 
 comment on function journal.prune(interval, interval) is
-    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). Returns what was begun and dropped.';
+    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). At least journal.shortest_retention(), unless the journal''s owner calls. Returns what was begun and dropped.';

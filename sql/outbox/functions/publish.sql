@@ -30,4 +30,4 @@ end
 $publish$;
 
 comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) is
-    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration; compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';
+    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration of at most outbox.longest_hold(); a named agent role is refused outside a bound session (UnboundWrite); compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';

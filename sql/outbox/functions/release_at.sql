@@ -19,6 +19,12 @@ begin
             message = 'outbox: no such hold',
             hint = 'a hold is ''close'' (until the session closes) or a duration such as ''30s''';
     end if;
+    if duration > outbox.longest_hold() then
+        raise exception using
+            errcode = 'OX000',
+            message = format('outbox: a message may be held for %s at the longest', outbox.longest_hold()),
+            hint = 'a held message holds all later messages of its key; publish it when it is due';
+    end if;
     return since + duration;
 end
 $release_at$;

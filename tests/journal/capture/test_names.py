@@ -77,3 +77,15 @@ def test_a_temporary_table_of_the_same_name_takes_nothing(conn: psycopg.Connecti
     conn.execute("create temp table t (id int)")
     conn.execute("insert into t values (2)")
     assert len(changes(conn, "public.t")) == 1
+
+
+def test_a_column_named_like_a_piece_of_the_template_is_recorded(conn: psycopg.Connection) -> None:
+    """What was filled in is not filled again."""
+    conn.execute('create type "{shape}" as enum (\'a\'); create table t (id int primary key, "{types}" "{shape}")')
+    cover(conn, "t")
+    conn.execute('alter table t add column "{attnums}" int; alter table t add column "{new" int')
+    conn.execute("insert into t values (1, 'a', 2, 3); update t set id = 2")
+    cover(conn, "t")
+    conn.execute("delete from t")
+    image = {"{types}": "a", "{attnums}": "2", "{new": "3"}
+    assert [after for _, _, after in changes(conn, "t")] == [{"id": "1", **image}, {"id": "2", **image}, None]

@@ -189,3 +189,27 @@ def test_a_step_runs_as_the_role_of_its_session(
     assert one(db, "select db_role::text from journal.statements limit 1") == role
     with pytest.raises(journal.SessionError):
         journal.open_session(conn, agent="bot", role="no such role")
+
+
+def test_a_named_agent_role_publishes_and_writes_only_inside_a_session(
+    login: Login, superuser_dsn: str, db: psycopg.Connection
+) -> None:
+    """Also not with a binding that it kept from before its savepoint was rolled back."""
+    conn = login("journal_agent")
+    with psycopg.connect(superuser_dsn) as admin:
+        admin.execute("insert into journal.agent_role values (%s)", (conn.info.user,))
+    with pytest.raises(journal.UnboundWrite):
+        outbox.publish(conn, topic="notes")
+    session = journal.open_session(conn, agent="bot")
+    with session.step("note"):
+        conn.execute("insert into notes (note) values ('x')")
+        outbox.publish(conn, topic="notes")
+    with conn.transaction():
+        with conn.transaction(force_rollback=True):
+            journal.bind(conn, session.id)
+            kept = one(conn, "select current_setting('journal.binding')")
+        conn.execute("select set_config('journal.binding', %s, true)", (kept,))
+        with pytest.raises(psycopg.DatabaseError) as refused, conn.transaction():
+            conn.execute("insert into notes (note) values ('y')")
+    assert isinstance(journal.from_database(refused.value), journal.UnboundWrite)
+    assert column(db, "select session_id from outbox.messages") == [session.id]
