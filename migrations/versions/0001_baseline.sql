@@ -365,6 +365,23 @@ $raise_stale$;
 
 comment on function journal.raise_stale(oid) is 'Raises StaleCoverage for the relation.';
 
+-- sql/journal/functions/raise_unbound.sql
+-- The one home of the error for named agent roles that work outside a bound session.
+create function journal.raise_unbound(what text, table_name text default '') returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $raise_unbound$
+begin
+    raise exception using
+        errcode = 'JR024',
+        message = format('journal: role %I is an agent and may %s only inside a bound session', journal.caller(), what),
+        hint = 'work inside a step of an agent session, or call journal.bind first',
+        table = table_name;
+end
+$raise_unbound$;
+
+comment on function journal.raise_unbound(text, text) is 'Raises UnboundWrite for the role that called. Private.';
+
 -- sql/journal/functions/admit.sql
 -- Refuses writes of named agent roles outside a bound session. Called by capture, before anything is recorded.
 create function journal.admit(relation oid) returns void
@@ -375,12 +392,7 @@ begin
     if exists (select from journal.bound_session()) then
         return;
     end if;
-    raise exception using
-        errcode = 'JR024',
-        message = format('journal: role %I is an agent and may write %s only inside a bound session',
-                         coalesce(nullif(current_setting('role'), 'none'), session_user), relation::regclass),
-        hint = 'write inside a step of an agent session, or call journal.bind first',
-        table = relation::regclass::text;
+    perform journal.raise_unbound(format('write %s', relation::regclass), relation::regclass::text);
 end
 $admit$;
 
@@ -416,6 +428,19 @@ create trigger note_agents after insert on journal.agent_role for each statement
 alter table journal.agent_role enable always trigger note_agents;
 
 comment on function journal.note_agents() is 'Makes captures look for agents once there is one. Private.';
+
+-- sql/journal/functions/is_agent.sql
+-- Whether the caller is a named agent role: the rule that capture has in its own source, where it is planned with the statement.
+create function journal.is_agent() returns boolean
+language plpgsql stable
+as $is_agent$
+begin
+    return journal.has_agents() and exists (
+        select from journal.agent_role r where r.role_name in (session_user, current_setting('role')));
+end
+$is_agent$;
+
+comment on function journal.is_agent() is 'Whether the session user or the role set is a named agent role. Private.';
 
 -- sql/journal/functions/base_type.sql
 -- The type under a domain, however deep; any other type is its own.
@@ -602,20 +627,18 @@ $live_columns$;
 comment on function journal.live_columns(oid) is 'Live columns of a relation by the system cache.';
 
 -- sql/journal/functions/fill.sql
--- Fills {names} in a piece of SQL text with other pieces. The pieces are ours, never a user's: identifiers come quoted.
+-- Fills {names} in a piece of SQL text with other pieces, all at once: what was put in is not looked at again, because it may hold
+-- a user's names, as quoted literals. Braces around anything else stay.
 create function journal.fill(template text, pieces jsonb) returns text
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $fill$
-declare
-    piece record;
-begin
-    for piece in select p.key, p.value from jsonb_each_text(pieces) as p loop
-        template := replace(template, '{' || piece.key || '}', piece.value);
-    end loop;
-    return template;
-end
-$fill$;
+language sql immutable
+begin atomic
+    select coalesce(pg_catalog.string_agg(
+               case when t.n = 1 then t.part
+                    when pieces ? pg_catalog.split_part(t.part, '}', 1) and t.part like '%}%'
+                        then (pieces ->> pg_catalog.split_part(t.part, '}', 1)) || pg_catalog.substr(t.part, pg_catalog.strpos(t.part, '}') + 1)
+                    else '{' || t.part end, '' order by t.n), '')
+      from pg_catalog.string_to_table(template, '{') with ordinality as t (part, n);
+end;
 
 comment on function journal.fill(text, jsonb) is 'A template with its {names} replaced by the pieces of that name.';
 
@@ -2557,6 +2580,16 @@ $rotate_segment$;
 
 comment on function journal.rotate_segment(regclass) is 'Begins a new segment of a covered table; returns its id. Private: call journal.prune.';
 
+-- sql/journal/functions/shortest_retention.sql
+-- An operator may keep images for a shorter time, but may not wipe them out: that is for the journal's owner.
+create function journal.shortest_retention() returns interval
+language sql immutable parallel safe
+begin atomic
+    select interval '1 hour';
+end;
+
+comment on function journal.shortest_retention() is 'The shortest time that anybody but the journal''s owner may let journal.prune keep images.';
+
 -- sql/journal/functions/prune.sql
 -- Retention. Segments that have been written to for a day give way to new ones; whole segments are dropped that nothing young
 -- enough, and no session that is open, needs. Nothing is waited for: what is being covered, or read, has its turn next time.
@@ -2570,6 +2603,12 @@ declare
     found journal.segment;
     used  boolean;
 begin
+    if keep < journal.shortest_retention()
+       and not pg_has_role(journal.caller(), (select n.nspowner from pg_namespace n where n.nspname = 'journal'), 'usage') then
+        raise exception using
+            errcode = '42501', message = format('images may be kept for %s at the shortest', journal.shortest_retention()),
+            hint = 'only the owner of the journal may drop younger ones';
+    end if;
     for found in
         select s.* from journal.segment s join journal.covered_table c on c.segment_id = s.segment_id
          where s.from_at < clock_timestamp() - prune.rotate_after order by s.segment_id
@@ -2598,7 +2637,7 @@ end
 $prune$;
 
 comment on function journal.prune(interval, interval) is
-    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). Returns what was begun and dropped.';
+    'Begins new segments where the present ones are old, and drops those that retention allows. keep: how long images are kept after their segment was closed (default journal.retention()). At least journal.shortest_retention(), unless the journal''s owner calls. Returns what was begun and dropped.';
 
 
 -- journal: sessions, steps and receipts
@@ -4717,6 +4756,14 @@ return interval '1 hour';
 
 comment on function outbox.hold_limit() is 'Longest time that hold => ''close'' keeps a message back.';
 
+-- sql/outbox/functions/longest_hold.sql
+-- A held message holds its key: whoever holds one for good stops everybody's later messages of that key.
+create function outbox.longest_hold() returns interval
+language sql immutable parallel safe
+return interval '7 days';
+
+comment on function outbox.longest_hold() is 'Longest duration that may be given as a hold.';
+
 -- sql/outbox/functions/release_at.sql
 -- When a hold ends at the latest. Refuses what is no hold.
 create function outbox.release_at(hold text, since timestamptz) returns timestamptz
@@ -4738,6 +4785,12 @@ begin
             errcode = 'OX000',
             message = 'outbox: no such hold',
             hint = 'a hold is ''close'' (until the session closes) or a duration such as ''30s''';
+    end if;
+    if duration > outbox.longest_hold() then
+        raise exception using
+            errcode = 'OX000',
+            message = format('outbox: a message may be held for %s at the longest', outbox.longest_hold()),
+            hint = 'a held message holds all later messages of its key; publish it when it is due';
     end if;
     return since + duration;
 end
@@ -4771,14 +4824,17 @@ $check_hold$;
 comment on function outbox.check_hold(text, uuid) is 'True; raises unless one more message may be held like this.';
 
 -- sql/outbox/functions/attribution.sql
--- Whose message this is, and the hold it inherits; all null outside a bound session. The journal is bound late: the outbox works
--- without it.
+-- Whose message this is, and the hold it inherits; all null outside a bound session, where a named agent role is refused. The
+-- journal is bound late: the outbox works without it.
 create function outbox.attribution(out session_id uuid, out step_id uuid, out hold text)
 language plpgsql stable
 as $attribution$
 begin
     if to_regprocedure('journal.bound_session()') is not null then
         select b.session_id, b.step_id into session_id, step_id from journal.bound_session() as b;
+        if session_id is null and journal.is_agent() then
+            perform journal.raise_unbound('publish');
+        end if;
     end if;
     if session_id is not null then
         select s.hold into hold from journal.session as s where s.session_id = attribution.session_id;
@@ -4786,7 +4842,7 @@ begin
 end
 $attribution$;
 
-comment on function outbox.attribution() is 'Session, step and default hold of a message published now.';
+comment on function outbox.attribution() is 'Session, step and default hold of a message published now. Raises UnboundWrite.';
 
 -- sql/outbox/functions/add_message.sql
 -- Inserts one checked message. The one place that knows how a message's slot and size come about.
@@ -4849,7 +4905,7 @@ end
 $publish$;
 
 comment on function outbox.publish(text, text, jsonb, jsonb, text, text, jsonb) is
-    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration; compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';
+    'Publishes a message as part of the current transaction and returns its id. key: order is kept per key; hold: ''close'' or a duration of at most outbox.longest_hold(); a named agent role is refused outside a bound session (UnboundWrite); compensation: data of the message that takes this one back. Use "update … returning outbox.publish(…)" or a statement of its own: in "select outbox.publish(…) … for update" and "update … set x = outbox.publish(…)" Postgres may call it twice.';
 
 -- sql/outbox/functions/take.sql
 -- A consumer takes a message in the transaction of its work. Another that works on the same one is waited for.
