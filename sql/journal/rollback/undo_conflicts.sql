@@ -22,7 +22,7 @@ begin
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where case when %11$L then u.forced else u.status in ('conflict', 'refuse') end
+                 where case when %11$L then u.forced and u.status not in ('conflict', 'refuse') else u.status in ('conflict', 'refuse') end
                  order by u.row_no
                  limit $3
             ), other as materialized (
@@ -33,7 +33,7 @@ begin
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
-                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', c.forced,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
                                      then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
               from conflict c left join other o using (row_key)$conflicts$,

@@ -29,7 +29,7 @@ begin
                        'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_group g, unnest(g.changed) a
                                      join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = a where g.relation = item.relation))
               into counts
-              from (select case when g.forced then 'force' when g.status = 'restore' and g.restored && journal.undo_counters(item.relation) then 'adjust' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
+              from (select case when g.forced and g.status not in ('conflict', 'refuse') then 'force' when g.status = 'restore' and g.restored && journal.undo_counters(item.relation) then 'adjust' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
                       from pg_temp.journal_undo_group g where g.relation = item.relation group by 1) s;
         end if;
         rows := journal.undo_add(journal.undo_add(rows, counts -> 'rows'), item.already);

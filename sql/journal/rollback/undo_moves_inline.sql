@@ -1,6 +1,7 @@
 -- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
 -- refer to them, and until these are undone too, no foreign key would let them go. Not where others follow by ON UPDATE CASCADE
--- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way.
+-- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way. Nor where a key is left
+-- by one row and taken by another: written by one statement, their images have no order that would tell the two apart.
 create function journal.undo_moves_inline(relation oid) returns boolean
 language plpgsql volatile
 as $undo_moves_inline$
@@ -16,9 +17,11 @@ begin
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;
-    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s
-                     where u.status = ''restore'' and u.restored && %4$L and not exists (select from pg_temp.journal_undo_%1$s y where y.status = ''remove'' and %5$s))',
-                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved, journal.undo_key_match(relation, 'y.a%1$s', 'x')) into occupied;
+    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where u.status = ''restore'' and u.restored && %4$L)
+                        or exists (select from pg_temp.journal_undo_%1$s u join pg_temp.journal_undo_%1$s y on %5$s
+                                    where u.status = ''restore'' and u.restored && %4$L and y.status = ''reinsert'')',
+                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved,
+                   journal.undo_list(relation, 'y.b%1$s = u.a%1$s', ' and ', 'key')) into occupied;
     return not occupied;
 end
 $undo_moves_inline$;

@@ -339,11 +339,21 @@ def is_entangled(expected: Expectation) -> bool:
     """Whether a key goes back to which foreign keys of both kinds refer: those that follow it and those that hold it.
 
     What follows has to be seen before the rest is undone, and what holds lets go only with the rest. No order of statements
-    does both as long as the constraints are not deferrable, so such a rollback may be refused.
+    does both as long as the constraints are not deferrable, so such a rollback may be refused. So may one that puts a key back
+    that is held, and that another row takes or leaves: in one statement their images would have no order.
     """
-    moved = {line.table.name for line in expected.ours if _has_moved(line)}
     kinds = {(k.parent, k.on_update == "cascade") for t in expected.schema.tables for k in t.foreign_keys}
-    return any((name, True) in kinds and (name, False) in kinds for name in moved)
+    held = [line for line in expected.ours if _has_moved(line) and (line.table.name, False) in kinds]
+    return any((line.table.name, True) in kinds or _is_met(line, expected.ours) for line in held)
+
+
+def _is_met(moved: Line, lines: Iterable[Line]) -> bool:
+    others = (line for line in lines if line is not moved and line.table is moved.table)
+    return any(_stands_at(moved) & _stands_at(other) for other in others)
+
+
+def _stands_at(line: Line) -> set[tuple[Value, ...]]:
+    return {slot_of(line.table, row) for row in (line.current, line.expected) if row is not None}
 
 
 def _has_moved(line: Line) -> bool:

@@ -95,6 +95,13 @@ def test_a_key_that_a_row_of_the_session_holds(conn: psycopg.Connection) -> None
     assert not _findings(conn, story(OWNED, setup, "S: delete from child", "S: update parent set k = 1"))
 
 
+def test_a_held_key_that_another_row_takes(conn: psycopg.Connection) -> None:
+    """Put back by one statement, the images of the two rows had no order, and a redo took them for one. It is refused instead."""
+    setup = ("insert into parent (k) values (1)", "insert into child (k) values (1)")
+    course = ("S: update parent set k = 3", "S: update child set w = 3; insert into parent (k) values (1)")
+    assert not _findings(conn, story(OWNED, setup, *course))
+
+
 def test_a_total_that_triggers_lowered_and_raised_again_for_others(conn: psycopg.Connection) -> None:
     """It was taken for somebody's decision."""
     course = ("S: update t set k = 3 where k = 1", "T: update t set w = 7")

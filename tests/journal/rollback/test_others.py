@@ -99,6 +99,20 @@ def test_case_17_changed_and_back_forced(history: History) -> None:
     history.expect_start()
 
 
+def test_case_17_forced_back_to_a_row_that_others_deleted(history: History) -> None:
+    """What cannot be forced refuses the rollback: it was counted as forced, and left as it was."""
+    history.given(
+        "create table parent (id int primary key)",
+        "create table child (id int primary key, p int references parent on delete set null)",
+        "insert into parent values (1), (2)",
+        "insert into child values (1, 1)",
+    )
+    history.agent("update child set p = 2")
+    history.others("delete from parent")
+    done = history.roll_back("force")
+    assert (done.outcome, done.rows, done.conflict["reason"]) == ("refused", {"conflict": 1}, "deleted_since")
+
+
 def test_case_17_totals_are_not_forced(history: History) -> None:
     """What others did is in a total that a trigger keeps: its value before the session is right for nobody."""
     history.given(
