@@ -9516,7 +9516,8 @@ comment on function journal.undo_depend() is 'Turns rows of a rollback away that
 -- sql/journal/rollback/undo_moves_inline.sql
 -- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
 -- refer to them, and until these are undone too, no foreign key would let them go. Not where others follow by ON UPDATE CASCADE
--- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way.
+-- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way. Nor where a key is left
+-- by one row and taken by another: written by one statement, their images have no order that would tell the two apart.
 create function journal.undo_moves_inline(relation oid) returns boolean
 language plpgsql volatile
 as $undo_moves_inline$
@@ -9532,9 +9533,11 @@ begin
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;
-    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s
-                     where u.status = ''restore'' and u.restored && %4$L and not exists (select from pg_temp.journal_undo_%1$s y where y.status = ''remove'' and %5$s))',
-                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved, journal.undo_key_match(relation, 'y.a%1$s', 'x')) into occupied;
+    execute format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where u.status = ''restore'' and u.restored && %4$L)
+                        or exists (select from pg_temp.journal_undo_%1$s u join pg_temp.journal_undo_%1$s y on %5$s
+                                    where u.status = ''restore'' and u.restored && %4$L and y.status = ''reinsert'')',
+                   relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved,
+                   journal.undo_list(relation, 'y.b%1$s = u.a%1$s', ' and ', 'key')) into occupied;
     return not occupied;
 end
 $undo_moves_inline$;
@@ -10222,7 +10225,7 @@ begin
                        'columns', (select coalesce(jsonb_agg(distinct c.name), '[]') from pg_temp.journal_undo_group g, unnest(g.changed) a
                                      join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = a where g.relation = item.relation))
               into counts
-              from (select case when g.forced then 'force' when g.status = 'restore' and g.restored && journal.undo_counters(item.relation) then 'adjust' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
+              from (select case when g.forced and g.status not in ('conflict', 'refuse') then 'force' when g.status = 'restore' and g.restored && journal.undo_counters(item.relation) then 'adjust' else g.status end as status, sum(g.rows) as rows, sum(g.changes) as changes
                       from pg_temp.journal_undo_group g where g.relation = item.relation group by 1) s;
         end if;
         rows := journal.undo_add(journal.undo_add(rows, counts -> 'rows'), item.already);
@@ -10294,7 +10297,7 @@ begin
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
-                 where case when %11$L then u.forced else u.status in ('conflict', 'refuse') end
+                 where case when %11$L then u.forced and u.status not in ('conflict', 'refuse') else u.status in ('conflict', 'refuse') end
                  order by u.row_no
                  limit $3
             ), other as materialized (
@@ -10305,7 +10308,7 @@ begin
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
-                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', c.forced,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
                                      then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
               from conflict c left join other o using (row_key)$conflicts$,
