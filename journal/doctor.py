@@ -114,7 +114,7 @@ def check_subscriptions(conn: Connection) -> Iterator[Finding]:
 
 
 def check_agents(conn: Connection) -> Iterator[Finding]:
-    """A named agent role must not be able to switch capture off, or to shadow tables with temporary ones."""
+    """A named agent role must not be able to get around capture or the journal, or to shadow tables with temporary ones."""
     # The list of agents is private to the journal's owner; others are told nothing about it.
     if not _one(conn, "select has_table_privilege('journal.agent_role', 'select') as may_look")["may_look"]:
         return
@@ -137,6 +137,15 @@ def check_agents(conn: Connection) -> Iterator[Finding]:
                 f"agent role {name} owns covered tables: it can switch capture off",
                 "let another role own the tables",
             )
+        if row["owner"]:
+            what = f"agent role {name} may act as the owner of the journal: it can change what was recorded"
+            yield Finding("error", what, f"revoke {row['owner']} from {name}")
+        if row["operator"]:
+            what = f"agent role {name} is an operator: it can stop and roll back the sessions of others"
+            yield Finding("warning", what, f"revoke journal_operator from {name}")
+        if row["triggers"]:
+            what = f"agent role {name} may put triggers on covered tables: {', '.join(row['triggers'])}"
+            yield Finding("error", what, f"revoke trigger on … from {name}")
         if row["temporary"]:
             yield Finding(
                 "warning", f"agent role {name} may make temporary tables", "revoke temporary on database … from public"
@@ -217,6 +226,13 @@ _AGENTS = """
            exists (select from journal.coverage as v join pg_catalog.pg_class as c on c.oid = v.relation
                     where v.status not in ('uncovered', 'uncoverable') and not r.rolsuper
                       and pg_has_role(r.oid, c.relowner, 'member')) as owns,
+           (select o.rolname from pg_catalog.pg_namespace as n join pg_catalog.pg_roles as o on o.oid = n.nspowner
+             where n.nspname = 'journal' and not r.rolsuper and pg_has_role(r.oid, o.oid, 'member')) as owner,
+           exists (select from pg_catalog.pg_roles as o
+                    where o.rolname = 'journal_operator' and not r.rolsuper and pg_has_role(r.oid, o.oid, 'member')) as operator,
+           array(select v.table_name from journal.coverage as v join pg_catalog.pg_class as c on c.oid = v.relation
+                  where v.status not in ('uncovered', 'uncoverable') and has_table_privilege(r.oid, v.relation, 'TRIGGER')
+                    and not pg_has_role(r.oid, c.relowner, 'member') order by v.table_name) as triggers,
            has_database_privilege(r.oid, current_database(), 'TEMPORARY') as temporary
       from pg_catalog.pg_roles as r
      where r.rolname in (select a.role_name from journal.agent_role as a)"""

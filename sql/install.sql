@@ -32,6 +32,8 @@
 \ir journal/functions/has_agents.sql
 \ir journal/functions/note_agents.sql
 \ir journal/functions/is_agent.sql
+\ir journal/functions/add_agent_role.sql
+\ir journal/functions/remove_agent_role.sql
 \ir journal/functions/base_type.sql
 \ir journal/functions/shape_is.sql
 \ir journal/functions/captured_relation.sql

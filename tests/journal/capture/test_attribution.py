@@ -152,7 +152,7 @@ def test_agent_roles_write_only_inside_a_session(
         for _ in range(7):
             admin.execute("update t set v = v || 'w' where id = 9", prepare=True)
         admin.execute("reset role")
-        admin.execute("insert into journal.agent_role values (%s)", (bot,))
+        admin.execute("select journal.add_agent_role(%s)", (bot,))
         admin.execute("delete from t where id = 1")
         admin.execute(f"set role {bot}".encode())
         with pytest.raises(psycopg.DatabaseError, match="bound session") as refused:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from journal.doctor import examine
 from tests import rig
 from tests.journal.cli.conftest import Shell, Shop, run
 
@@ -63,3 +65,31 @@ def test_an_operator_rolls_back_with_the_rights_it_has(
     done = operator("rollback", "--session", shop.session_id, "--yes")
     assert done.code == 0, done
     assert conn.execute("select count(*) from orders where status = 'new'").fetchone() == (100,)
+
+
+@pytest.mark.usefixtures("shop")
+def test_doctor_names_what_an_agent_role_could_get_around(postgres: rig.Cluster, superuser_dsn: str) -> None:
+    bot = postgres.create_role()
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        owner = _one(admin, "select nspowner::regrole::text from pg_namespace where nspname = 'journal'")
+        with pytest.raises(psycopg.errors.UndefinedObject):
+            admin.execute("select journal.add_agent_role('nobody at all')")
+        assert _one(admin, f"select journal.add_agent_role('{bot}')")
+        assert not _one(admin, f"select journal.add_agent_role('{bot}')")
+        healthy = {finding.what for finding in examine(admin)}
+        assert not any(bot in what and "temporary" not in what for what in healthy)
+        admin.execute(f"grant trigger on orders to {bot}; grant journal_operator, {owner} to {bot}".encode())
+        found = [finding for finding in examine(admin) if finding.what.startswith(f"agent role {bot} ")]
+        assert {finding.fix for finding in found if finding.what not in healthy} == {
+            f"revoke journal_operator from {bot}",
+            f"revoke {owner} from {bot}",
+            f"revoke trigger on … from {bot}",
+        }
+        assert _one(admin, f"select journal.remove_agent_role('{bot}')")
+        assert not any(bot in finding.what and "agent role" in finding.what for finding in examine(admin))
+        admin.execute(f"revoke {owner} from {bot}".encode())
+
+
+def _one(conn: psycopg.Connection, query: str) -> Any:
+    (row,) = conn.execute(query.encode()).fetchall()
+    return row[0]

@@ -197,7 +197,7 @@ def test_a_named_agent_role_publishes_and_writes_only_inside_a_session(
     """Also not with a binding that it kept from before its savepoint was rolled back."""
     conn = login("journal_agent")
     with psycopg.connect(superuser_dsn) as admin:
-        admin.execute("insert into journal.agent_role values (%s)", (conn.info.user,))
+        admin.execute("select journal.add_agent_role(%s)", (conn.info.user,))
     with pytest.raises(journal.UnboundWrite):
         outbox.publish(conn, topic="notes")
     session = journal.open_session(conn, agent="bot")
