@@ -156,7 +156,7 @@ create table journal.agent_role (
     role_name text primary key
 );
 
-comment on table journal.agent_role is 'Roles whose writes to covered tables are refused outside a bound session. Matched exactly with session_user and the role set.';
+comment on table journal.agent_role is 'Roles whose writes to covered tables are refused outside a bound session. Matched exactly with session_user and the role set. Private; see journal.add_agent_role.';
 
 
 -- journal: coverage and capture
@@ -441,6 +441,38 @@ end
 $is_agent$;
 
 comment on function journal.is_agent() is 'Whether the session user or the role set is a named agent role. Private.';
+
+-- sql/journal/functions/add_agent_role.sql
+-- Names a role as an agent: from its next statement on it writes and publishes only inside a bound session.
+create function journal.add_agent_role(name text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $add_agent_role$
+begin
+    if not exists (select from pg_roles r where r.rolname = add_agent_role.name) then
+        raise exception using errcode = '42704', message = format('role %I does not exist', add_agent_role.name);
+    end if;
+    insert into journal.agent_role (role_name) values (add_agent_role.name) on conflict do nothing;
+    return found;
+end
+$add_agent_role$;
+
+comment on function journal.add_agent_role(text) is
+    'Names a role as an agent: it is refused writes to covered tables, and messages, outside a bound session (UnboundWrite). Matched exactly with session_user and the role set, never by membership. True if it was not one before. For the owner of the journal.';
+
+-- sql/journal/functions/remove_agent_role.sql
+-- Takes a role off the list of agents. Also one that no longer exists.
+create function journal.remove_agent_role(name text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $remove_agent_role$
+begin
+    delete from journal.agent_role r where r.role_name = remove_agent_role.name;
+    return found;
+end
+$remove_agent_role$;
+
+comment on function journal.remove_agent_role(text) is 'Takes a role off the list of agents. True if it was on it. For the owner of the journal.';
 
 -- sql/journal/functions/base_type.sql
 -- The type under a domain, however deep; any other type is its own.
