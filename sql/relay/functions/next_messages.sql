@@ -10,9 +10,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $next_messages$
+declare
+    made bigint;
 begin
     if and_seal then
-        perform outbox.seal();
+        made := outbox.seal();
     end if;
     select least(n.through, until_seal), n.whole into through, whole
     from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
@@ -20,7 +22,10 @@ begin
         return;
     elsif whole then
         return query
-        select next_messages.through, true, e.* from relay.read_seals(name, only_lanes, after_seal + 1, next_messages.through) as e;
+        select next_messages.through, true, e.*
+        from relay.read_seals(
+            name, only_lanes, after_seal + 1, next_messages.through,
+            verify => (made, next_messages.through) is distinct from (after_seal + 1, after_seal + 1)) as e;   -- what was counted a moment ago need not be counted again
         if found then
             return;
         end if;
