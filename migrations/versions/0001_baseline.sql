@@ -8866,6 +8866,12 @@ begin
                          where %4$s and u.their_statement is not null and %5$s',
                        work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
     end loop;
+    if found_any then  -- and a row that the session deleted there is the same one: it is left whole too
+        execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
+                          from pg_temp.%1$I u
+                         where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',
+                       work, missing, journal.undo_list(relation, 'd.b%1$s = u.a%1$s', ' and ', 'key'));
+    end if;
     return found_any;
 end
 $undo_trace_rekeyed$;
