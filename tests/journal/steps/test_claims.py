@@ -40,7 +40,9 @@ def noted_again(agent: journal.AgentSession) -> journal.Step:
     return step
 
 
-@pytest.mark.parametrize("proof", [None, uuid4(), str(uuid4()), "receipt-1", ""])
+@pytest.mark.parametrize(
+    "proof", [None, uuid4(), str(uuid4()), "receipt-1", ""], ids=["none", "uuid", "text", "name", "empty"]
+)
 def test_a_claim_without_a_receipt_is_unbacked(agent: journal.AgentSession, proof: Any) -> None:
     assert agent.claim("refund submitted", receipt=proof).verdict == "unbacked"
 
