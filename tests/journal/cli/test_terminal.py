@@ -53,7 +53,9 @@ class Terminal:
 @contextmanager
 def on_terminal(dsn: str, *words: object, prelude: str = "") -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
-    program = f"{prelude}\nfrom journal.cli import main\nmain()"
+    # a test run in the background of a shell ignores SIGINT, and so would what it starts
+    interruptible = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{interruptible}\n{prelude}\nfrom journal.cli import main\nmain()"
     with subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         env={**os.environ, "DATABASE_URL": dsn, "COLUMNS": "200", "TERM": "dumb"},
