@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
 from outbox.pg.errors import from_database
@@ -36,6 +37,13 @@ MEMBERS_PER_READ = 1000
 _LAST_PLACE = 2**63 - 1
 _place = itemgetter(0, 1)  # of the columns of relay.envelope: seal and place
 BYTES_PER_READ = 8 * 1024 * 1024
+# Of a connection to a host that is gone without a word, unless the DSN says otherwise: seconds, and milliseconds.
+_NOTICE_A_DEAD_LINE = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 # A standby that is not promoted yet, a restart, a lock held too long: the relay waits.
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 _NOT_MIGRATED = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable)
@@ -177,8 +185,13 @@ class Source:
             await _require_schema(self._reading)
 
     async def _connection(self) -> Connection:
+        options = {
+            **_NOTICE_A_DEAD_LINE,
+            **conninfo_to_dict(self._dsn),
+            "application_name": f"relay {self.destination}",
+        }
         return await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, prepare_threshold=None, application_name=f"relay {self.destination}"
+            make_conninfo("", **options), autocommit=True, prepare_threshold=None
         )
 
     def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
