@@ -13,7 +13,7 @@ demo: $(VENV)/.demo ## the promise, kept in front of you: a shop, an agent's mis
 	$(BIN)/journal demo
 
 test: $(VENV)/.dev ## all tests on PostgreSQL 18 as a superuser, then again as a plain owner where rights matter
-	set -e; for role in $(ROLES); do JOURNAL_TEST_ROLE=$$role $(BIN)/python -m pytest -n 3; done
+	set -e; for role in $(ROLES); do JOURNAL_TEST_ROLE=$$role $(BIN)/python -m pytest -n 2; done
 
 check: $(VENV)/.dev ## style, types, import rules, schema equals migrations, documentation runs
 	$(BIN)/ruff check .
