@@ -10,7 +10,7 @@ import asyncio
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -35,6 +35,9 @@ _log = logging.getLogger("relay.source")
 
 MEMBERS_PER_READ = 1000
 _LAST_PLACE = 2**63 - 1
+_of_point = attrgetter(
+    "seal", "position", "passed", "last_seal", "last_id", "message_id", "token"
+)  # as SQL takes a point
 _place = itemgetter(0, 1)  # of the columns of relay.envelope: seal and place
 BYTES_PER_READ = 8 * 1024 * 1024
 # Of a connection to a host that is gone without a word, unless the DSN says otherwise: seconds, and milliseconds.
@@ -287,18 +290,9 @@ class Source:
 
     async def move(self, lease: Lease, point: Point) -> bool:
         """Put a lane where it was decided that it stands. False when the lease was lost."""
-        values = (
-            point.seal,
-            point.position,
-            point.passed,
-            point.last_seal,
-            point.last_id,
-            point.message_id,
-            point.token,
-        )
         row = await self._keep_one(
             "select relay.move_lane(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [self.destination, lease.lane, lease.epoch, *values],
+            [self.destination, lease.lane, lease.epoch, *_of_point(point)],
         )
         return bool(row and row[0])
 
@@ -372,13 +366,7 @@ class Source:
                 lease.epoch,
                 seconds,
                 lease.point.position,
-                point.seal,
-                point.position,
-                point.passed,
-                point.last_seal,
-                point.last_id,
-                point.message_id,
-                point.token,
+                *_of_point(point),
                 in_doubt,
             ],
         )
