@@ -11170,7 +11170,7 @@ comment on view journal.rollbacks is 'Committed rollbacks. A row exists if and o
 comment on column journal.rollbacks.rollback_id is 'Id of the rollback, which is a session too: roll it back to redo.';
 comment on column journal.rollbacks.session_ids is 'Sessions that were rolled back, child sessions included.';
 comment on column journal.rollbacks.step_ids is 'Steps that were rolled back; null: whole sessions.';
-comment on column journal.rollbacks.on_conflict is 'refuse or skip.';
+comment on column journal.rollbacks.on_conflict is 'refuse, skip, cascade or force.';
 comment on column journal.rollbacks.reason is 'Why, in the words of whoever rolled back.';
 comment on column journal.rollbacks.db_user is 'session_user of whoever rolled back.';
 comment on column journal.rollbacks.db_role is 'Role set, or session_user.';
