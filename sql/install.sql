@@ -390,6 +390,7 @@
 \ir journal/rollback/undo_trace_moved.sql
 \ir journal/rollback/undo_trace_rekeyed.sql
 \ir journal/rollback/undo_trace_deleted.sql
+\ir journal/rollback/undo_trace_displaced.sql
 \ir journal/rollback/undo_is_older.sql
 \ir journal/rollback/undo_gap_since.sql
 \ir journal/rollback/undo_gaps.sql

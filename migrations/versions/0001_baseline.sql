@@ -7357,7 +7357,7 @@ comment on function journal.check_readable(oid) is 'Raises RollbackRefused unles
 -- sql/journal/rollback/undo_statements.sql
 -- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
 -- before it in its transaction. Those of sessions and steps that were taken back entirely, and still are, count as undone: they
--- are told apart by cancelled (null: all).
+-- are told apart by cancelled (null: all). Not where the rollback that did it is to be taken back with them: all of it is undone at once.
 create function journal.undo_statements(session_ids uuid[], step_ids uuid[], cancelled boolean default false)
 returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
                same_cluster boolean, rows bigint, operation "char")
@@ -7366,6 +7366,7 @@ begin atomic
     with cancelled as materialized (
         select r.session_id, r.step_id from journal.reversal r
          where r.session_id = any (undo_statements.session_ids) and not r.partly and journal.effective_rollback(r.rollback_id) is null
+           and r.rollback_id <> all (undo_statements.session_ids)
     )
     select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
       from journal.binding b
@@ -7636,11 +7637,11 @@ end;
 comment on function journal.undo_cancelled(bigint) is 'Sessions and steps that were taken back, and their rollbacks. Private.';
 
 -- sql/journal/rollback/undo_others.sql
--- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted.
--- moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
+-- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted; moving: only
+-- rows to which they gave another key. moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
 -- later work. So are other sessions that were taken back entirely, with the rollbacks that did it. Of what
 -- triggers did to a row in one transaction, what they left counts: a total that they lower and raise again is not changed.
-create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false)
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false, moving boolean default false)
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmins xid[], whole boolean, changed int2[], moved_to text[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -7680,7 +7681,7 @@ begin
             ), image as (
                 select i.*, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key, num_nonnulls(%1$s) = 0 as no_old, num_nonnulls(%2$s) = 0 as no_new
                   from journal.segment_%5$s i
-                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%6$s
+                 where i.statement_id > $3%8$s and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%6$s
             ), visit as (
                 select i.*, k.row_key, case when not i.no_new and k.row_key = i.old_key and i.old_key <> i.new_key then array[%7$s] end as moved_to, o.statement_id is not null as family, s.transaction_id, s.xmin as ledger_xmin,
                        case when s.depth > 1 then count(*) over (partition by k.row_key, s.transaction_id, s.depth > 1, o.statement_id is not null) else 1 end as times
@@ -7701,13 +7702,14 @@ begin
             segment.old_key, segment.new_key, segment.changed, segment.left_changed, segment.segment_id,
             case when until is not null then format(' and i.statement_id < %s', until) else '' end
             || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end,
-            segment.new_texts)
+            segment.new_texts,
+            case when moving then format(' and row(%1$s) is distinct from row(%2$s) and num_nonnulls(%1$s) > 0 and num_nonnulls(%2$s) > 0', segment.old_key, segment.new_key) else '' end)
         using session_ids, step_ids, since, keys;
     end loop;
 end
 $undo_others$;
 
-comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean) is 'What others journaled on rows since a statement. Private.';
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean, boolean) is 'What others journaled on rows since a statement. Private.';
 
 -- sql/journal/rollback/undo_deleted_since.sql
 -- Whether others have deleted rows of a table since a statement: a look at the ledger, before any image is read.
@@ -8101,7 +8103,7 @@ comment on function journal.undo_changed(oid) is 'SQL text: the columns in which
 
 -- sql/journal/rollback/undo_between.sql
 -- What others journaled on rows between two transactions of the session that wrote them, changed null where they inserted or
--- deleted the row. Values may fit together although others have changed them, and changed them back.
+-- deleted the row, or gave it another key. Values may fit together although others have changed them, and changed them back.
 create function journal.undo_between(relation oid) returns void
 language plpgsql volatile
 as $undo_between$
@@ -8125,7 +8127,7 @@ begin
         ), gaps as (
             select min(since) as since, max(until) as until, array_agg(distinct row_key) as keys from gap having count(*) > 0
         )
-        select distinct g.identity, o.statement_id, case when not o.whole then o.changed end as changed
+        select distinct g.identity, o.statement_id, case when not o.whole and o.moved_to is null then o.changed end as changed
           from gaps s
          cross join pg_temp.journal_undo_args a
          cross join lateral journal.undo_others(%5$s, a.session_ids, a.step_ids, s.since, s.keys, s.until) o
@@ -8310,6 +8312,7 @@ declare
     met        bigint := 0;  -- deleted rows that met one of the session's own
     reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text or c.image_type is null and not c.generated));
 begin
+    perform journal.undo_trace_displaced(relation);
     perform journal.undo_rebase(relation), journal.undo_group(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'U' and g.status = 'conflict')
@@ -8732,7 +8735,7 @@ comment on function journal.undo_check_columns(oid) is 'Turns rows away whose co
 -- sql/journal/rollback/undo_trace_others.sql
 -- Rows that match by value, but were written again after the session: the journal says what others did. They may have
 -- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
--- ledger row accounts for. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+-- ledger row accounts for. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
 create function journal.undo_trace_others(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_others$
@@ -8754,7 +8757,7 @@ begin
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
         ), seen as (
             select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted,
+                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
               join %3$s t on %4$s
@@ -8769,7 +8772,8 @@ begin
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
                status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
-               reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
+               reason = case when s.replaced then 'key_reused'
+                             when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, s.meddled, u.changed[1])
@@ -8830,8 +8834,8 @@ declare
     since   bigint;
     moved   bigint;
 begin
-    for round in 1 .. 100 loop
-        execute format('select array_agg(%s), min(coalesce(their_statement + 1, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
+    for round in 1 .. 100 loop  -- until they are moved no further
+        execute format('select array_agg(%s), min(coalesce(their_statement, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
         exit when keys is null;
         execute format($move$
             with other as materialized (
@@ -8859,14 +8863,15 @@ begin
         get diagnostics moved = row_count;
         exit when moved = 0;
         found_any := true;
+    end loop;
+    if found_any then
         execute format('update pg_temp.%1$I u
                            set live = true, live_xmin = t.xmin, traced = false, last_statement = their_statement - 1, their_statement = null, culprit = %2$s,
                                status = case when %2$s is null then ''restore'' else ''conflict'' end, reason = case when %2$s is not null then ''changed_since'' end
                           from %3$s t
                          where %4$s and u.their_statement is not null and %5$s',
                        work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
-    end loop;
-    if found_any then  -- and a row that the session deleted there is the same one: it is left whole too
+        -- a row that the session deleted there is the same one: it is left whole too
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
                           from pg_temp.%1$I u
                          where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',
@@ -8907,6 +8912,38 @@ end
 $undo_trace_deleted$;
 
 comment on function journal.undo_trace_deleted(oid) is 'Finds deleted rows that others brought back and deleted again. Private.';
+
+-- sql/journal/rollback/undo_trace_displaced.sql
+-- Rows that a session wrote and to which others gave another key, where yet another row stands at the old one: that is not the
+-- session's, whatever it holds. The session's counts as missing there, and is looked for where they put it.
+create function journal.undo_trace_displaced(relation oid) returns void
+language plpgsql volatile
+as $undo_trace_displaced$
+#variable_conflict use_variable
+declare
+    work    constant text := 'journal_undo_' || relation;
+    row_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.a%1$s', ', ', 'key') || '))';
+    written constant text := 'u.kind in (''U'', ''I'') and u.live and not u.traced and u.status in (''restore'', ''remove'', ''conflict'')';
+    keys    text[];
+    since   bigint;
+begin
+    execute format('select array_agg(%s), min(u.last_statement) from pg_temp.%I u where %s', row_key, work, written) into keys, since;
+    if keys is null then
+        return;
+    end if;
+    execute format('update pg_temp.%1$I u
+                       set live = false, live_xmin = null, culprit = null, status = case when u.kind = ''U'' or u.broken is not null then ''conflict'' else ''noop'' end,
+                           reason = case when u.broken is not null then u.reason when u.kind = ''U'' then ''deleted_since'' end
+                      from (select o.row_key, max(o.statement_id) as statement_id
+                              from pg_temp.journal_undo_args a, journal.undo_others(%2$s, a.session_ids, a.step_ids, $1, $2, moving => true) o
+                             where not o.family and o.moved_to is not null group by o.row_key) o
+                     where %3$s and %4$s = o.row_key and o.statement_id > u.last_statement',
+                   work, relation, written, row_key)
+    using since, keys;
+end
+$undo_trace_displaced$;
+
+comment on function journal.undo_trace_displaced(oid) is 'Finds rows in whose place, after others moved them, another row stands. Private.';
 
 -- sql/journal/rollback/undo_is_older.sql
 -- Whether all transactions of sessions began to write before a transaction of a cluster did; false where that cannot be told.

@@ -1,5 +1,5 @@
 -- What others journaled on rows between two transactions of the session that wrote them, changed null where they inserted or
--- deleted the row. Values may fit together although others have changed them, and changed them back.
+-- deleted the row, or gave it another key. Values may fit together although others have changed them, and changed them back.
 create function journal.undo_between(relation oid) returns void
 language plpgsql volatile
 as $undo_between$
@@ -23,7 +23,7 @@ begin
         ), gaps as (
             select min(since) as since, max(until) as until, array_agg(distinct row_key) as keys from gap having count(*) > 0
         )
-        select distinct g.identity, o.statement_id, case when not o.whole then o.changed end as changed
+        select distinct g.identity, o.statement_id, case when not o.whole and o.moved_to is null then o.changed end as changed
           from gaps s
          cross join pg_temp.journal_undo_args a
          cross join lateral journal.undo_others(%5$s, a.session_ids, a.step_ids, s.since, s.keys, s.until) o

@@ -1,8 +1,8 @@
--- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted.
--- moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
+-- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted; moving: only
+-- rows to which they gave another key. moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
 -- later work. So are other sessions that were taken back entirely, with the rollbacks that did it. Of what
 -- triggers did to a row in one transaction, what they left counts: a total that they lower and raise again is not changed.
-create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false)
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false, moving boolean default false)
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmins xid[], whole boolean, changed int2[], moved_to text[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -42,7 +42,7 @@ begin
             ), image as (
                 select i.*, format('%%s', row(%1$s)) as old_key, format('%%s', row(%2$s)) as new_key, num_nonnulls(%1$s) = 0 as no_old, num_nonnulls(%2$s) = 0 as no_new
                   from journal.segment_%5$s i
-                 where i.statement_id > $3 and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%6$s
+                 where i.statement_id > $3%8$s and (format('%%s', row(%1$s)) = any ($4) or format('%%s', row(%2$s)) = any ($4))%6$s
             ), visit as (
                 select i.*, k.row_key, case when not i.no_new and k.row_key = i.old_key and i.old_key <> i.new_key then array[%7$s] end as moved_to, o.statement_id is not null as family, s.transaction_id, s.xmin as ledger_xmin,
                        case when s.depth > 1 then count(*) over (partition by k.row_key, s.transaction_id, s.depth > 1, o.statement_id is not null) else 1 end as times
@@ -63,10 +63,11 @@ begin
             segment.old_key, segment.new_key, segment.changed, segment.left_changed, segment.segment_id,
             case when until is not null then format(' and i.statement_id < %s', until) else '' end
             || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end,
-            segment.new_texts)
+            segment.new_texts,
+            case when moving then format(' and row(%1$s) is distinct from row(%2$s) and num_nonnulls(%1$s) > 0 and num_nonnulls(%2$s) > 0', segment.old_key, segment.new_key) else '' end)
         using session_ids, step_ids, since, keys;
     end loop;
 end
 $undo_others$;
 
-comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean) is 'What others journaled on rows since a statement. Private.';
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean, boolean) is 'What others journaled on rows since a statement. Private.';

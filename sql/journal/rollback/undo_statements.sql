@@ -1,6 +1,6 @@
 -- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
 -- before it in its transaction. Those of sessions and steps that were taken back entirely, and still are, count as undone: they
--- are told apart by cancelled (null: all).
+-- are told apart by cancelled (null: all). Not where the rollback that did it is to be taken back with them: all of it is undone at once.
 create function journal.undo_statements(session_ids uuid[], step_ids uuid[], cancelled boolean default false)
 returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
                same_cluster boolean, rows bigint, operation "char")
@@ -9,6 +9,7 @@ begin atomic
     with cancelled as materialized (
         select r.session_id, r.step_id from journal.reversal r
          where r.session_id = any (undo_statements.session_ids) and not r.partly and journal.effective_rollback(r.rollback_id) is null
+           and r.rollback_id <> all (undo_statements.session_ids)
     )
     select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
       from journal.binding b

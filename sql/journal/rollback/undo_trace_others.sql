@@ -1,6 +1,6 @@
 -- Rows that match by value, but were written again after the session: the journal says what others did. They may have
 -- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
--- ledger row accounts for. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+-- ledger row accounts for. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
 create function journal.undo_trace_others(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_others$
@@ -22,7 +22,7 @@ begin
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
         ), seen as (
             select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted,
+                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
                    (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
               from pg_temp.%2$I u
               join %3$s t on %4$s
@@ -37,7 +37,8 @@ begin
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
                status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
-               reason = case when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
+               reason = case when s.replaced then 'key_reused'
+                             when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, s.meddled, u.changed[1])

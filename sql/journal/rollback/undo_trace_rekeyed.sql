@@ -15,8 +15,8 @@ declare
     since   bigint;
     moved   bigint;
 begin
-    for round in 1 .. 100 loop
-        execute format('select array_agg(%s), min(coalesce(their_statement + 1, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
+    for round in 1 .. 100 loop  -- until they are moved no further
+        execute format('select array_agg(%s), min(coalesce(their_statement, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
         exit when keys is null;
         execute format($move$
             with other as materialized (
@@ -44,14 +44,15 @@ begin
         get diagnostics moved = row_count;
         exit when moved = 0;
         found_any := true;
+    end loop;
+    if found_any then
         execute format('update pg_temp.%1$I u
                            set live = true, live_xmin = t.xmin, traced = false, last_statement = their_statement - 1, their_statement = null, culprit = %2$s,
                                status = case when %2$s is null then ''restore'' else ''conflict'' end, reason = case when %2$s is not null then ''changed_since'' end
                           from %3$s t
                          where %4$s and u.their_statement is not null and %5$s',
                        work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
-    end loop;
-    if found_any then  -- and a row that the session deleted there is the same one: it is left whole too
+        -- a row that the session deleted there is the same one: it is left whole too
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
                           from pg_temp.%1$I u
                          where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',

@@ -264,6 +264,8 @@ class _Rollback:
             for line in expected.ours
             if line.expected != line.current and line.verdict is Verdict.RESTORE and line.table.summary is None
         ]
+        left = {(_table_of(self.world, c), _slot_of(self.world, c)) for c in report["conflicts"] if c["key"]}
+        open_lines = [x for x in open_lines if not any((x.table.name, slot) in left for slot in _known_as(x))]
         if report["outcome"] == "nothing":
             if open_lines and not expected.violations:
                 self.add("nothing done", f"{[(x.table.name, x.slots) for x in open_lines]} are not restored")

@@ -137,11 +137,16 @@ class _Tracker:
     def _replaced(self, rid: int, row: Row, gone: dict[int, Row], *, ours: bool) -> Row | None:
         """The row that a new one takes the place of in the same step. A new row of ours is heir to ours that left its key."""
         heir = self.vacated.get(slot_of(self.table, row)) if ours else None
-        if heir is not None:
+        if heir is not None and not self._were_both_there(rid, heir):
             self._join(rid, heir)
         self.members.setdefault(rid, rid)
         old = next((r for r in gone if self.members.get(r) == self.members[rid]), None)
         return gone.pop(old) if old is not None else None
+
+    def _were_both_there(self, rid: int, heir: int) -> bool:
+        """Whether a row that comes back has lived beside the one that left its key: then each goes on by itself."""
+        one, other = (self.lines.get(number) for number in (self.members.get(rid, rid), heir))
+        return one is not None and other is not None and one is not other and _overlap(one, other)
 
     def _join(self, rid: int, heir: int) -> None:
         """Lets a row go on where another left its key. It may have been there before: then both have been one all the time."""
@@ -164,6 +169,22 @@ class _Tracker:
         line.changes.append((ours, before, after))
         if ours:
             line.slots |= {slot_of(self.table, row) for row in (before, after) if row is not None}
+
+
+def _overlap(one: Line, other: Line) -> bool:
+    return any(begin < end2 and begin2 < end for begin, end in _stays(one) for begin2, end2 in _stays(other))
+
+
+def _stays(line: Line) -> Iterable[tuple[int, int]]:
+    """From when until when the row was there, by what happened to it."""
+    since = -1
+    for time, (_, before, after) in zip(line.times, line.changes, strict=True):
+        if before is not None and after is None:
+            yield since, time
+        elif before is None:
+            since = time
+    if line.changes[-1][2] is not None:
+        yield since, line.times[-1] + 1
 
 
 def _judge(line: Line) -> None:
@@ -198,7 +219,7 @@ def _row_verdict(line: Line, verdicts: set[str]) -> Verdict:
         return Verdict.UNTOUCHED
     if "conflict" in verdicts:
         return Verdict.EITHER if line.table.summary is not None else Verdict.CONFLICT
-    if "settled" in verdicts or (_inserted(line) and (line.rewritten or not line.changes[-1][0])):
+    if "settled" in verdicts or (_inserted(line) and _written_since(line)) or _is_rekeyed_by_both(line):
         return Verdict.EITHER
     return Verdict.RESTORE
 
@@ -206,6 +227,17 @@ def _row_verdict(line: Line, verdicts: set[str]) -> Verdict:
 def _inserted(line: Line) -> bool:
     """Whether the row is ours: who writes it afterwards, even without changing it, may count on it."""
     return next(before for ours, before, _ in line.changes if ours) is None
+
+
+def _written_since(line: Line) -> bool:
+    first = next(n for n, (ours, _, _) in enumerate(line.changes) if ours)
+    return line.rewritten or not all(ours for ours, _, _ in line.changes[first:])
+
+
+def _is_rekeyed_by_both(line: Line) -> bool:
+    """Whether we and others changed its key, be it in different columns: it counts as one value."""
+    changes = [(ours, b, a) for ours, b, a in line.changes if b is not None and a is not None]
+    return {ours for ours, b, a in changes if slot_of(line.table, b) != slot_of(line.table, a)} == {True, False}
 
 
 def _set_expected(line: Line, values: list[Value]) -> None:

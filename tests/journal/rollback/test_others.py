@@ -148,7 +148,7 @@ def test_case_17_deleted_and_inserted_again(history: History) -> None:
     history.others("delete from products where id = 1", "insert into products values (1, 20, 'a')")
     done = history.roll_back("skip")
     assert done.rows == {"conflict": 1}
-    assert done.reasons == {"changed_and_back"}
+    assert done.reasons == {"key_reused"}
 
 
 def test_case_17_own_changes_and_back_are_no_dependency(history: History) -> None:

@@ -1,0 +1,90 @@
+"""Which row is the session's: others move rows, and put other rows in their place."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.journal.rollback.history import History
+
+ROWS = ("create table t (id int primary key deferrable, v int)", "insert into t values (1, 10), (2, 20)")
+
+
+@pytest.mark.parametrize(
+    ("moves", "left"),
+    [
+        (("update t set id = 3 where id = 1", "update t set id = 1 where id = 2"), {(3, 10), (1, 20)}),
+        (("update t set id = 3 - id",), {(2, 10), (1, 20)}),
+        (("update t set id = 3 - id", "update t set id = 4 where id = 2", "update t set id = 2 where id = 1"), None),
+    ],
+    ids=("one after the other", "at once", "and further"),
+)
+def test_a_row_in_whose_place_others_put_another(
+    history: History, moves: tuple[str, ...], left: set[tuple[int, int]] | None
+) -> None:
+    """S writes both rows, T moves one away and the other into its place → each is found where T put it."""
+    history.given(*ROWS)
+    history.agent("update t set v = 9")
+    history.others(*moves)
+    assert history.roll_back(followers=["t"]).rows == {"restore": 2}
+    assert history.rows("table t") == (left or {(4, 10), (2, 20)})
+
+
+def test_another_row_in_the_place_of_one_is_not_forced(history: History) -> None:
+    """S writes row 1, T moves it away and a row that S never saw into its place → only the first is S's."""
+    history.given(*ROWS)
+    history.agent("update t set v = 9 where id = 1")
+    history.others("update t set id = 3 where id = 1", "update t set id = 1 where id = 2")
+    assert history.roll_back("force", followers=["t"]).rows == {"restore": 1}
+    assert history.rows("table t") == {(3, 10), (1, 20)}
+
+
+def test_another_row_in_the_place_of_an_inserted_one_is_not_removed(history: History) -> None:
+    history.given(*ROWS)
+    history.agent("insert into t values (9, 90)")
+    history.others("update t set id = 8 where id = 9", "update t set id = 9 where id = 2")
+    refused = history.roll_back("force")
+    assert (refused.outcome, refused.rows) == ("refused", {"conflict": 1})
+
+
+def test_a_step_taken_back_after_a_later_one_moved_the_rows(history: History) -> None:
+    """A step that stays is somebody else's work, though the session is the same."""
+    history.given(*ROWS)
+    step = history.step("write", "update t set v = 9")
+    history.step("swap", "update t set id = 3 - id")
+    assert history.roll_back(step_ids=[step], followers=["t"]).rows == {"restore": 2}
+    assert history.rows("table t") == {(2, 10), (1, 20)}
+
+
+def test_two_rows_at_one_key_are_not_taken_for_one(history: History) -> None:
+    """S writes at key 1, T puts another row there, S writes it: 10→20 and 20→10 are two rows, and no change undone."""
+    history.given(*ROWS)
+    history.agent("update t set v = 20 where id = 1")
+    history.others("update t set id = 3 where id = 1", "update t set id = 1 where id = 2")
+    history.agent("update t set v = 10 where id = 1")
+    refused = history.roll_back()
+    assert (refused.outcome, refused.rows, refused.reasons) == ("refused", {"conflict": 1}, {"changed_since"})
+
+
+@pytest.mark.parametrize(
+    ("ours", "key", "value"), [("update t set v = 9 where id = 1", 1, 9), ("insert into t values (3, 9)", 3, 7)]
+)
+def test_a_row_that_others_deleted_and_inserted_again_is_theirs(
+    history: History, ours: str, key: int, value: int
+) -> None:
+    """Force overwrites what others changed in a row of the session's; this one they made themselves."""
+    history.given(*ROWS)
+    history.agent(ours)
+    history.others(f"delete from t where id = {key}", f"insert into t values ({key}, {value})")
+    refused = history.roll_back("force")
+    assert (refused.outcome, refused.reasons) == ("refused", {"key_reused"})
+
+
+def test_a_session_together_with_the_rollback_of_a_step_of_it(history: History) -> None:
+    """The step was put back in effect by taking back its rollback, and not undone with its session."""
+    history.given(*ROWS)
+    step = history.step("write", "update t set v = 9 where id = 1")
+    history.step("another", "update t set v = 8 where id = 2")
+    done = history.roll_back(step_ids=[step])
+    assert history.session is not None
+    assert history.roll_back("refuse", history.session, done.rollback_id).rows == {"restore": 1, "noop": 1}
+    history.expect_start()
