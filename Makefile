@@ -12,8 +12,8 @@ help: ## what there is to do
 demo: $(VENV)/.demo ## the promise, kept in front of you: a shop, an agent's mistakes, the rollback, the proof
 	$(BIN)/journal demo
 
-test: $(VENV)/.dev ## all tests on PostgreSQL 18 as a superuser, then again as a plain owner where rights matter
-	set -e; for role in $(ROLES); do JOURNAL_TEST_ROLE=$$role $(BIN)/python -m pytest -n 2; done
+test: $(VENV)/.dev ## the tests on PostgreSQL 18 as a superuser, then as a plain owner where rights matter; CI runs the long ones too
+	set -e; for role in $(ROLES); do JOURNAL_TEST_BRIEF=1 JOURNAL_TEST_ROLE=$$role $(BIN)/python -m pytest -n 2; done
 
 check: $(VENV)/.dev ## style, types, import rules, schema equals migrations, documentation runs
 	$(BIN)/ruff check .

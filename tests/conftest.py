@@ -21,6 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
         freeze()
 
 
+# `make test` is brief: it leaves to CI what is marked as long, and most of what the owner repeats.
+BRIEF = os.environ.get("JOURNAL_TEST_BRIEF") == "1"
+
 # What connections, output and processes do is the same for every role; each has its rights tested in a file of its own.
 RIGHTS_DECIDE_NOTHING = (
     "tests/contract/",
@@ -35,10 +38,15 @@ RIGHTS_DECIDE_NOTHING = (
     "tests/relay/test_run.py",
     "tests/test_docs.py",
 )
-# The same, but for a look at whether the owner may call it: that look is taken elsewhere in `make test`, and the whole in CI, which
-# sets JOURNAL_TEST_REPEAT=all.
+# The same, but for a look at whether the owner may call it: that look is taken elsewhere in `make test`.
 REPEATED_IN_CI = (
+    "tests/journal/rollback/test_keys.py",
+    "tests/journal/rollback/test_outside.py",
+    "tests/journal/rollback/test_principles.py",
+    "tests/journal/rollback/test_shape.py",
+    "tests/journal/rollback/test_types.py",
     "tests/journal/steps/test_async.py",
+    "tests/journal/steps/test_binding.py",
     "tests/journal/steps/test_crashes.py",
     "tests/journal/steps/test_external.py",
     "tests/journal/steps/test_frameworks.py",
@@ -59,15 +67,16 @@ REPEATED_IN_CI = (
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The run as a plain owner repeats what touches a database, but for suites in which rights decide nothing."""
-    if rig.ROLE == "superuser":
-        return
-    repeated = [item for item in items if "postgres" in getattr(item, "fixturenames", ()) and not _indifferent(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in repeated])
-    items[:] = repeated
+    chosen = [item for item in items if not (BRIEF and item.get_closest_marker("long"))]
+    if rig.ROLE == "owner":
+        chosen = [item for item in chosen if "postgres" in getattr(item, "fixturenames", ()) and not _indifferent(item)]
+    kept = set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = chosen
 
 
 def _indifferent(item: pytest.Item) -> bool:
-    left_out = RIGHTS_DECIDE_NOTHING + (() if os.environ.get("JOURNAL_TEST_REPEAT") == "all" else REPEATED_IN_CI)
+    left_out = RIGHTS_DECIDE_NOTHING + (REPEATED_IN_CI if BRIEF else ())
     return any(part in item.nodeid for part in left_out)
 
 

@@ -143,6 +143,7 @@ def in_database(dsn: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     return dsn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_runs(path: Path, in_database: str, tmp_path: Path) -> None:
     page = Page(path, in_database, tmp_path)

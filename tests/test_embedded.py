@@ -113,7 +113,9 @@ def servers_of_a_script() -> Iterator[Callable[[], tuple[subprocess.Popen[str], 
         process.communicate()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.long) for each in (signal.SIGTERM, signal.SIGINT))]
+)
 def test_servers_end_with_the_process_that_started_them(
     how: signal.Signals, servers_of_a_script: Callable[[], tuple[subprocess.Popen[str], list[int], list[Path]]]
 ) -> None:

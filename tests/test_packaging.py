@@ -76,21 +76,25 @@ def test_the_wheel_holds_every_module(wheel: Path) -> None:
     assert modules <= names, "a folder lacks its __init__.py"
 
 
+@pytest.mark.long
 def test_sql_is_found_from_any_folder(installed: Path, tmp_path: Path) -> None:
     assert run(installed / "python", "-c", RESOURCES, cwd=tmp_path) == run(
         sys.executable, "-c", RESOURCES, cwd=tmp_path
     )
 
 
+@pytest.mark.long
 def test_importing_is_light(installed: Path, tmp_path: Path) -> None:
     assert run(installed / "python", "-c", LIGHT, cwd=tmp_path) == "[]\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", ["journal", "relay"])
 def test_the_programs_explain_themselves(installed: Path, tmp_path: Path, program: str) -> None:
     assert "Usage:" in run(installed / program, "--help", cwd=tmp_path)
 
 
+@pytest.mark.long
 def test_an_installed_copy_migrates_a_database(installed: Path, tmp_path: Path) -> None:
     with start_server() as server:
         run(installed / "journal", "migrate", cwd=tmp_path, DATABASE_URL=server.dsn())

@@ -66,6 +66,7 @@ def work(conn: psycopg.Connection) -> journal.AgentSession:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_a_rollback_under_tpcb_load_leaves_pgbenchs_invariant_and_every_other_row_alone(
     postgres: rig.Cluster, dsn: str, conn: psycopg.Connection
 ) -> None:

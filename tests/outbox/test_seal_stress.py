@@ -90,6 +90,7 @@ class Chaos:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.long
 def test_finding_16_sealing_and_rollback_are_linearised(dsn: str, conn: Connection, seed: int) -> None:
     conn.execute("create table counter (key int primary key, n int not null default 0)")
     conn.execute("insert into counter select generate_series(0, %s)", [KEYS - 1])

@@ -54,6 +54,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[tuple[str, PostgresServer
         yield server.dsn(), server
 
 
+@pytest.mark.long
 def test_random_faults_lose_and_repeat_nothing(
     place: Place, source: tuple[str, PostgresServer | None], tmp_path: Path
 ) -> None:

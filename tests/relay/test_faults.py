@@ -183,6 +183,7 @@ def test_fault_1_where_nothing_is_remembered_a_kill_may_repeat_but_never_loses(
     judge(committed(conn), once)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [RedisPlace], indirect=True, ids=["redis"])
 def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
@@ -196,6 +197,7 @@ def test_fault_3_a_relay_killed_again_and_again_under_load(dsn: str, conn: Conne
     judge(committed(conn), place.arrived())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", SERVED, indirect=True, ids=lambda kind: kind.kind)
 def test_fault_11_a_broker_killed_in_the_middle_of_batches(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
@@ -236,6 +238,7 @@ def test_fault_11_a_destination_that_lost_its_acknowledged_tail_is_not_filled_up
     assert len(place.arrived()) == 80
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [FilePlace], indirect=True, ids=["file"])
 def test_fault_2_the_answers_to_checkpoints_are_lost(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
@@ -256,6 +259,7 @@ def test_fault_2_the_answers_to_checkpoints_are_lost(dsn: str, conn: Connection,
     judge(committed(conn), place.arrived())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [FilePlace], indirect=True, ids=["file"])
 def test_fault_6_the_backends_of_a_relay_terminated_under_load(dsn: str, conn: Connection, place: Place) -> None:
     make_counters(conn)
@@ -310,6 +314,7 @@ def test_fault_4_two_relays_on_one_lane_without_leases(dsn: str, conn: Connectio
     judge(committed(conn), place.arrived())
 
 
+@pytest.mark.long
 def test_fault_4_a_relay_that_slept_past_its_lease(dsn: str, conn: Connection, place: Place) -> None:
     """Stopped at some moment of a delivery, it wakes up when its heir has gone on; or, stopped while it had a file locked, when
     the heir has said that it cannot."""

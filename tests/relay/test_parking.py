@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from relay.destinations.base import Limits, Owner, Refused
 from relay.destinations.jsonl import Jsonl
@@ -22,8 +23,6 @@ from tests.relay.support import Connection, drain, jetstream, raw_stream, relay
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from journal.embedded import NatsServer
     from relay.destinations.base import Destination, Outcome, Tail
@@ -275,6 +274,7 @@ async def test_finding_21_a_late_append_after_a_retry_keeps_the_retried_one_out(
     assert rows == [(1, "delivered"), (4, "delivered")]
 
 
+@pytest.mark.long
 async def test_a_relay_killed_at_every_statement_around_a_park_and_a_retry(
     dsn: str, conn: Connection, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 import journal
+from journal.cli import covering
 from tests import rig
 from tests.journal.cli.conftest import Shell, Shop, run
 
@@ -68,7 +69,11 @@ def test_an_empty_schema_is_nothing_to_do(shell: Shell, conn: psycopg.Connection
     assert shell("cover", "--schema", "nonsense").code == 2
 
 
-def test_a_table_in_use_is_tried_again_until_it_is_free(shell: Shell, dsn: str, conn: psycopg.Connection) -> None:
+def test_a_table_in_use_is_tried_again_until_it_is_free(
+    shell: Shell, dsn: str, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(covering, "_ATTEMPTS", 2)
+    monkeypatch.setattr(covering, "_LOCK_TIMEOUT", "50ms")
     conn.execute("create table t (id int primary key)")
     with psycopg.connect(dsn) as writer:
         writer.execute("insert into t values (1)")

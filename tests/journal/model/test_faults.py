@@ -29,6 +29,7 @@ def test_the_checker_sees_a_rollback_that(conn: psycopg.Connection, fault: Fault
     pytest.fail(f"{tried} histories and nothing seen")
 
 
+@pytest.mark.long
 def test_what_shows_a_fault_is_sound_without_it(conn: psycopg.Connection) -> None:
     shown = {fault.shown: fault.name for fault in FAULTS if fault.shown is not None}
     results = {
