@@ -45,11 +45,22 @@ CASES = [(kind, on) for kind in KINDS for on in (False, True) if not on or kind.
 OPEN_CASES = [(kind, on) for kind, on in CASES if not kind.pooled and not (kind.alchemy and on)]
 
 
-def _names(cases: list[tuple[Kind, bool]]) -> list[str]:
-    return [f"{kind.name}-{'autocommit' if on else 'transactions'}" for kind, on in cases]
+# The links themselves; what stands in front of them, and other drivers, take longer.
+_LINKS = {"psycopg", "psycopg-async", "sqlalchemy-session", "sqlalchemy-async-session"}
 
 
-on_an_open_transaction = pytest.mark.parametrize("stage", OPEN_CASES, indirect=True, ids=_names(OPEN_CASES))
+def _params(cases: list[tuple[Kind, bool]]) -> list[Any]:
+    return [
+        pytest.param(
+            (kind, on),
+            id=f"{kind.name}-{'autocommit' if on else 'transactions'}",
+            marks=[] if kind.name in _LINKS else [pytest.mark.long],
+        )
+        for kind, on in cases
+    ]
+
+
+on_an_open_transaction = pytest.mark.parametrize("stage", _params(OPEN_CASES), indirect=True)
 
 
 @dataclass
@@ -88,7 +99,7 @@ class Stage:
         await execute(conn, UPDATE.format(id=self.row))
 
 
-@pytest.fixture(params=CASES, ids=_names(CASES))
+@pytest.fixture(params=_params(CASES))
 async def stage(shop_dsn: str, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     kind, autocommit = request.param
     with psycopg.connect(shop_dsn, autocommit=True) as watch:

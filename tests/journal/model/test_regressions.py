@@ -26,6 +26,8 @@ from tests.journal.model.stories import (
     story,
 )
 
+pytestmark = pytest.mark.long
+
 SEEDS = (27, 35)  # with plan and dry run: rollback, redo, rollback again; rollback, the same again, redo, its rollback
 
 
