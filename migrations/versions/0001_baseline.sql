@@ -7266,8 +7266,8 @@ create table journal.rollback (
     step_ids     uuid[],
     on_conflict  text not null,
     reason       text not null,
-    db_user      text not null,
-    db_role      text,
+    db_user      name not null,
+    db_role      name,
     started_at   timestamptz not null,
     applied_at   timestamptz not null,
     plan_digest  text not null,
@@ -7297,12 +7297,12 @@ create table journal.residue_item (
     ours             jsonb,
     theirs           jsonb,
     their_session_id uuid,
-    their_user       text,
+    their_user       name,
     their_at         timestamptz,
     message_id       uuid,
     destination      text,
     resolved_at      timestamptz,
-    resolved_by      text,
+    resolved_by      name,
     note             text
 );
 

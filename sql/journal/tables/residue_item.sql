@@ -15,12 +15,12 @@ create table journal.residue_item (
     ours             jsonb,
     theirs           jsonb,
     their_session_id uuid,
-    their_user       text,
+    their_user       name,
     their_at         timestamptz,
     message_id       uuid,
     destination      text,
     resolved_at      timestamptz,
-    resolved_by      text,
+    resolved_by      name,
     note             text
 );
 
