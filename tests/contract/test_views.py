@@ -11,8 +11,8 @@ VIEWS = {
         opened_at last_bound_at closed_at undoable_until: timestamptz, db_user db_role: name, application_name hold: text,
         details: jsonb""",
     "journal.steps": """step_id session_id: uuid, ordinal: int, tool kind tenant key: text, attempt: int, status: text, replay_of:
-        uuid, arguments result error: jsonb, transaction_id: xid8, started_at ended_at key_expires_at: timestamptz, db_user db_role: name,
-        receipt_id: uuid""",
+        uuid, arguments result error: jsonb, transaction_id: xid8, started_at ended_at key_expires_at: timestamptz,
+        db_user db_role: name, receipt_id: uuid""",
     "journal.statements": """statement_id: bigint, session_id step_id: uuid, transaction_id: xid8, relation: regclass,
         table_name operation: text, rows: bigint, executed_at: timestamptz, db_user db_role: name, segment: text""",
     "journal.changes": """session_id step_id: uuid, statement_id: bigint, transaction_id: xid8, changed_at: timestamptz,
