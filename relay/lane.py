@@ -138,6 +138,7 @@ class LaneWorker:
             until=self._until,
             batch_messages=self._batch_messages,
             batch_bytes=self._limits.batch_bytes,
+            singles=self._limits.singles,
         )
         try:
             while (batch := await self._unless_ended(reader.next())) is not None:

@@ -1,4 +1,4 @@
-"""Reads a lane's messages on from a point, in batches, one ahead of the delivery.
+"""Reads a lane's messages on from a point, and cuts them into batches, one read ahead of the delivery.
 
 Waits by polling: quickly while messages keep coming, slowly when none do. NOTIFY is not used: a producer that notifies takes a lock
 of the whole cluster when it commits.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ class Reader:
     """The batches of a lane after a point.
 
     `until` is the last seal to read (None: go on for ever, and seal what is committed). `batch_messages` and `batch_bytes` limit a
-    batch; a single message may be larger. What is set aside is left out, unless `aside`.
+    batch; a single message may be larger. Up to `singles` messages that are read together become batches of one each. What is set
+    aside is left out, unless `aside`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Reader:
         until: int | None,
         batch_messages: int,
         batch_bytes: int,
+        singles: int = 0,
         aside: bool = False,
     ) -> None:
         self._source = source
@@ -55,19 +58,25 @@ class Reader:
         self._until = until
         self._batch_messages = batch_messages
         self._batch_bytes = batch_bytes
+        self._singles = singles
         self._with_aside = aside
         self._closing = asyncio.Event()
-        self._batches = self._read(point)
-        self._ahead: asyncio.Task[Batch | None] | None = None
+        self._reads = self._read(point)
+        self._ready: deque[Batch] = deque()
+        self._ahead: asyncio.Task[list[Batch] | None] | None = None
 
     async def next(self) -> Batch | None:
         """The next batch; None when everything up to `until` was read, or the reader was closed."""
-        if self._ahead is None:
-            self._ahead = asyncio.create_task(self._advance())
-        # Whoever stops waiting must not stop the read: the connection would be left in the middle of a statement.
-        batch = await asyncio.shield(self._ahead)
-        self._ahead = asyncio.create_task(self._advance()) if batch is not None else None
-        return batch
+        while not self._ready:
+            if self._ahead is None:
+                self._ahead = asyncio.create_task(self._advance())
+            # Whoever stops waiting must not stop the read: the connection would be left in the middle of a statement.
+            batches = await asyncio.shield(self._ahead)
+            self._ahead = asyncio.create_task(self._advance()) if batches is not None else None
+            if batches is None:
+                return None
+            self._ready.extend(batches)
+        return self._ready.popleft()
 
     async def close(self) -> None:
         """Let the read in flight end, and drop what it brings."""
@@ -77,42 +86,42 @@ class Reader:
             with contextlib.suppress(Exception):  # whoever waited for it was told
                 self._ahead.result()
             self._ahead = None
-        await self._batches.aclose()
+        await self._reads.aclose()
 
-    async def _advance(self) -> Batch | None:
-        return await anext(self._batches, None)
+    async def _advance(self) -> list[Batch] | None:
+        return await anext(self._reads, None)
 
-    async def _read(self, point: Point) -> AsyncGenerator[Batch, None]:
+    async def _read(self, point: Point) -> AsyncGenerator[list[Batch], None]:
+        """The batches of one read after the other."""
         seal, passed = point.seal, point.passed
         if point.last_seal > seal:  # stored in part: go on inside it
-            async for batch in self._read_parts(point.last_seal, point.last_id, passed, point.position):
-                passed = batch.passed
-                yield batch
+            async for batches in self._read_parts(point.last_seal, point.last_id, passed, point.position):
+                yield batches
+                passed = batches[-1].passed if batches else passed
             seal = point.last_seal
         while (span := await self._next_span(seal, passed)) is not None:
             if span.whole:
-                for batch in self._cut(span.messages, span.through, passed):
-                    yield batch
+                yield list(self._cut(span.messages, span.through, passed))
                 passed += len(span.messages)
             else:
-                async for batch in self._read_parts(span.through, 0, passed, passed):
-                    passed = batch.passed
-                    yield batch
+                async for batches in self._read_parts(span.through, 0, passed, passed):
+                    yield batches
+                    passed = batches[-1].passed if batches else passed
             seal = span.through
 
-    async def _read_parts(self, seal: int, after_place: int, passed: int, position: int) -> AsyncIterator[Batch]:
+    async def _read_parts(self, seal: int, after_place: int, passed: int, position: int) -> AsyncIterator[list[Batch]]:
         """One seal that is too large to be read at once. Its last batch is empty: only then the seal is known to be read."""
         verify = True
         while messages := await self._source.read_part(self._lane, seal, after_place, position, verify=verify):
             verify = False
-            for batch in self._cut(messages, seal - 1, passed):
-                if batch.messages:
-                    yield replace(batch, seal=seal - 1, passed=passed)
+            cut = self._cut(messages, seal - 1, passed)
+            yield [replace(batch, seal=seal - 1, passed=passed) for batch in cut if batch.messages]
             after_place, position = messages[-1].place, messages[-1].position
-        yield Batch((), seal, position)
+        yield [Batch((), seal, position)]
 
     def _cut(self, messages: Sequence[Message], through: int, passed: int) -> Iterator[Batch]:
         """Batches of messages read together; after the last one everything up to `through` is stored. They begin after `passed`."""
+        most = 1 if len(messages) <= self._singles else self._batch_messages
         batch: list[Message] = []
         size, seal = 0, 0
         for message in messages:
@@ -120,7 +129,7 @@ class Reader:
                 seal, passed = message.seal, message.position - 1
             if message.aside and not self._with_aside:
                 continue
-            if batch and (len(batch) >= self._batch_messages or size + message.bytes > self._batch_bytes):
+            if batch and (len(batch) >= most or size + message.bytes > self._batch_bytes):
                 yield Batch(batch, seal - 1, passed)
                 batch, size = [], 0
             batch.append(message)

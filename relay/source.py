@@ -39,7 +39,7 @@ _of_point = attrgetter(
     "seal", "position", "passed", "last_seal", "last_id", "message_id", "token"
 )  # as SQL takes a point
 _place = itemgetter(0, 1)  # of the columns of relay.envelope: seal and place
-BYTES_PER_READ = 8 * 1024 * 1024
+BYTES_PER_READ = 4 * 1024 * 1024  # two reads are in memory: one is delivered, the next is there already
 # Of a connection to a host that is gone without a word, unless the DSN says otherwise: seconds, and milliseconds.
 _NOTICE_A_DEAD_LINE = {
     "keepalives_idle": 15,

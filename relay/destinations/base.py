@@ -76,11 +76,13 @@ Outcome = Stored | Refused | InDoubt
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one append may hold. `message_bytes` counts as outbox.messages.bytes does, with room for what we add."""
+    """What one append may hold. `message_bytes` counts as outbox.messages.bytes does, with room for what we add. `singles`: so few
+    messages arrive sooner one after the other than as a batch."""
 
     message_bytes: int
     batch_messages: int = 1000
     batch_bytes: int = 4 * 1024 * 1024
+    singles: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _ESCAPED = str.maketrans({char: f"%{ord(char):02X}" for char in " .*>%"})
 _OWNER = "relay-owner"
 _NOWHERE = str(2**53)  # an expected sequence that no stream has
 _READ_BACK = 128  # requests in flight
+_SINGLES = 8  # an atomic batch costs the server a file of its own: as much as so many single messages
 _HEADROOM = 4096  # what our own headers add to a message, at most, beside key, topic and type
 _LEAST_PAYLOAD = 64 * 1024 + 4 * _HEADROOM
 
@@ -126,6 +127,7 @@ class Nats(Destination):
         return Limits(
             message_bytes=min([self._payload, *sizes]) - 3 * _HEADROOM,
             batch_messages=1000 if all(s.atomic for s in self._streams.values()) else 1,
+            singles=_SINGLES,
         )
 
     async def _open_stream(self, name: str, owner: Owner, *, fresh: bool) -> _Stream:
