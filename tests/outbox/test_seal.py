@@ -123,7 +123,9 @@ def test_finding_6_the_difference_of_two_snapshots_is_read_by_index_below_an_old
         conn.execute("select outbox.publish('t') from generate_series(1, 10)")
         conn.execute("set enable_seqscan = off")
         conn.execute("set plan_cache_mode = force_generic_plan")  # as in the functions of the seal
-        conn.execute("prepare difference(pg_snapshot) as select from outbox.visible_between($1, pg_current_snapshot(), 0)")
+        conn.execute(
+            "prepare difference(pg_snapshot) as select from outbox.visible_between($1, pg_current_snapshot(), 0)"
+        )
         last = scalar(conn, "select snap::text from outbox.seal order by no desc limit 1")
         for statistics in ("vacuum", "vacuum analyze"):
             conn.execute(f"{statistics} outbox.message")  # both make the plan anew
