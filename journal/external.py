@@ -35,7 +35,7 @@ _TAKE = """
 select to_jsonb(t)::text
   from journal.take_external((:step_id)::text::uuid, (:runner)::text::uuid, make_interval(secs => (:wait)::text::float8)) t
 """
-_END = "select to_jsonb(e)::text from journal.end_external((:step_id)::text::uuid, (:result)::text::jsonb) e"
+_END = "select journal.end_external((:step_id)::text::uuid, (:result)::text::jsonb)::text"
 _SETTLE = """
 select to_jsonb(journal.settle_external(
        (:step_id)::text::uuid, (:outcome)::text, (:result)::text::jsonb, (:error)::text::jsonb))::text

@@ -60,20 +60,11 @@ session_id => (:session_id)::text::uuid, tool => (:tool)::text, key => (:key)::t
 attempt => (:attempt)::text::integer, details => (:details)::text::jsonb, kind => (:kind)::text,
 store_arguments => (:store_arguments)::text::boolean
 """
-# A replay brings its receipt along. In a transaction of our own it writes nothing but the note that somebody asked again, and its
-# commit waits for no disk.
+# Called in the select list: as rows of a function the server would first store them away.
 _BEGIN = f"""
-select (case when b.replayed
-             then to_jsonb(b) || jsonb_build_object(
-                  'receipt', journal.replayed_receipt(b.step_id),
-                  'commit', case when (:own)::text::boolean then set_config('synchronous_commit', 'off', true) end)
-             else to_jsonb(b) end)::text
-  from journal.begin_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8)) b
-"""  # noqa: S608
-_END = """
-select to_jsonb(e)::text
-  from journal.end_step((:step_id)::text::uuid, (:result)::text::jsonb, (:last)::text::boolean) e
+select journal.enter_step({_CALL}, wait => make_interval(secs => (:wait)::text::float8), own => (:own)::text::boolean)::text
 """
+_END = "select journal.end_step((:step_id)::text::uuid, (:result)::text::jsonb, (:last)::text::boolean)::text"
 _FAIL = f"""
 select to_jsonb(journal.fail_step(
     step_id => (:step_id)::text::uuid, error => (:error)::text::jsonb, result => (:result)::text::jsonb,
@@ -301,18 +292,25 @@ class StepFlows:
     def _reserved(self) -> Flow[None]:
         own = "false" if self._joined else "true"
         begun = yield from call(_BEGIN, **self._call.parameters(), wait=str(float(self._call.wait)), own=own)
+        if "failure" in begun:
+            raise self._failed_before(begun["failure"], begun["next_attempt"])
         self._id = UUID(begun["step_id"])
         self._replayed = begun["replayed"]
         if self._replayed:
-            self._result = begun["result"]
             self._receipt = Receipt.from_row(begun["receipt"])
+            self._result = begun["receipt"]["document"]["result"]
             if not self._runs_replays:
                 return
         if self._replayed or self._call.kind == "read":
             yield Savepoint()
             self._read_only = True
-            yield from call(_READ_ONLY)
+            if self._joined or not self._replayed:
+                yield from call(_READ_ONLY)
         yield from self._take_role()
+
+    def _failed_before(self, result: Any, next_attempt: int) -> StepFailed:
+        hint = f"attempt {next_attempt} runs it anew"
+        return StepFailed(result, hint=hint, tool=self.tool, key=self.key)
 
     def _take_role(self) -> Flow[None]:
         if self._call.role is not None:

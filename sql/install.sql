@@ -175,13 +175,13 @@
 \ir journal/functions/remember_step.sql
 \ir journal/functions/place_of_step.sql
 \ir journal/functions/forget_step.sql
+\ir journal/functions/enter_step.sql
 \ir journal/functions/begin_step.sql
 \ir journal/functions/utc.sql
 \ir journal/functions/add_count.sql
 \ir journal/functions/step_changes.sql
 \ir journal/functions/step_messages.sql
 \ir journal/functions/step_in_progress.sql
-\ir journal/functions/replayed_receipt.sql
 \ir journal/functions/write_receipt.sql
 \ir journal/functions/end_step.sql
 \ir journal/functions/provider_key.sql

@@ -3327,27 +3327,35 @@ comment on function journal.reverse_steps(uuid[], uuid[], uuid, boolean) is
     'Marks sessions, or with step_ids single steps, as taken back by a rollback. Returns how many keys and receipts were in effect before. Private.';
 
 -- sql/journal/functions/check_step.sql
--- Refuses a step that is called in a wrong way, before anything runs.
+-- Refuses a step that is called in a wrong way, before anything runs. One expression finds the fault: plpgsql prepares each of a
+-- function's expressions anew in every transaction.
 create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $check_step$
+declare
+    fault constant text := case
+        when tool is null or octet_length(tool) not between 1 and 512 then 'tool'
+        when octet_length(key) not between 1 and 512 then 'key'
+        when attempt is null or attempt < 1 then 'attempt'
+        when kind not in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then 'kind' end;
 begin
-    if coalesce(tool, '') = '' or octet_length(tool) > 512 then
-        raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
-    elsif octet_length(key) not between 1 and 512 then
-        raise exception using
-            errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
-            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
-    elsif attempt is null or attempt < 1 then
-        raise exception using
-            errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
-    elsif kind not in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then
-        raise exception using
-            errcode = 'JR042', message = format('there is no kind of tool %L', kind),
-            hint = 'read, idempotent, reversible, compensable or irreversible';
-    end if;
-    return true;
+    case fault
+        when 'tool' then
+            raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
+        when 'key' then
+            raise exception using
+                errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
+                hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+        when 'attempt' then
+            raise exception using
+                errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
+        when 'kind' then
+            raise exception using
+                errcode = 'JR042', message = format('there is no kind of tool %L', kind),
+                hint = 'read, idempotent, reversible, compensable or irreversible';
+        else
+            return true;
+    end case;
 end
 $check_step$;
 
@@ -3481,41 +3489,44 @@ $raise_arguments_differ$;
 comment on function journal.raise_arguments_differ(journal.step, jsonb) is 'Raises ArgumentsDiffer. Private.';
 
 -- sql/journal/functions/step_to_replay.sql
--- What a retry finds under its key: the completed step that it replays. Null where the key has expired and is free now, or was
--- freed meanwhile. Everything else is an error that says how the step of this key ended.
-create function journal.step_to_replay(tenant text, tool text, key text, attempt integer, arguments jsonb) returns uuid
+-- What a retry finds under its key: the completed step that it replays, with its receipt; or how the step of the key failed for
+-- good, which is told and not raised, because the server's log keeps the detail of an error and a result is the user's. Null where
+-- the key has expired and is free now, or was freed meanwhile. Everything else is an error that says how the step of this key ended.
+create function journal.step_to_replay(tenant text, tool text, key text, attempt integer, arguments jsonb) returns jsonb
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp
 as $step_to_replay$
 declare
+    there       record;
     holder      journal.step;
     rollback_id uuid;
-    effect      journal.external;
-    names       constant jsonb := jsonb_build_object('tool', tool, 'key', key);
+    names       jsonb;
 begin
-    select s.* into holder from journal.step s
+    select s as step, e.status as effect, e.result as effect_result, r.document, r.digest,
+           exists (select from journal.reversal v where v.session_id = s.session_id) as was_rolled_back
+      into there
+      from journal.step s
+      left join journal.external e on e.step_id = s.step_id and s.status = 'intended'
+      left join journal.receipt r on r.step_id = s.step_id
      where s.tenant = step_to_replay.tenant and s.tool = step_to_replay.tool and s.key = step_to_replay.key
        and s.attempt = step_to_replay.attempt and s.holds_key;
-    if holder.step_id is null then
+    if not found then
         return null;
     end if;
-    if holder.status = 'intended' then
-        select e.* into effect from journal.external e where e.step_id = holder.step_id;
-    end if;
-    if holder.key_expires_at <= clock_timestamp() and coalesce(effect.status not in ('intended', 'unknown'), true) then
+    holder := there.step;
+    if holder.key_expires_at <= clock_timestamp() and coalesce(there.effect not in ('intended', 'unknown'), true) then
         update journal.step s set holds_key = false where s.step_id = holder.step_id;
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
         perform journal.raise_arguments_differ(holder, step_to_replay.arguments);
-    elsif effect.status in ('intended', 'unknown') then
+    end if;
+    names := jsonb_build_object('tool', tool, 'key', key);
+    if there.effect in ('intended', 'unknown') then
         raise exception using
             errcode = 'JR022', message = 'nobody knows yet whether the external effect of this key took place',
             hint = format('call session.external with a probe, or: journal external resolve %s completed|failed', holder.step_id), detail = names;
-    elsif 'failed' in (holder.status, effect.status) then
-        raise exception using
-            errcode = 'JR018', message = 'the step of this key failed, and said so', hint = format('attempt %s runs it anew', holder.attempt + 1),
-            detail = names || jsonb_build_object('result', coalesce(effect.result, holder.result));
-    elsif not exists (select from journal.receipt r where r.step_id = holder.step_id) then
+    elsif 'failed' in (holder.status, there.effect) then
+        return jsonb_build_object('failure', coalesce(there.effect_result, holder.result), 'next_attempt', holder.attempt + 1);
+    elsif there.digest is null then
         if holder.transaction_id = pg_current_xact_id() and holder.cluster = journal.cluster_id() then
             perform journal.raise_in_progress(tool, key);
         end if;
@@ -3523,19 +3534,22 @@ begin
             errcode = 'JR013', message = 'the outcome of this key is unknown: its step was committed before it was completed',
             hint = format('see what step %s changed: journal.changes', holder.step_id), detail = names;
     end if;
-    rollback_id := journal.effective_rollback(holder.session_id, holder.step_id);
+    if there.was_rolled_back then
+        rollback_id := journal.effective_rollback(holder.session_id, holder.step_id);
+    end if;
     if rollback_id is not null then
         raise exception using
             errcode = 'JR017', message = 'the step of this key was rolled back',
             hint = format('attempt %s runs it anew', journal.next_attempt(holder)),
             detail = names || jsonb_build_object('rollback_id', rollback_id, 'next_attempt', journal.next_attempt(holder));
     end if;
-    return holder.step_id;
+    return jsonb_build_object('replay_of', holder.step_id, 'receipt',
+                              jsonb_build_object('document', there.document, 'digest', there.digest, 'status', 'committed'));
 end
 $step_to_replay$;
 
 comment on function journal.step_to_replay(text, text, text, integer, jsonb) is
-    'The completed step that a key stands for. Raises ArgumentsDiffer, StepFailed, StepReversed or StepInProgress where it cannot be replayed. Private.';
+    'What a key stands for: {replay_of, receipt} of the completed step, or {failure, next_attempt} of one that failed for good. Raises ArgumentsDiffer, StepReversed, StepInProgress or OutcomeUnknown where it cannot be replayed. Private.';
 
 -- sql/journal/functions/remember_step.sql
 -- Where the row of a step of this transaction lies, for as long as the step is open: so it is found again without an index, whose
@@ -3583,10 +3597,96 @@ $forget_step$;
 
 comment on function journal.forget_step(uuid) is 'Forgets where the row of a step is. True. Private.';
 
+-- sql/journal/functions/enter_step.sql
+-- Begins a step in the open transaction and binds it. A key that was completed before is replayed: the answer brings its receipt, as
+-- it was committed, and the caller runs nothing. The row of the try is the reservation of its key: a concurrent holder is waited
+-- for through the unique index.
+-- One statement enters the session, as journal.enter_session does, and writes the row: most of what a step costs is preparing
+-- statements and expressions, which is done anew in every transaction.
+-- own: the caller opened the transaction for this step alone. A replay then writes nothing but the note that somebody asked again:
+-- the rest of it is read-only, and its commit waits for no disk.
+create function journal.enter_step(
+    session_id      uuid,
+    tool            text,
+    key             text,
+    arguments       jsonb,
+    attempt         integer,
+    wait            interval,
+    details         jsonb,
+    kind            text,
+    store_arguments boolean,
+    own             boolean
+) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $enter_step$
+#variable_conflict use_column
+declare
+    -- Functions are called by assignments, not performed: plpgsql evaluates a simple expression several times faster.
+    done          boolean := journal.check_step(tool, key, attempt, kind);
+    home          journal.session;
+    outer_session uuid;
+    outer_step    uuid;
+    step_id       constant uuid := outbox.uuid7();
+    there         jsonb;
+    place         tid;
+    patience      text := current_setting('lock_timeout');
+begin
+    if attempt > 1 and key is not null then
+        home := journal.enter_session(session_id);
+        done := journal.check_attempt(home.tenant, tool, key, attempt);
+    end if;
+    if current_setting('journal.binding', true) <> '' then
+        select b.session_id, b.step_id into outer_session, outer_step from journal.bound_session() b;
+    end if;
+    while place is null loop
+        begin
+            done := set_config('lock_timeout', greatest(1, ceil(extract(epoch from enter_step.wait) * 1000))::text, true) is not null;
+            with home as (
+                select s.tenant, s.db_role from journal.session s
+                 where s.session_id = enter_step.session_id and s.status = 'open' and s.db_user = session_user
+                   and not exists (select from journal.stop p where p.session_id = s.session_id and p.lifted_at is null)
+                   and not exists (select from journal.stop p where p.agent = s.agent and p.lifted_at is null)
+                   for share of s)
+            insert into journal.step
+                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, replay_of, arguments, arguments_digest, details,
+                    transaction_id, cluster, started_at, key_expires_at, outer_session_id, outer_step_id, db_user, db_role)
+            select step_id, enter_step.session_id, enter_step.tool, enter_step.kind, home.tenant, enter_step.key, enter_step.attempt,
+                   case when there is null then 'begun' else 'replayed' end, enter_step.key is not null and there is null,
+                   (there ->> 'replay_of')::uuid, case when enter_step.store_arguments then enter_step.arguments end,
+                   case when not enter_step.store_arguments then journal.arguments_digest(enter_step.arguments) end,
+                   enter_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
+                   case when enter_step.key is not null and there is null then clock_timestamp() + journal.key_retention() end,
+                   outer_session, outer_step, session_user, home.db_role
+              from home
+                on conflict (tenant, tool, key, attempt) where holds_key do nothing
+            returning ctid into place;
+        exception
+            when lock_not_available then
+                done := journal.raise_in_progress(tool, key) is null;
+        end;
+        patience := set_config('lock_timeout', patience, true);
+        if place is null then
+            home := journal.enter_session(session_id);
+            there := journal.step_to_replay(home.tenant, tool, key, attempt, arguments);
+            if there ? 'failure' then
+                return there;
+            end if;
+        end if;
+    end loop;
+    done := journal.set_binding(session_id, step_id) and journal.remember_step(step_id, place);
+    if own and there is not null then
+        done := set_config('synchronous_commit', 'off', true) <> set_config('transaction_read_only', 'on', true);
+    end if;
+    return jsonb_build_object('step_id', step_id, 'replayed', there is not null, 'receipt', there -> 'receipt');
+end
+$enter_step$;
+
+comment on function journal.enter_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean, boolean) is
+    'As journal.begin_step, for clients of ours: {step_id, replayed, receipt}, the receipt of a replay as it was committed; or, where the step of the key failed for good, {failure, next_attempt}. own: the transaction is the step''s own, a replay makes the rest of it read-only.';
+
 -- sql/journal/functions/begin_step.sql
--- Begins a step in the open transaction and binds it. A key that was completed before is replayed: its result is returned, and
--- the caller runs nothing. Complete the step in the same transaction, with journal.complete_step.
--- The row of the try is the reservation of its key: a concurrent holder is waited for through the unique index.
+-- Begins a step in the open transaction and binds it. Complete the step in the same transaction, with journal.complete_step.
 create function journal.begin_step(
     session_id      uuid,
     tool            text,
@@ -3602,56 +3702,21 @@ create function journal.begin_step(
     out result      jsonb,
     out receipt_id  uuid
 )
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
+language plpgsql volatile
 as $begin_step$
-#variable_conflict use_column
 declare
-    -- Functions are called by assignments, not performed: plpgsql evaluates a simple expression several times faster.
-    checked   boolean := journal.check_step(tool, key, attempt, kind);
-    home      constant journal.session := journal.enter_session(session_id);
-    outer_session uuid;
-    outer_step    uuid;
-    replay    uuid;
-    place     tid;
-    patience  text := current_setting('lock_timeout');
+    begun constant jsonb := journal.enter_step(session_id, tool, key, arguments, attempt, wait, details, kind, store_arguments, false);
 begin
-    if attempt > 1 and key is not null then
-        checked := journal.check_attempt(home.tenant, tool, key, attempt);
+    if begun ? 'failure' then
+        raise exception using
+            errcode = 'JR018', message = 'the step of this key failed, and said so',
+            hint = format('attempt %s runs it anew; journal.steps has the result', begun ->> 'next_attempt'),
+            detail = jsonb_build_object('tool', tool, 'key', key);
     end if;
-    if current_setting('journal.binding', true) <> '' then
-        select b.session_id, b.step_id into outer_session, outer_step from journal.bound_session() b;
-    end if;
-    step_id := outbox.uuid7();
-    while place is null loop
-        begin
-            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from begin_step.wait) * 1000))::text, true);
-            insert into journal.step
-                   (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, replay_of, arguments, arguments_digest, details,
-                    transaction_id, cluster, started_at, key_expires_at, outer_session_id, outer_step_id, db_user, db_role)
-            values (begin_step.step_id, begin_step.session_id, begin_step.tool, begin_step.kind, home.tenant, begin_step.key, begin_step.attempt,
-                    case when replay is null then 'begun' else 'replayed' end, begin_step.key is not null and replay is null, replay,
-                    case when begin_step.store_arguments then begin_step.arguments end,
-                    case when not begin_step.store_arguments then journal.arguments_digest(begin_step.arguments) end,
-                    begin_step.details, pg_current_xact_id(), journal.cluster_id(), clock_timestamp(),
-                    case when begin_step.key is not null and replay is null then clock_timestamp() + journal.key_retention() end,
-                    outer_session, outer_step, session_user, home.db_role)
-                on conflict (tenant, tool, key, attempt) where holds_key do nothing
-            returning ctid into place;
-        exception
-            when lock_not_available then
-                perform journal.raise_in_progress(begin_step.tool, begin_step.key);
-        end;
-        patience := set_config('lock_timeout', patience, true);
-        if place is null then
-            replay := journal.step_to_replay(home.tenant, begin_step.tool, begin_step.key, begin_step.attempt, begin_step.arguments);
-        end if;
-    end loop;
-    replayed := replay is not null;
-    if replayed then
-        select r.document -> 'result', r.receipt_id into result, receipt_id from journal.receipt r where r.step_id = replay;
-    end if;
-    checked := journal.set_binding(begin_step.session_id, begin_step.step_id) and journal.remember_step(begin_step.step_id, place);
+    step_id := begun ->> 'step_id';
+    replayed := begun -> 'replayed';
+    result := begun #> '{receipt, document, result}';
+    receipt_id := begun #>> '{receipt, document, receipt_id}';
 end
 $begin_step$;
 
@@ -3686,12 +3751,11 @@ $add_count$;
 comment on function journal.add_count(jsonb, integer, "char", bigint) is 'Adds changed rows of one table and operation to counts such as {"public.orders": {"update": 1}}. Private.';
 
 -- sql/journal/functions/step_changes.sql
--- What a step of the running transaction changed so far, counted in the ledger; no image is read.
-create function journal.step_changes(step_id uuid) returns jsonb
+-- What a step of the running transaction changed so far, counted in the ledger, or as it was noted; no image is read.
+create function journal.step_changes(step_id uuid, noted jsonb) returns jsonb
 language plpgsql stable
 as $step_changes$
 declare
-    noted   constant jsonb := journal.notes() -> step_id::text;
     counts  jsonb := '{}';
     counted record;
 begin
@@ -3722,15 +3786,13 @@ begin
 end
 $step_changes$;
 
-comment on function journal.step_changes(uuid) is 'Row counts of a step of the running transaction, such as {"public.orders": {"update": 1}}.';
+comment on function journal.step_changes(uuid, jsonb) is 'Row counts of a step of the running transaction, such as {"public.orders": {"update": 1}}.';
 
 -- sql/journal/functions/step_messages.sql
--- The messages that a step of the running transaction published, in order.
-create function journal.step_messages(step_id uuid) returns jsonb
+-- The messages that a step of the running transaction published, in order: as the outbox has them, or as it was noted.
+create function journal.step_messages(step_id uuid, noted jsonb) returns jsonb
 language plpgsql stable
 as $step_messages$
-declare
-    noted constant jsonb := journal.notes() -> step_id::text;
 begin
     if noted is not null then
         return coalesce(noted -> 'messages', '[]');
@@ -3741,7 +3803,7 @@ begin
 end
 $step_messages$;
 
-comment on function journal.step_messages(uuid) is 'Ids of the messages of a step of the running transaction.';
+comment on function journal.step_messages(uuid, jsonb) is 'Ids of the messages of a step of the running transaction.';
 
 -- sql/journal/functions/step_in_progress.sql
 -- A step is completed by the transaction that began it; anything else means that the body committed or rolled back by itself.
@@ -3771,71 +3833,46 @@ $step_in_progress$;
 
 comment on function journal.step_in_progress(uuid) is 'The step, if this transaction began it. Private.';
 
--- sql/journal/functions/replayed_receipt.sql
--- Volatile: called in the statement that waited for the step, it sees what that one committed.
--- The receipt that a replay in this transaction brings back, as it was committed: whether its messages were delivered since then is
--- asked by journal.receipt_json, and costs more than the replay.
-create function journal.replayed_receipt(step_id uuid) returns jsonb
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $replayed_receipt$
-declare
-    replay constant journal.step := journal.step_in_progress(step_id);
-begin
-    return (select jsonb_build_object('document', r.document, 'digest', r.digest, 'status', 'committed')
-              from journal.receipt r where r.step_id = replay.replay_of);
-end
-$replayed_receipt$;
-
-comment on function journal.replayed_receipt(uuid) is 'The receipt of a replayed step of this transaction, as JSON: document, digest, status as committed. Private.';
-
 -- sql/journal/functions/write_receipt.sql
 -- The receipt of a completed step: what it did, in the commit that does it.
-create function journal.write_receipt(step journal.step, result jsonb) returns journal.receipt
+create function journal.write_receipt(step journal.step, result jsonb) returns jsonb
 language plpgsql volatile
 as $write_receipt$
 declare
-    written journal.receipt;
-begin
-    written.receipt_id := outbox.uuid7();
-    written.document := jsonb_build_object(
-        'schema', 'journal.receipt/1', 'receipt_id', written.receipt_id, 'session_id', step.session_id, 'step_id', step.step_id,
+    noted    constant jsonb := case when current_setting('journal.notes', true) <> '' then journal.notes() -> step.step_id::text end;
+    id       constant uuid := outbox.uuid7();
+    document constant jsonb := jsonb_build_object(
+        'schema', 'journal.receipt/1', 'receipt_id', id, 'session_id', step.session_id, 'step_id', step.step_id,
         'tool', step.tool, 'kind', step.kind, 'tenant', step.tenant, 'key', step.key, 'attempt', step.attempt,
-        'arguments', step.arguments, 'arguments_digest', step.arguments_digest, 'result', write_receipt.result,
-        'changes', journal.step_changes(step.step_id), 'message_ids', journal.step_messages(step.step_id),
+        'arguments', step.arguments, 'arguments_digest', step.arguments_digest, 'result', result,
+        'changes', journal.step_changes(step.step_id, noted), 'message_ids', journal.step_messages(step.step_id, noted),
         'transaction_id', step.transaction_id::text, 'cluster', step.cluster::text, 'db_user', step.db_user,
         'started_at', journal.utc(step.started_at), 'committed_at', journal.utc(clock_timestamp()));
-    insert into journal.receipt (receipt_id, step_id, document, digest)
-    values (written.receipt_id, step.step_id, written.document,
-            'sha256:' || encode(sha256(convert_to(written.document::text, 'UTF8')), 'hex'))
-        on conflict (step_id) do nothing
-    returning * into written;
+    digest   constant text := 'sha256:' || encode(sha256(convert_to(document::text, 'UTF8')), 'hex');
+begin
+    insert into journal.receipt (receipt_id, step_id, document, digest) values (id, step.step_id, document, digest)
+        on conflict (step_id) do nothing;
     if not found then
         raise exception using errcode = 'JR013', message = 'the step was completed already';
     end if;
-    return written;
+    return jsonb_build_object('document', document, 'digest', digest);
 end
 $write_receipt$;
 
-comment on function journal.write_receipt(journal.step, jsonb) is 'Writes the receipt of a step. Private: call journal.complete_step.';
+comment on function journal.write_receipt(journal.step, jsonb) is 'Writes the receipt of a step: its document and digest. Private: call journal.complete_step.';
 
 -- sql/journal/functions/end_step.sql
--- Completes a step and says what its receipt says. `last`: the commit follows at once, so the transaction stays bound, and what
--- deferred triggers still change belongs to the step.
-create function journal.end_step(step_id uuid, result jsonb, last boolean) returns journal.receipt
+-- Completes a step and says what its receipt says; of a replay, nothing. `last`: the commit follows at once, so the transaction
+-- stays bound, and what deferred triggers still change belongs to the step.
+create function journal.end_step(step_id uuid, result jsonb, last boolean) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $end_step$
 declare
     step    constant journal.step := journal.step_in_progress(step_id);
-    receipt journal.receipt;
+    receipt constant jsonb := case when step.replay_of is null then journal.write_receipt(step, result) end;
     done    boolean;
 begin
-    if step.replay_of is null then
-        receipt := journal.write_receipt(step, result);
-    else
-        select r.* into receipt from journal.receipt r where r.step_id = step.replay_of;
-    end if;
     if step.outer_session_id is not null or not last then
         done := journal.set_binding(step.outer_session_id, step.outer_step_id) and journal.forget_step(step_id);
     end if;
@@ -3844,7 +3881,7 @@ end
 $end_step$;
 
 comment on function journal.end_step(uuid, jsonb, boolean) is
-    'As journal.complete_step; returns the receipt. last: the caller commits next, and the transaction may stay bound.';
+    'As journal.complete_step; returns document and digest of the receipt, null for a replay. last: the caller commits next, and the transaction may stay bound.';
 
 -- sql/journal/functions/provider_key.sql
 -- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database.
@@ -3976,7 +4013,7 @@ comment on function journal.take_external(uuid, uuid, interval) is
 
 -- sql/journal/functions/end_external.sql
 -- Completes the external effect that this transaction holds: receipt and outcome are part of the commit that has its rows.
-create function journal.end_external(step_id uuid, result jsonb) returns journal.receipt
+create function journal.end_external(step_id uuid, result jsonb) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $end_external$
@@ -4072,10 +4109,18 @@ comment on function journal.resolve_external(uuid, text, text) is
 -- sql/journal/functions/complete_step.sql
 -- Completes a step of the running transaction: result and receipt become part of its commit. What was bound before is bound again.
 create function journal.complete_step(step_id uuid, result jsonb default null) returns uuid
-language sql volatile
-begin atomic
-    select (journal.end_step(complete_step.step_id, complete_step.result, false)).receipt_id;
-end;
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $complete_step$
+declare
+    receipt constant jsonb := journal.end_step(step_id, result, false);
+begin
+    if receipt is not null then
+        return receipt #>> '{document, receipt_id}';
+    end if;
+    return (select r.receipt_id from journal.step s join journal.receipt r on r.step_id = s.replay_of where s.step_id = complete_step.step_id);
+end
+$complete_step$;
 
 comment on function journal.complete_step(uuid, jsonb) is
     'Completes a step of the running transaction and returns the id of its receipt; of a replayed step, the receipt of the first time. Raises ConnectionUseError where another transaction began the step.';
@@ -11324,7 +11369,8 @@ begin
             'grant execute on function journal.open_session(text, text, uuid, jsonb, text, text, text, text),
              journal.resume_session(uuid), journal.close_session(uuid, text, text), journal.bind(uuid, uuid), journal.bound_session(),
              journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean), journal.complete_step(uuid, jsonb),
-             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid), journal.replayed_receipt(uuid),
+             journal.end_step(uuid, jsonb, boolean), journal.receipt_json(uuid),
+             journal.enter_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean, boolean),
              journal.intend_step(uuid, text, text, uuid, jsonb, integer, interval, jsonb, text, boolean),
              journal.take_external(uuid, uuid, interval), journal.end_external(uuid, jsonb), journal.settle_external(uuid, text, jsonb, jsonb),
              journal.claim(uuid, text, uuid), journal.check_claims(uuid, uuid[]),

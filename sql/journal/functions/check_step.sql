@@ -1,24 +1,32 @@
--- Refuses a step that is called in a wrong way, before anything runs.
+-- Refuses a step that is called in a wrong way, before anything runs. One expression finds the fault: plpgsql prepares each of a
+-- function's expressions anew in every transaction.
 create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $check_step$
+declare
+    fault constant text := case
+        when tool is null or octet_length(tool) not between 1 and 512 then 'tool'
+        when octet_length(key) not between 1 and 512 then 'key'
+        when attempt is null or attempt < 1 then 'attempt'
+        when kind not in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then 'kind' end;
 begin
-    if coalesce(tool, '') = '' or octet_length(tool) > 512 then
-        raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
-    elsif octet_length(key) not between 1 and 512 then
-        raise exception using
-            errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
-            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
-    elsif attempt is null or attempt < 1 then
-        raise exception using
-            errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
-    elsif kind not in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then
-        raise exception using
-            errcode = 'JR042', message = format('there is no kind of tool %L', kind),
-            hint = 'read, idempotent, reversible, compensable or irreversible';
-    end if;
-    return true;
+    case fault
+        when 'tool' then
+            raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
+        when 'key' then
+            raise exception using
+                errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
+                hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+        when 'attempt' then
+            raise exception using
+                errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
+        when 'kind' then
+            raise exception using
+                errcode = 'JR042', message = format('there is no kind of tool %L', kind),
+                hint = 'read, idempotent, reversible, compensable or irreversible';
+        else
+            return true;
+    end case;
 end
 $check_step$;
 

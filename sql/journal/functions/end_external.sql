@@ -1,5 +1,5 @@
 -- Completes the external effect that this transaction holds: receipt and outcome are part of the commit that has its rows.
-create function journal.end_external(step_id uuid, result jsonb) returns journal.receipt
+create function journal.end_external(step_id uuid, result jsonb) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $end_external$

@@ -1,9 +1,8 @@
--- What a step of the running transaction changed so far, counted in the ledger; no image is read.
-create function journal.step_changes(step_id uuid) returns jsonb
+-- What a step of the running transaction changed so far, counted in the ledger, or as it was noted; no image is read.
+create function journal.step_changes(step_id uuid, noted jsonb) returns jsonb
 language plpgsql stable
 as $step_changes$
 declare
-    noted   constant jsonb := journal.notes() -> step_id::text;
     counts  jsonb := '{}';
     counted record;
 begin
@@ -34,4 +33,4 @@ begin
 end
 $step_changes$;
 
-comment on function journal.step_changes(uuid) is 'Row counts of a step of the running transaction, such as {"public.orders": {"update": 1}}.';
+comment on function journal.step_changes(uuid, jsonb) is 'Row counts of a step of the running transaction, such as {"public.orders": {"update": 1}}.';

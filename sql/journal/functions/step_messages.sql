@@ -1,9 +1,7 @@
--- The messages that a step of the running transaction published, in order.
-create function journal.step_messages(step_id uuid) returns jsonb
+-- The messages that a step of the running transaction published, in order: as the outbox has them, or as it was noted.
+create function journal.step_messages(step_id uuid, noted jsonb) returns jsonb
 language plpgsql stable
 as $step_messages$
-declare
-    noted constant jsonb := journal.notes() -> step_id::text;
 begin
     if noted is not null then
         return coalesce(noted -> 'messages', '[]');
@@ -14,4 +12,4 @@ begin
 end
 $step_messages$;
 
-comment on function journal.step_messages(uuid) is 'Ids of the messages of a step of the running transaction.';
+comment on function journal.step_messages(uuid, jsonb) is 'Ids of the messages of a step of the running transaction.';

@@ -128,6 +128,22 @@ def test_a_final_failure_of_a_replayed_body_changes_nothing_under_the_key(
     assert step.receipt == done.receipt
 
 
+def test_a_recorded_failure_is_told_and_not_raised_so_that_the_server_s_log_does_not_hold_it(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with pytest.raises(journal.StepFailed), agent.step("charge", key="k"):
+        raise journal.StepFailed({"card": "4242"})
+    with pytest.raises(journal.StepFailed) as again, agent.step("charge", key="k"):
+        pass
+    assert again.value.result == {"card": "4242"}
+    assert (again.value.tool, again.value.key, again.value.hint) == ("charge", "k", "attempt 2 runs it anew")
+    assert again.value.__cause__ is None, "the database raised nothing"
+    with pytest.raises(psycopg.DatabaseError) as raised:
+        db.execute("select journal.begin_step(%s, 'charge', 'k')", (agent.id,))
+    assert raised.value.sqlstate == "JR018"
+    assert "4242" not in f"{raised.value.diag.message_primary}{raised.value.diag.message_detail}"
+
+
 def test_run_completes_with_what_the_function_returns(db: psycopg.Connection, agent: journal.AgentSession) -> None:
     def work(step: journal.Step) -> Any:
         note(step.conn)
