@@ -137,6 +137,16 @@ def test_foreign_partitions_are_refused_and_named_where_they_come_later(
         cover(conn, "p", undo=False)
 
 
+@pytest.mark.parametrize("ddl", ["create table heir (x int) inherits (t)", "alter table t inherit ancestor"])
+def test_inheritance_that_comes_later_is_a_gap(conn: psycopg.Connection, t: str, ddl: str) -> None:
+    """[10] Statements that name one of the two tables change rows of the other, unseen by its triggers."""
+    cover(conn, t)
+    conn.execute("create table ancestor (id int not null)")
+    conn.execute(ddl.encode())
+    shown = coverage(conn, t)
+    assert (shown["status"], "made to inherit" in shown["reason"]) == ("gap", True)
+
+
 @pytest.mark.parametrize("table", ["journal.session", "outbox.message", "pg_catalog.pg_class"])
 def test_neither_the_journal_nor_the_catalogs_are_covered(conn: psycopg.Connection, table: str) -> None:
     with pytest.raises(psycopg.DatabaseError) as refused:
