@@ -57,3 +57,11 @@ def test_pinned_settings_are_the_same_everywhere(conn: psycopg.Connection) -> No
     found = rows(conn, "select proname, proconfig from pg_proc where proname in ('capture_1', 'images', 'row_images')")
     settings = {r["proname"]: sorted(r["proconfig"]) for r in found}
     assert settings["images"] == settings["row_images"] == settings["capture_1"]
+
+
+def test_no_capture_is_compiled(conn: psycopg.Connection) -> None:
+    """[19] JIT, where it is on, costs a bulk statement more than capture does."""
+    conn.execute("create table t (id int primary key)")
+    conn.execute("select journal.cover('t')")
+    (found,) = rows(conn, "select proconfig from pg_proc where proname = 'capture_1'")
+    assert "jit=off" in found["proconfig"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
-from tests.journal.capture.support import changes, cover, folded, held, rows, status
+from tests.journal.capture.support import changes, cover, folded, held, one, rows, status
 
 _STALE = "JR031"
 
@@ -130,6 +132,41 @@ def test_a_writer_that_waited_for_the_change_sees_the_new_shape(conn: psycopg.Co
         other.execute("begin; alter table t add column c int; select journal.cover('t'); commit")
     conn.execute("update t set c = 6 where id = 1")
     assert changes(conn, t)[-1][2] == {"id": "1", "a": "101", "b": "200", "c": "6"}
+
+
+def test_strict_coverage_refuses_who_writes_after_the_change_and_nobody_before(
+    conn: psycopg.Connection, dsn: str, t: str
+) -> None:
+    """[6] Of two writers around a migration one was first, and one waits behind it: neither leaves a wrong image or a hole."""
+    cover(conn, t, strict=True)
+    with (
+        psycopg.connect(dsn) as early,
+        psycopg.connect(dsn, autocommit=True) as migration,
+        psycopg.connect(dsn, autocommit=True) as late,
+        ThreadPoolExecutor() as pool,
+    ):
+        late.execute("update t set a = 1")
+        early.execute("update t set a = 2")
+        altered = pool.submit(migration.execute, "alter table t add column c int")
+        wait_until_blocked(conn, migration)
+        written = pool.submit(late.execute, "update t set a = 4")
+        wait_until_blocked(conn, late)
+        early.execute("update t set a = 3")
+        early.commit()
+        altered.result()
+        with pytest.raises(psycopg.DatabaseError) as refused:
+            written.result()
+        assert refused.value.sqlstate == _STALE
+        cover(conn, t)
+        late.execute("update t set a = 5, c = 6")
+    assert [after and after["a"] for _, _, after in changes(conn, t)] == ["101", "1", "2", "3", "5"]
+    assert changes(conn, t)[-1][2] == {"id": "1", "a": "5", "b": "200", "c": "6"}
+
+
+def wait_until_blocked(conn: psycopg.Connection, other: psycopg.Connection) -> None:
+    """Until a connection waits for a lock that another one holds."""
+    while not one(conn, "select cardinality(pg_blocking_pids(%s)) > 0", other.info.backend_pid):
+        conn.execute("select pg_sleep(0.002)")
 
 
 def test_a_recreated_table_is_another_table(conn: psycopg.Connection, t: str) -> None:

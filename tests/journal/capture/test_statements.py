@@ -113,6 +113,27 @@ def test_children_that_follow_a_key_are_recorded(conn: psycopg.Connection, item:
     assert item
 
 
+def test_a_cascade_is_one_statement_for_each_table(conn: psycopg.Connection, item: str) -> None:
+    """[24] Foreign-key actions run row by row, but fire the triggers once, at depth 1."""
+    conn.execute("create table part (id int primary key, item int references item on delete cascade)")
+    conn.execute("insert into part select g, g % 5 + 1 from generate_series(1, 20) as g")
+    cover(conn, "part")
+    conn.execute("delete from item")
+    found = rows(
+        conn,
+        "select relation::text, rows, depth from journal.statements join journal.statement using (statement_id, rows)",
+    )
+    assert sorted((r["relation"], r["rows"], r["depth"]) for r in found) == [("item", 5, 1), ("part", 20, 1)]
+    assert item
+
+
+def test_ctes_that_write_one_table_are_one_statement(conn: psycopg.Connection, item: str) -> None:
+    """[25] They share their transition tables."""
+    conn.execute("with a as (update item set price = 1 where id = 1) update item set price = 2 where id = 2")
+    assert [r["rows"] for r in rows(conn, "select rows from journal.statements")] == [2]
+    assert [after and after["id"] for _, _, after in changes(conn, item)] == ["2", "1"]
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_changes_of_triggers_fold_to_what_is_stored(conn: psycopg.Connection, moment: str) -> None:
     """[1] Nested statements are recorded before the statement that fired them; only the multiset of images is certain."""
