@@ -99,9 +99,9 @@ create table journal.statement (
     statement_id     bigint primary key,
     transaction_id   xid8 not null,
     cluster          bigint not null,
-    segment_id       integer not null,
     rows             bigint not null,
     executed_at      timestamptz not null,
+    segment_id       integer not null,
     depth            smallint not null,
     operation        "char" not null,
     db_user          text not null,
@@ -727,19 +727,19 @@ end;
 comment on function journal.capture_comment(journal.segment) is 'SQL comment that names the table of a segment.';
 
 -- sql/journal/functions/ledger_insert.sql
--- The ledger row of a captured statement, as SQL text: the one home of its columns. `rows` is an expression.
-create function journal.ledger_insert(segment journal.segment, segment_id integer, rows text default 'images') returns text
+-- The ledger row of a captured statement, as SQL text: the one home of its columns. `operation` and `rows` are expressions.
+create function journal.ledger_insert(segment journal.segment, segment_id integer, operation text, rows text default 'images') returns text
 language sql immutable
 begin atomic
     select pg_catalog.format($ledger$insert into journal.statement%3$s (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
-        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), left(tg_op, 1)::"char",
+        values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), %4$s,
                 session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));
-        if current_setting('transaction_isolation') = 'serializable' then
-            perform journal.note(%1$s, left(tg_op, 1)::"char", %2$s);
-        end if;$ledger$, segment_id, rows, journal.capture_comment(segment));
+        if serializable then
+            perform journal.note(%1$s, %4$s, %2$s);
+        end if;$ledger$, segment_id, rows, journal.capture_comment(segment), operation);
 end;
 
-comment on function journal.ledger_insert(journal.segment, integer, text) is 'SQL text that writes the ledger row of a captured statement.';
+comment on function journal.ledger_insert(journal.segment, integer, text, text) is 'SQL text that writes the ledger row of a captured statement.';
 
 -- sql/journal/functions/capture_preamble.sql
 -- What a capture function does first where only agents' changes are journaled: it leaves all others alone, before it looks
@@ -752,10 +752,7 @@ begin atomic
     if not unbound then
         unbound := not exists (select from journal.bound_session());
     end if;
-    if unbound then
-        if ({agent}) then
-            perform journal.admit(tg_relid);
-        end if;
+    if unbound then{refuse_agents}
         return null;
     end if;$agents$ else '' end;
 end;
@@ -763,20 +760,17 @@ end;
 comment on function journal.capture_preamble(journal.covered_table) is 'SQL text at the head of a capture function.';
 
 -- sql/journal/functions/capture_checks.sql
--- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
--- refuse what may not be written, leave a partition alone that was detached, and take a shape that it does not know as whole
+-- What every branch of a capture function does once it knows that rows were touched: refuse what may not be written, turn
+-- another table's trigger away, leave a partition alone that was detached, and take a shape that it does not know as whole
 -- rows, or refuse that too (strict).
 create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select $checks$
-        if tg_relid <> journal.captured_relation({capture}) then
-            perform journal.raise_stale(tg_relid);
-        elsif agent then
-            perform journal.admit(tg_relid);
-        end if;
+    select $checks${refuse_agents}
         if not intact then
-            if journal.is_detached({capture}) then
+            if tg_relid <> journal.captured_relation({capture}) then
+                perform journal.raise_stale(tg_relid);
+            elsif journal.is_detached({capture}) then
                 return null;
             end if;
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$
@@ -861,13 +855,12 @@ begin atomic
         perform journal.refuse_truncate(tg_relid, 'its coverage says so', 'delete the rows, or cover it with truncate => capture');$refuse$
     else $capture$
         perform journal.admit_truncate(tg_relid);
-        execute replace($query$select {shape}, {agent} from (select *, {padding} from only <table>) as x ({x}) limit 1$query$,
-                        '<table>', tg_relid::regclass::text) into intact, agent;
+        execute replace($query$select {shape} from (select *, {padding} from only <table>) as x ({x}) limit 1$query$,
+                        '<table>', tg_relid::regclass::text) into intact;
         if intact is null then
             return null;
-        elsif agent then
-            perform journal.admit(tg_relid);
-        elsif not intact or tg_relid <> journal.captured_relation({capture}) then
+        end if;{refuse_agents}
+        if not intact or tg_relid <> journal.captured_relation({capture}) then
             perform journal.raise_stale(tg_relid);
         end if;
         this_statement := nextval('journal.statement_id');
@@ -875,7 +868,7 @@ begin atomic
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
         get diagnostics images = row_count;
-        {ledger}$capture$ end;
+        {ledger_of_truncate}$capture$ end;
 end;
 
 comment on function journal.capture_truncate(journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';
@@ -978,14 +971,14 @@ comment on function journal.elision_pieces(journal.capture, journal.segment, boo
 -- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
 -- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
 -- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
--- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
--- row is quadratic for a bulk statement.
+-- Only a FULL JOIN may join transition tables that may hold several rows: plans are cached at the first row count, and a nested loop
+-- planned for one row is quadratic for a bulk statement.
 create function journal.capture_update(partitioned boolean) returns text
 language sql immutable
 begin atomic
     select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
-        select {shape}, {agent}, exists (select from new_rows offset 1)<unpaired>, {large}
-          into intact, agent, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        select {intact}, {serializable}, exists (select from new_rows offset 1)<unpaired>, {large}
+          into intact, serializable, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then<moved>
             return null;
         end if;{checks}
@@ -994,16 +987,16 @@ begin atomic
             with image as (
                 insert into journal.{segment} (statement_id, {old_names}, {new_names})
                 select this_statement, {old_values}, {new_values}
-                  from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
+                  from (select 1, * from new_rows) as n (place, {n}) left join (select 1, * from old_rows) as o (place, {o}) on true
             )
-            {ledger_of_one}
+            {ledger_of_one_update}
             return null;
         end if;<pairs>
         get diagnostics images = row_count;
-        {ledger}$update$,
+        {ledger_of_update}$update$,
         '<unpaired>', case when partitioned then ' or exists (select from old_rows offset 1)' else '' end),
         '<moved>', case when partitioned then $moved$
-            select {shape}, {agent}, true, false into intact, agent, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
+            select {intact}, {serializable}, true, false into intact, serializable, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
         end if;
         if not found then$moved$ else '' end),
         '<pairs>', case when partitioned then $partitioned$
@@ -1039,7 +1032,8 @@ comment on function journal.capture_update(boolean) is 'SQL text of the UPDATE b
 -- sql/journal/functions/capture_body.sql
 -- Writes the body of a capture function. Transition tables are read through positional aliases, so renames and odd names are
 -- harmless. The shape check is folded into the plan of the first query (shape_is), which depends on the table and is made
--- anew after every change of it; padding keeps that query valid when columns are gone.
+-- anew after every change of it; padding keeps that query valid when columns are gone. What is asked for each statement is asked in
+-- one query, and only what needs no table in an IF: those two are cheap, every other query costs as much as storing half a row.
 create function journal.capture_body(capture journal.capture, segment journal.segment, options journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -1049,12 +1043,21 @@ declare
     pieces jsonb := journal.capture_pieces(capture, segment) || journal.elision_pieces(capture, segment, not partitioned);
 begin
     pieces := pieces || jsonb_build_object(
-        'agent', $agent$case when journal.has_agents() then exists (
-            select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) else false end$agent$,
         'shape', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}])', pieces),
-        'ledger', journal.ledger_insert(segment, segment.segment_id),
-        'ledger_of_one', journal.ledger_insert(segment, segment.segment_id, '1'),
-        'ledger_of_records', journal.ledger_insert(segment, capture.record_id));
+        'intact', journal.fill('journal.shape_is({capture}, {types}, array[{present_types}]) and tg_relid = journal.captured_relation({capture})', pieces),
+        'serializable', $serializable$current_setting('transaction_isolation') = 'serializable'$serializable$,
+        'refuse_agents', $refuse$
+        if journal.has_agents() then
+            if exists (select from journal.agent_role r where r.role_name in (session_user, current_setting('role'))) then
+                perform journal.admit(tg_relid);
+            end if;
+        end if;$refuse$,
+        'ledger_of_insert', journal.ledger_insert(segment, segment.segment_id, '''I'''),
+        'ledger_of_update', journal.ledger_insert(segment, segment.segment_id, '''U'''),
+        'ledger_of_one_update', journal.ledger_insert(segment, segment.segment_id, '''U''', '1'),
+        'ledger_of_delete', journal.ledger_insert(segment, segment.segment_id, '''D'''),
+        'ledger_of_truncate', journal.ledger_insert(segment, segment.segment_id, '''T'''),
+        'ledger_of_records', journal.ledger_insert(segment, capture.record_id, 'left(tg_op, 1)::"char"'));
     pieces := pieces || jsonb_build_object('preamble', journal.fill(journal.capture_preamble(options), pieces),
                                            'checks', journal.fill(journal.capture_checks(options), pieces));
     pieces := pieces || jsonb_build_object('update', journal.fill(journal.capture_update(partitioned), pieces),
@@ -1064,7 +1067,7 @@ declare
     this_statement bigint;
     images bigint;
     intact boolean;
-    agent boolean;
+    serializable boolean;
     several boolean;
     large boolean;
     unbound boolean;
@@ -1072,7 +1075,7 @@ declare
 begin{preamble}
     if tg_op = 'UPDATE' then{update}
     elsif tg_op = 'INSERT' then
-        select {shape}, {agent} into intact, agent from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        select {intact}, {serializable} into intact, serializable from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then
             return null;
         end if;{checks}
@@ -1080,9 +1083,9 @@ begin{preamble}
         insert into journal.{segment} (statement_id, {new_names})
         select this_statement, {new_values} from (select 1, * from new_rows) as n (place, {n});
         get diagnostics images = row_count;
-        {ledger}
+        {ledger_of_insert}
     elsif tg_op = 'DELETE' then
-        select {shape}, {agent} into intact, agent from (select *, {padding} from old_rows) as x ({x}) limit 1;
+        select {intact}, {serializable} into intact, serializable from (select *, {padding} from old_rows) as x ({x}) limit 1;
         if not found then
             return null;
         end if;{checks}
@@ -1090,7 +1093,7 @@ begin{preamble}
         insert into journal.{segment} (statement_id, {old_names})
         select this_statement, {old_values} from (select 1, * from old_rows) as o (place, {o});
         get diagnostics images = row_count;
-        {ledger}
+        {ledger_of_delete}
     else{truncate}
     end if;
     return null;
@@ -1269,23 +1272,29 @@ language sql stable
 begin atomic
     select max(case when x.this_epoch < x.latest then x.this_epoch else x.this_epoch - 4294967296 end)::text::xid8
       from (select s.latest, s.latest / 4294967296 * 4294967296 + i.xmin::text::bigint as this_epoch
-              from pg_catalog.pg_partition_ancestors(relation) a
-              join pg_catalog.pg_inherits i on i.inhrelid = a.relid
-             cross join (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as latest) s) x;
+              from pg_catalog.pg_inherits i
+             cross join (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as latest) s
+             where i.inhrelid = relation or i.inhrelid in (select a.relid from pg_catalog.pg_partition_ancestors(relation) a)) x;
 end;
 
-comment on function journal.attached_by(oid) is 'The transaction that attached a partition.';
+comment on function journal.attached_by(oid) is 'The transaction that attached a partition, or a table that inherits.';
 
 -- sql/journal/functions/unwatched.sql
 -- Relations of a covered table whose changes may have gone unrecorded: partitions that were attached later, and those
--- whose capture triggers are not as cover left them. A partition that was detached is no longer the table's.
+-- whose capture triggers are not as cover left them. A partition that was detached is no longer the table's. Cover refuses a
+-- table that takes part in inheritance: where one does, a table came to inherit from it, or it from another, later.
 create function journal.unwatched(covered journal.covered_table) returns table (member oid, attached_by xid8)
 language sql stable
 begin atomic
     select r.member, case when c.relation is null then journal.attached_by(r.member) end
       from journal.relations_of(covered.relation) r
       left join journal.capture c on c.segment_id = covered.segment_id and c.relation = r.member
-     where c.relation is null or not journal.marks_hold(c.trigger_marks, journal.trigger_marks(r.member));
+     where c.relation is null or not journal.marks_hold(c.trigger_marks, journal.trigger_marks(r.member))
+     union all
+    select i.inhrelid, journal.attached_by(i.inhrelid)
+      from pg_catalog.pg_inherits i
+      join pg_catalog.pg_class t on t.oid = i.inhparent and t.relkind = 'r'
+     where covered.relation in (i.inhrelid, i.inhparent);
 end;
 
 comment on function journal.unwatched(journal.covered_table) is 'Relations of a covered table with a gap; attached_by is null where triggers were touched.';
@@ -1332,8 +1341,10 @@ create function journal.why_gap(covered journal.covered_table) returns text
 language sql stable
 begin atomic
     select case when u.attached_by is null then 'its capture triggers were disabled, dropped or changed'
-                else pg_catalog.format('its partition %s was attached after it was covered', journal.qualified_name(u.member)) end
+                else pg_catalog.format(case when c.relispartition then 'its partition %s was attached after it was covered'
+                                            else '%s was made to inherit after it was covered' end, journal.qualified_name(u.member)) end
       from journal.unwatched(covered) u
+      join pg_catalog.pg_class c on c.oid = u.member
      order by u.attached_by nulls first, u.member
      limit 1;
 end;

@@ -1,17 +1,14 @@
--- What every branch of a capture function does once it knows that rows were touched: turn another table's trigger away,
--- refuse what may not be written, leave a partition alone that was detached, and take a shape that it does not know as whole
+-- What every branch of a capture function does once it knows that rows were touched: refuse what may not be written, turn
+-- another table's trigger away, leave a partition alone that was detached, and take a shape that it does not know as whole
 -- rows, or refuse that too (strict).
 create function journal.capture_checks(options journal.covered_table) returns text
 language sql immutable
 begin atomic
-    select $checks$
-        if tg_relid <> journal.captured_relation({capture}) then
-            perform journal.raise_stale(tg_relid);
-        elsif agent then
-            perform journal.admit(tg_relid);
-        end if;
+    select $checks${refuse_agents}
         if not intact then
-            if journal.is_detached({capture}) then
+            if tg_relid <> journal.captured_relation({capture}) then
+                perform journal.raise_stale(tg_relid);
+            elsif journal.is_detached({capture}) then
                 return null;
             end if;
             $checks$ || case when options.strict_shape then 'perform journal.raise_stale(tg_relid);' else $heal$

@@ -8,10 +8,7 @@ begin atomic
     if not unbound then
         unbound := not exists (select from journal.bound_session());
     end if;
-    if unbound then
-        if ({agent}) then
-            perform journal.admit(tg_relid);
-        end if;
+    if unbound then{refuse_agents}
         return null;
     end if;$agents$ else '' end;
 end;

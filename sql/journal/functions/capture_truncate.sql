@@ -10,13 +10,12 @@ begin atomic
         perform journal.refuse_truncate(tg_relid, 'its coverage says so', 'delete the rows, or cover it with truncate => capture');$refuse$
     else $capture$
         perform journal.admit_truncate(tg_relid);
-        execute replace($query$select {shape}, {agent} from (select *, {padding} from only <table>) as x ({x}) limit 1$query$,
-                        '<table>', tg_relid::regclass::text) into intact, agent;
+        execute replace($query$select {shape} from (select *, {padding} from only <table>) as x ({x}) limit 1$query$,
+                        '<table>', tg_relid::regclass::text) into intact;
         if intact is null then
             return null;
-        elsif agent then
-            perform journal.admit(tg_relid);
-        elsif not intact or tg_relid <> journal.captured_relation({capture}) then
+        end if;{refuse_agents}
+        if not intact or tg_relid <> journal.captured_relation({capture}) then
             perform journal.raise_stale(tg_relid);
         end if;
         this_statement := nextval('journal.statement_id');
@@ -24,7 +23,7 @@ begin atomic
                         select $1, {old_values} from (select 1, * from only <table>) as o (place, {o})$query$,
                         '<table>', tg_relid::regclass::text) using this_statement;
         get diagnostics images = row_count;
-        {ledger}$capture$ end;
+        {ledger_of_truncate}$capture$ end;
 end;
 
 comment on function journal.capture_truncate(journal.covered_table) is 'SQL text of the TRUNCATE branch of a capture function.';

@@ -1,14 +1,14 @@
 -- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
 -- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
 -- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
--- Only a FULL JOIN may join transition tables: plans are cached at the first row count, and a nested loop planned for one
--- row is quadratic for a bulk statement.
+-- Only a FULL JOIN may join transition tables that may hold several rows: plans are cached at the first row count, and a nested loop
+-- planned for one row is quadratic for a bulk statement.
 create function journal.capture_update(partitioned boolean) returns text
 language sql immutable
 begin atomic
     select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
-        select {shape}, {agent}, exists (select from new_rows offset 1)<unpaired>, {large}
-          into intact, agent, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        select {intact}, {serializable}, exists (select from new_rows offset 1)<unpaired>, {large}
+          into intact, serializable, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
         if not found then<moved>
             return null;
         end if;{checks}
@@ -17,16 +17,16 @@ begin atomic
             with image as (
                 insert into journal.{segment} (statement_id, {old_names}, {new_names})
                 select this_statement, {old_values}, {new_values}
-                  from (select 1, * from old_rows) as o (place, {o}) full join (select 1, * from new_rows) as n (place, {n}) on true
+                  from (select 1, * from new_rows) as n (place, {n}) left join (select 1, * from old_rows) as o (place, {o}) on true
             )
-            {ledger_of_one}
+            {ledger_of_one_update}
             return null;
         end if;<pairs>
         get diagnostics images = row_count;
-        {ledger}$update$,
+        {ledger_of_update}$update$,
         '<unpaired>', case when partitioned then ' or exists (select from old_rows offset 1)' else '' end),
         '<moved>', case when partitioned then $moved$
-            select {shape}, {agent}, true, false into intact, agent, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
+            select {intact}, {serializable}, true, false into intact, serializable, several, large from (select *, {padding} from old_rows) as x ({x}) limit 1;
         end if;
         if not found then$moved$ else '' end),
         '<pairs>', case when partitioned then $partitioned$
