@@ -6,9 +6,15 @@ on the server, interleaves its rounds with the baseline's, and gives the median 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import psycopg
+
+import journal
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,26 @@ class Ratio:
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "ratio": self.ratio, "good": self.good}
+
+
+def agent(conn: psycopg.Connection, statement: str) -> str:
+    """A session that ran one statement, closed; its id."""
+    with journal.open_session(conn, agent="bench") as session:
+        with session.step("work"):
+            conn.execute(statement.encode())
+        return str(session.id)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long a call takes, by the clock."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def milliseconds(times: list[float]) -> float:
+    """The median of seconds."""
+    return statistics.median(times) * 1000
 
 
 def show(ratios: Iterable[Ratio]) -> None:

@@ -3,17 +3,16 @@ others, and for a writer who has nothing to do with it."""
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 import journal
-from benchmarks.measure import Ratio
+from benchmarks.measure import Ratio, agent, milliseconds, seconds
 from journal.embedded import PostgresServer
 from journal.migrate import migrate
 
@@ -68,17 +67,17 @@ _DELETE = _Change(
 def _bulk(conn: psycopg.Connection, change: _Change) -> Ratio:
     ours, bare = [], []
     for _ in range(ROUNDS):
-        session = _agent(conn, change.forward.format("covered_rows"))
+        session = agent(conn, change.forward.format("covered_rows"))
         _vacuum(conn)
-        bare.append(_seconds(lambda: conn.execute(change.forward.format("bare_rows").encode())))
-        ours.append(_seconds(lambda: journal.rollback(conn, session)))  # noqa: B023  called at once
+        bare.append(seconds(lambda: conn.execute(change.forward.format("bare_rows").encode())))
+        ours.append(seconds(lambda: journal.rollback(conn, session)))  # noqa: B023  called at once
         if change.back:
             conn.execute(change.back.encode())
         _vacuum(conn)
     return Ratio(
         f"rollback of {CHANGED:,} {change.what} rows of {ROWS:,}, journaled and verified",
-        _milliseconds(ours),
-        _milliseconds(bare),
+        milliseconds(ours),
+        milliseconds(bare),
         "ms",
         bar=change.bar,
         baseline_name="the bare statement",
@@ -89,7 +88,7 @@ def _longest_wait(dsn: str, conn: psycopg.Connection) -> Ratio:
     """The longest one-row update of another row of the same table, during a rollback and during a bulk UPDATE by hand."""
     ours, by_hand = [], []
     for _ in range(ROUNDS):
-        session = _agent(conn, _UPDATE.forward.format("covered_rows"))
+        session = agent(conn, _UPDATE.forward.format("covered_rows"))
         with _writer(dsn) as waits:
             conn.execute(_UPDATE.forward.format("bare_rows").encode())
         by_hand.append(max(waits))
@@ -98,7 +97,7 @@ def _longest_wait(dsn: str, conn: psycopg.Connection) -> Ratio:
         ours.append(max(waits))
         _vacuum(conn)
     what = f"longest wait of an unrelated writer while {CHANGED:,} rows go back"
-    return Ratio(what, _milliseconds(ours), _milliseconds(by_hand), "ms", baseline_name="during the bare UPDATE")
+    return Ratio(what, milliseconds(ours), milliseconds(by_hand), "ms", baseline_name="during the bare UPDATE")
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def _writer(dsn: str) -> Iterator[list[float]]:
         with psycopg.connect(dsn, autocommit=True) as conn:
             while not over.is_set():
                 row = CHANGED + 1 + len(times) % (ROWS - CHANGED)
-                times.append(_seconds(lambda: conn.execute("update covered_rows set note = 'w' where id = %s", [row])))  # noqa: B023  called at once
+                times.append(seconds(lambda: conn.execute("update covered_rows set note = 'w' where id = %s", [row])))  # noqa: B023  called at once
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -142,10 +141,10 @@ def _few_among_many(conn: psycopg.Connection) -> Ratio:
     busy: list[float] = []
     for _ in range(ROUNDS):
         for name, times in (("quiet_rows", quiet), ("busy_rows", busy)):
-            session = _agent(conn, f"update {name} set amount = amount + 1 where id <= 100")
-            times.append(_seconds(lambda: journal.rollback(conn, session)))  # noqa: B023  called at once
+            session = agent(conn, f"update {name} set amount = amount + 1 where id <= 100")
+            times.append(seconds(lambda: journal.rollback(conn, session)))  # noqa: B023  called at once
     what = f"rollback of 100 rows among {OTHERS:,} images of others"
-    return Ratio(what, _milliseconds(busy), _milliseconds(quiet), "ms", bar=2.0, baseline_name="an empty segment")
+    return Ratio(what, milliseconds(busy), milliseconds(quiet), "ms", bar=2.0, baseline_name="an empty segment")
 
 
 def _table(conn: psycopg.Connection, name: str) -> None:
@@ -159,21 +158,3 @@ def _table(conn: psycopg.Connection, name: str) -> None:
         [ROWS],
     )
     conn.execute(f"vacuum analyze {name}")
-
-
-def _agent(conn: psycopg.Connection, statement: str) -> str:
-    """A session that ran one statement, closed; its id."""
-    with journal.open_session(conn, agent="bench") as session:
-        with session.step("work"):
-            conn.execute(statement.encode())
-        return str(session.id)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _milliseconds(times: list[float]) -> float:
-    return statistics.median(times) * 1000
