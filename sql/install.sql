@@ -427,6 +427,7 @@
 \ir journal/rollback/undo_stirs_triggers.sql
 \ir journal/rollback/undo_is_ours.sql
 \ir journal/rollback/undo_correct.sql
+\ir journal/rollback/undo_writes_alone.sql
 \ir journal/rollback/undo_apply.sql
 \ir journal/rollback/undo_settle.sql
 \ir journal/rollback/undo_verify.sql

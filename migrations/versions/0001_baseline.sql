@@ -7516,14 +7516,17 @@ comment on function journal.undo_rows(oid) is 'SQL text: a table with its partit
 
 -- sql/journal/rollback/differs.sql
 -- SQL text: two images are not the same, byte for byte. Where equality of the type says just that, it is used: it is ten
--- times cheaper. Only for statements that run under a pinned search_path.
+-- times cheaper. Numbers that are equal and have as many digits behind the point are the same (NaN and infinities have no scale).
+-- Only for statements that run under a pinned search_path.
 create function journal.differs(a text, b text, image_type text) returns text
 language sql immutable
 begin atomic
     select pg_catalog.format(
         case when image_type in ('boolean', 'smallint', 'integer', 'bigint', 'oid', 'text', '*text', 'character varying', 'bytea', 'uuid', 'date',
                                  'time without time zone', 'timestamp without time zone', 'timestamp with time zone')
-             then '%s is distinct from %s' else 'pg_catalog.record_image_ne(row(%s), row(%s))' end, a, b);
+             then '%1$s is distinct from %2$s'
+             when image_type = 'numeric' then '(%1$s is distinct from %2$s or pg_catalog.scale(%1$s) is distinct from pg_catalog.scale(%2$s))'
+             else 'pg_catalog.record_image_ne(row(%1$s), row(%2$s))' end, a, b);
 end;
 
 comment on function journal.differs(text, text, text) is 'SQL text: two images are not the same, exactly. Private.';
@@ -7629,7 +7632,9 @@ $undo_images$;
 comment on function journal.undo_images(oid, uuid[], uuid[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';
 
 -- sql/journal/rollback/undo_changed_columns.sql
--- The columns that sessions' updates changed in a table: a cheap first pass, so that the rest carries no others along.
+-- The columns that sessions' updates changed in a table: a cheap first pass, so that the rest carries no others along. A bulk
+-- statement changes the same columns in all rows, so what the first images show is assumed, and that no other column changed is
+-- looked up in one condition, which costs half of counting column by column.
 create function journal.undo_changed_columns(relation oid, session_ids uuid[], step_ids uuid[]) returns int2[]
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -7638,20 +7643,29 @@ as $undo_changed_columns$
 declare
     segment record;
     part    int2[];
+    more    boolean;
     changed int2[] := '{}';
 begin
     for segment in
-        select g.segment_id,
+        select g.segment_id, array_agg(s.statement_id) as statements,
                (select string_agg(format('case when bool_or(%s) then %s end', journal.differs('o' || a.attnum, 'n' || a.attnum, a.stored), a.attnum), ', ')
-                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as tests,
-               array_agg(s.statement_id) as statements
+                  from unnest(g.attnums, g.image_types) as a (attnum, stored) where a.stored is not null) as tests
           from journal.undo_statements(session_ids, step_ids) s
           join journal.segment g on g.segment_id = s.segment_id
          where s.relation = undo_changed_columns.relation and s.operation = 'U'
          group by g.segment_id
     loop
-        execute format('select array_remove(array[%s]::int2[], null) from journal.segment_%s where statement_id = any ($1)', segment.tests, segment.segment_id)
+        execute format('select array_remove(array[%s]::int2[], null) from (select * from journal.segment_%s where statement_id = any ($1) limit 100) i', segment.tests, segment.segment_id)
            into part using segment.statements;
+        execute format('select exists (select from journal.segment_%s where statement_id = any ($1) and (%s))', segment.segment_id,
+                       (select coalesce(string_agg(journal.differs('o' || a.attnum, 'n' || a.attnum, a.stored), ' or '), 'false')
+                          from journal.segment g, unnest(g.attnums, g.image_types) as a (attnum, stored)
+                         where g.segment_id = segment.segment_id and a.stored is not null and a.attnum <> all (part)))
+           into more using segment.statements;
+        if more then
+            execute format('select array_remove(array[%s]::int2[], null) from journal.segment_%s where statement_id = any ($1)', segment.tests, segment.segment_id)
+               into part using segment.statements;
+        end if;
         changed := changed || part;
     end loop;
     return array(select distinct c from unnest(changed) c order by c);
@@ -8100,14 +8114,15 @@ comment on function journal.undo_differing(oid, text, text) is 'SQL text: the fi
 -- sql/journal/rollback/undo_judge.sql
 -- SQL text that gives rows their status, from the images and the live row, in one pass over a source of folded rows. Those
 -- that somebody wrote after the session (their xmin is not that of the session's last statement) are left to
--- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once.
+-- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once. What every later pass
+-- reads stands before the images, which it would have to walk through.
 create function journal.undo_judge(relation oid, source text) returns text
 language plpgsql stable
 as $undo_judge$
 #variable_conflict use_variable
 begin
     return format($judge$
-        select x.*, x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
+        select x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
                case when x.kind = 'N' then 'noop'
                     when x.broken is not null then 'conflict'
                     when x.kind = 'U' and x.restored = '{}' then 'noop'
@@ -8122,10 +8137,10 @@ begin
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
-               null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as forced, false as moved
-          from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
-                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
+               false as forced, x.*, null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
+               null::oid as their_relation, null::text as their_key, false as moved
+          from (select %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
+                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit, u.*
                   from %3$s u
                   left join %4$s t on %5$s
                 offset 0) x$judge$,
@@ -8316,9 +8331,12 @@ begin
     delete from pg_temp.journal_undo_group g where g.relation = undo_group.relation;
     execute format($group$
         insert into pg_temp.journal_undo_group
-        select %1$s, u.status, u.kind, u.depth > 1, u.forced, u.live and not u.traced, u.changed, case when u.status = 'restore' then u.restored end, count(*), sum(u.images)
-          from pg_temp.journal_undo_%1$s u
-         group by 2, 3, 4, 5, 6, 7, 8$group$, relation);
+        select %1$s, g.status, g.kind, g.by_triggers, g.forced, g.untraced, g.changed, case when g.status = 'restore' then coalesce(g.less, g.changed) end, g.rows, g.changes
+          from (select u.status, u.kind, u.depth > 1 as by_triggers, u.forced, u.live and not u.traced as untraced, u.changed,
+                       nullif(u.restored, u.changed) as less,  -- mostly null, and nulls are cheaper to group than arrays
+                       count(*) as rows, sum(u.images) as changes
+                  from pg_temp.journal_undo_%1$s u
+                 group by 1, 2, 3, 4, 5, 6, 7) g$group$, relation);
     update pg_temp.journal_undo u
        set restored = array(select distinct c from pg_temp.journal_undo_group g, unnest(g.restored) c where g.relation = undo_group.relation order by c),
            removes = exists (select from pg_temp.journal_undo_group g where g.relation = undo_group.relation and g.status = 'remove'),
@@ -8438,9 +8456,10 @@ begin
             errcode = 'JR032', message = format('the journal holds %s images of %s where its ledger counts %s', loaded, journal.qualified_name(relation), counted),
             hint = 'somebody wrote to the journal''s own tables: nothing can be taken back exactly; restore them from a backup';
     end if;
-    -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
+    -- a sample of 300 rows tells the planner how many rows have which status (without, it expects one and loops over the rest), and
+    -- that no two have the same key: it hashes them and not the table, which is larger
     perform set_config('default_statistics_target', '1', true);
-    execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
+    execute format('analyze pg_temp.%I (status, kind, depth, restored, %s)', 'journal_undo_' || relation, journal.undo_list(relation, 'b%1$s, a%1$s', ', ', 'key'));
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;
@@ -9688,23 +9707,23 @@ $undo_moves_inline$;
 comment on function journal.undo_moves_inline(oid) is 'Whether changed keys go back together with everything else. Private.';
 
 -- sql/journal/rollback/undo_stands_at.sql
--- Under which key a row stands once the changed keys that go first are back, as a pattern for undo_key_match.
+-- Under which key a row that is restored stands once the changed keys that go first are back, as a pattern for undo_key_match.
 create function journal.undo_stands_at(relation oid, alias text default 'u') returns text
 language plpgsql stable
 as $undo_stands_at$
 #variable_conflict use_variable
 begin
-    return (select replace(case when u.inline then 'u.a%1$s' else 'coalesce(u.b%1$s, u.a%1$s)' end, 'u.', alias || '.')
+    return (select replace(case when u.inline then 'u.a%1$s' else 'u.b%1$s' end, 'u.', alias || '.')
               from pg_temp.journal_undo u where u.relation = undo_stands_at.relation);
 end
 $undo_stands_at$;
 
-comment on function journal.undo_stands_at(oid, text) is 'Under which key a row stands while a rollback is applied. Private.';
+comment on function journal.undo_stands_at(oid, text) is 'Under which key a restored row stands while a rollback is applied. Private.';
 
 -- sql/journal/rollback/undo_update.sql
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
 -- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
--- difference is written.
+-- difference is written. Of each row it returns whether what was stored is what was meant.
 create function journal.undo_update(relation oid, columns int2[], mine text, barrier text) returns text
 language plpgsql stable
 as $undo_update$
@@ -9712,7 +9731,7 @@ as $undo_update$
 begin
     return (
         select format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
-                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
+                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning %9$s as as_meant',
                       journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
                       relation, mine, journal.undo_key_match(relation, journal.undo_stands_at(relation)), columns,
@@ -9720,7 +9739,8 @@ begin
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
-                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier)
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier,
+                      string_agg(format('pg_catalog.record_image_eq(row(%s), row(u.b%s))', journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );
@@ -9749,9 +9769,9 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from %s t using %s u where %s and %s returning 1', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
-        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
+        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning false as as_meant',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers or journal.undo_by_triggers(relation) then format(' and not exists (select from %s t where %s and journal.undo_is_ours(t.xmin))', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else
@@ -9962,8 +9982,9 @@ comment on function journal.undo_follow(oid, oid[]) is 'Follows rows whose key f
 
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
--- the next part reads: unreferenced parts would run in no order one may rely on.
-create function journal.undo_apply_rows(by_triggers boolean, phases text[] default '{remove,restore,reinsert}') returns bigint
+-- the next part reads: unreferenced parts would run in no order one may rely on. Of the rows that it wrote, as_meant counts those
+-- that the database is known to have stored as they were meant to be (undo_statement_of).
+create function journal.undo_apply_rows(by_triggers boolean, phases text[] default '{remove,restore,reinsert}', out written bigint, out as_meant bigint)
 language plpgsql volatile
 as $undo_apply_rows$
 declare
@@ -9972,7 +9993,6 @@ declare
     item       record;
     barrier    text := '0';
     phase      text;
-    written    bigint := 0;
 begin
     foreach phase in array phases loop
         for item in
@@ -9985,16 +10005,19 @@ begin
         end loop;
         barrier := coalesce((select string_agg(format('(select pg_catalog.count(*) from %s)', n), ' operator(pg_catalog.+) ') from unnest(names) n), '0');
     end loop;
+    written := 0;
+    as_meant := 0;
     if names <> '{}' then
         perform journal.undo_as_caller(true);
-        execute format('with %s select %s', array_to_string(parts, ', '), barrier) into written;
+        execute format('with %s select pg_catalog.count(*), pg_catalog.count(*) filter (where as_meant) from (%s) part',
+                       array_to_string(parts, ', '), (select string_agg('select as_meant from ' || n, ' union all ') from unnest(names) n))
+           into written, as_meant;
         perform journal.undo_as_caller(false);
     end if;
-    return written;
 end
 $undo_apply_rows$;
 
-comment on function journal.undo_apply_rows(boolean, text[]) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many. Private.';
+comment on function journal.undo_apply_rows(boolean, text[]) is 'Removes, restores and inserts the rows of a plan in one statement; returns how many, and of how many it is known that they are as meant. Private.';
 
 -- sql/journal/rollback/undo_stirs_triggers.sql
 -- Whether writing the tables of a plan may make triggers of the user's write them too.
@@ -10071,14 +10094,41 @@ $undo_correct$;
 
 comment on function journal.undo_correct(oid) is 'Corrects what triggers made of the rows that a rollback put back. Private.';
 
+-- sql/journal/rollback/undo_writes_alone.sql
+-- Whether nothing but the rollback's own statements can have written what a plan wrote: no trigger or rule that is not the journal's, no
+-- foreign key that takes rows along, no constraint that calls a volatile function. To be asked after they wrote: by
+-- then their locks keep all of that as it is.
+create function journal.undo_writes_alone() returns boolean
+language plpgsql stable
+as $undo_writes_alone$
+declare
+    written constant oid[] := array(select u.relation from pg_temp.journal_undo u where u.target is not null
+                                    union select p.relid::oid from pg_temp.journal_undo u, pg_partition_tree(u.relation::regclass) p where u.target is not null);
+begin
+    return not exists (select from pg_class c where c.oid = any (written) and c.relhasrules)
+       and not exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+                        where t.tgrelid = any (written) and not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'journal'::regnamespace)
+       and not exists (select from pg_constraint f
+                        where f.contype = 'f' and f.confrelid = any (written) and (f.confdeltype not in ('a', 'r') or f.confupdtype not in ('a', 'r'))
+                          and exists (select from pg_temp.journal_undo u where u.removes or u.restored && f.confkey))
+       and not exists (select from pg_constraint x
+                         join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = x.oid and d.refclassid = 'pg_proc'::regclass
+                         join pg_proc p on p.oid = d.refobjid and p.provolatile = 'v'
+                        where x.contype = 'c' and (x.conrelid = any (written) or x.contypid <> 0));
+end
+$undo_writes_alone$;
+
+comment on function journal.undo_writes_alone() is 'Whether nothing but the rollback can have written the tables of a plan. Private.';
+
 -- sql/journal/rollback/undo_apply.sql
 -- Applies a plan. Changed keys first, in statements of their own, where they need not go with the rest (inline); rows that swap unique values are
 -- parked. Then everything that the sessions did themselves, in one
 -- statement: foreign keys are checked at its end, so the order of tables does not matter. Keys that
 -- only then are free come next, with the rest of their rows. Then what triggers did for them
--- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. False: fewer rows were
--- written than planned, so somebody was there in between.
-create function journal.undo_apply() returns boolean
+-- (depth above 1): by now the triggers have mostly undone it, and only the difference is written. Not complete: fewer rows were
+-- written than planned, so somebody was there in between. Verified: each row was written once, came back from that as it was meant,
+-- and nothing else can have written it.
+create function journal.undo_apply(out complete boolean, out verified boolean)
 language plpgsql volatile
 as $undo_apply$
 declare
@@ -10086,6 +10136,7 @@ declare
     planned  constant bigint := (select sum(g.rows) from pg_temp.journal_undo_group g
                                   where g.status in ('remove', 'reinsert') or g.status = 'restore' and cardinality(g.restored) > 0);
     written  bigint;
+    as_meant bigint;
     moved    oid[] := '{}';
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
@@ -10102,9 +10153,10 @@ begin
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_follow(item.relation, moved);
     end loop;
-    written := journal.undo_apply_rows(false);
-    if not thorough and written is distinct from coalesce(planned, 0) then
-        return false;
+    select * into written, as_meant from journal.undo_apply_rows(false);
+    complete := thorough or written is not distinct from coalesce(planned, 0);
+    if not complete then
+        return;
     end if;
     if late <> '{}' then
         perform journal.undo_apply_keys(l.relation, true) from unnest(late) as l (relation);
@@ -10115,11 +10167,12 @@ begin
     if journal.undo_stirs_triggers() then
         perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
     end if;
-    return true;
+    verified := not thorough and journal.undo_writes_alone()
+            and as_meant = (select sum(g.rows) from pg_temp.journal_undo_group g where g.status in ('remove', 'restore', 'reinsert'));
 end
 $undo_apply$;
 
-comment on function journal.undo_apply() is 'Applies the plan in the work tables; false where rows changed meanwhile. Private.';
+comment on function journal.undo_apply() is 'Applies the plan in the work tables: whether completely, and whether that verified it too. Private.';
 
 -- sql/journal/rollback/undo_settle.sql
 -- Deferred constraints of the touched tables are checked now, by name, so that a violation is found here and not at the
@@ -10167,7 +10220,7 @@ comment on function journal.undo_settle() is 'Checks the deferred constraints of
 
 -- sql/journal/rollback/undo_verify.sql
 -- Verifies, in a later statement than those that wrote, that what is stored is what was meant: BEFORE and AFTER triggers
--- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
+-- may have had other ideas. Not needed where undo_apply could tell. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
 -- key of a removed row another one may be back by now.
 create function journal.undo_verify() returns bigint
 language plpgsql volatile
@@ -10210,18 +10263,20 @@ create function journal.undo_attempt(out marks jsonb, out failure jsonb)
 language plpgsql volatile
 as $undo_attempt$
 declare
+    applied record;
     item  record;
     part  jsonb;
     state text; constraint_name text; schema_name text; table_name text; message text; reason text;
 begin
-    if not journal.undo_apply() then
+    select * into applied from journal.undo_apply();
+    if not applied.complete then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
     -- what was empty could not be probed before
     update pg_temp.journal_undo u set maintained = journal.undo_probe(u.relation) where u.target is not null and u.reinserts and u.maintained = '{}';
-    if journal.undo_verify() > 0 then
+    if applied.verified is not true and journal.undo_verify() > 0 then
         marks := '[]';
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
             execute format('select coalesce(jsonb_agg(jsonb_build_object(''relation'', %1$s, ''row_no'', row_no, ''culprit'', culprit)), ''[]'')
@@ -10433,6 +10488,8 @@ begin
                                                              'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
+        continue when not exists (select from pg_temp.journal_undo_group g where g.relation = item.relation
+                                     and case when undo_conflicts.forced then g.forced and g.status not in ('conflict', 'refuse') else g.status in ('conflict', 'refuse') end);
         execute format($conflicts$
             with conflict as materialized (
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,

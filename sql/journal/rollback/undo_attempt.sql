@@ -5,18 +5,20 @@ create function journal.undo_attempt(out marks jsonb, out failure jsonb)
 language plpgsql volatile
 as $undo_attempt$
 declare
+    applied record;
     item  record;
     part  jsonb;
     state text; constraint_name text; schema_name text; table_name text; message text; reason text;
 begin
-    if not journal.undo_apply() then
+    select * into applied from journal.undo_apply();
+    if not applied.complete then
         raise exception using errcode = 'JR998', message = 'rows changed while the rollback planned';
     end if;
     perform journal.undo_progress('verifying');
     perform journal.undo_settle();
     -- what was empty could not be probed before
     update pg_temp.journal_undo u set maintained = journal.undo_probe(u.relation) where u.target is not null and u.reinserts and u.maintained = '{}';
-    if journal.undo_verify() > 0 then
+    if applied.verified is not true and journal.undo_verify() > 0 then
         marks := '[]';
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
             execute format('select coalesce(jsonb_agg(jsonb_build_object(''relation'', %1$s, ''row_no'', row_no, ''culprit'', culprit)), ''[]'')

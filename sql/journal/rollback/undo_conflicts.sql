@@ -15,6 +15,8 @@ begin
                                                              'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
             continue;
         end if;
+        continue when not exists (select from pg_temp.journal_undo_group g where g.relation = item.relation
+                                     and case when undo_conflicts.forced then g.forced and g.status not in ('conflict', 'refuse') else g.status in ('conflict', 'refuse') end);
         execute format($conflicts$
             with conflict as materialized (
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,

@@ -1,13 +1,14 @@
 -- SQL text that gives rows their status, from the images and the live row, in one pass over a source of folded rows. Those
 -- that somebody wrote after the session (their xmin is not that of the session's last statement) are left to
--- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once.
+-- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once. What every later pass
+-- reads stands before the images, which it would have to walk through.
 create function journal.undo_judge(relation oid, source text) returns text
 language plpgsql stable
 as $undo_judge$
 #variable_conflict use_variable
 begin
     return format($judge$
-        select x.*, x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
+        select x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
                case when x.kind = 'N' then 'noop'
                     when x.broken is not null then 'conflict'
                     when x.kind = 'U' and x.restored = '{}' then 'noop'
@@ -22,10 +23,10 @@ begin
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
-               null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as forced, false as moved
-          from (select u.*, %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
-                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit
+               false as forced, x.*, null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
+               null::oid as their_relation, null::text as their_key, false as moved
+          from (select %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
+                       case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit, u.*
                   from %3$s u
                   left join %4$s t on %5$s
                 offset 0) x$judge$,

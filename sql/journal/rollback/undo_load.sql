@@ -17,9 +17,10 @@ begin
             errcode = 'JR032', message = format('the journal holds %s images of %s where its ledger counts %s', loaded, journal.qualified_name(relation), counted),
             hint = 'somebody wrote to the journal''s own tables: nothing can be taken back exactly; restore them from a backup';
     end if;
-    -- a sample of 300 rows tells the planner how many rows have which status: without, it expects one and loops over the rest
+    -- a sample of 300 rows tells the planner how many rows have which status (without, it expects one and loops over the rest), and
+    -- that no two have the same key: it hashes them and not the table, which is larger
     perform set_config('default_statistics_target', '1', true);
-    execute format('analyze pg_temp.%I (status, kind, depth, restored)', 'journal_undo_' || relation);
+    execute format('analyze pg_temp.%I (status, kind, depth, restored, %s)', 'journal_undo_' || relation, journal.undo_list(relation, 'b%1$s, a%1$s', ', ', 'key'));
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;

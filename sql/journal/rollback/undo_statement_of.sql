@@ -17,9 +17,9 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from %s t using %s u where %s and %s returning 1', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
     elsif phase = 'reinsert' then
-        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning 1',
+        return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning false as as_meant',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
                            case when by_triggers or journal.undo_by_triggers(relation) then format(' and not exists (select from %s t where %s and journal.undo_is_ours(t.xmin))', rows, journal.undo_key_match(relation, 'u.b%1$s')) else '' end, barrier);
     else

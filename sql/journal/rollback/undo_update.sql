@@ -1,6 +1,6 @@
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
 -- was judged with, unless it is locked; where the rollback itself may have touched it before (a cascade, a trigger), only the
--- difference is written.
+-- difference is written. Of each row it returns whether what was stored is what was meant.
 create function journal.undo_update(relation oid, columns int2[], mine text, barrier text) returns text
 language plpgsql stable
 as $undo_update$
@@ -8,7 +8,7 @@ as $undo_update$
 begin
     return (
         select format('update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s and %8$s operator(pg_catalog.>=) 0'
-                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning 1',
+                      ' and u.restored operator(pg_catalog.=) %6$L::int2[] and %7$s returning %9$s as as_meant',
                       journal.undo_rows(relation),
                       string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', '),
                       relation, mine, journal.undo_key_match(relation, journal.undo_stands_at(relation)), columns,
@@ -16,7 +16,8 @@ begin
                            then format('pg_catalog.record_image_ne(row(%s), row(%s))',
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
-                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier)
+                           else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier,
+                      string_agg(format('pg_catalog.record_image_eq(row(%s), row(u.b%s))', journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );

@@ -1,5 +1,5 @@
 -- Verifies, in a later statement than those that wrote, that what is stored is what was meant: BEFORE and AFTER triggers
--- may have had other ideas. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
+-- may have had other ideas. Not needed where undo_apply could tell. Rows that are not as meant become conflicts (trigger_rewrote); returns how many. At the
 -- key of a removed row another one may be back by now.
 create function journal.undo_verify() returns bigint
 language plpgsql volatile

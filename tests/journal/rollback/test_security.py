@@ -182,6 +182,24 @@ def test_case_53_trigger_that_raises(history: History) -> None:
     assert (done.conflict["reason"], done.conflict["theirs"]) == ("trigger_rewrote", "prices only go up")
 
 
+def test_case_53_constraint_that_writes(history: History) -> None:
+    """No trigger anywhere, but the check of a later table changes what an earlier one got back."""
+    history.given(
+        "create table t (id int primary key, v int)",
+        "create table switch (id int primary key)",
+        """create function meddles(int) returns boolean language plpgsql as $$
+           begin update public.t set v = 77 where exists (select from public.switch); return true; end $$""",
+        "create table u (id int primary key, v int check (meddles(v)))",
+        "insert into t values (1, 1)",
+        "insert into u values (1, 1)",
+    )
+    history.agent("update t set v = 9", "update u set v = 9")
+    history.others("insert into switch values (1)")
+    done = history.roll_back(predicted=False)
+    assert (done.outcome, done.reasons) == ("refused", {"trigger_rewrote"})
+    assert history.rows("table t") == {(1, 9)}
+
+
 def test_case_53_rule_that_swallows_the_undo(history: History) -> None:
     """A rule that was added since swallows the undo → REFUSE or CONFLICT."""
     history.given("create table t (id int primary key, v int)", "insert into t values (1, 1)")
