@@ -95,7 +95,9 @@ def _undone(dsn: str, conn: psycopg.Connection, rows: int) -> _Client:
     environment = {**os.environ, "DATABASE_URL": dsn}
     started = time.perf_counter()
     client = subprocess.Popen(
-        [*_JOURNAL, "rollback", "--session", str(session.id), "--yes"], env=environment, stdout=sys.stderr
+        [*_JOURNAL, "rollback", "--session", str(session.id), "--yes", "--max-rows", str(rows)],
+        env=environment,
+        stdout=sys.stderr,
     )
     _, status, usage = os.wait4(client.pid, 0)
     client.returncode = os.waitstatus_to_exitcode(status)
