@@ -105,8 +105,8 @@ create table journal.statement (
     depth            smallint not null,
     operation        "char" not null,
     db_user          text not null,
-    db_role          text,
-    application_name text
+    db_role          text not null,
+    application_name text not null
 );
 
 create index statement_transaction on journal.statement (transaction_id);
@@ -116,7 +116,7 @@ comment on table journal.statement is 'The ledger of captured statements. Privat
 comment on column journal.statement.cluster is 'System identifier of the cluster: transaction ids repeat after a restore elsewhere.';
 comment on column journal.statement.operation is 'I, U, D or T.';
 comment on column journal.statement.depth is 'pg_trigger_depth() at capture; foreign-key actions stay at 1.';
-comment on column journal.statement.db_role is 'The role set, null where it is the session user.';
+comment on column journal.statement.db_role is 'The role set; none where it is the session user.';
 
 -- sql/journal/tables/binding_id.sql
 -- Counts bindings. A session cannot turn back the last value it was given, so an older binding that is put back is not taken for
@@ -733,7 +733,7 @@ language sql immutable
 begin atomic
     select pg_catalog.format($ledger$insert into journal.statement%3$s (statement_id, transaction_id, cluster, segment_id, rows, executed_at, depth, operation, db_user, db_role, application_name)
         values (this_statement, pg_current_xact_id(), journal.cluster_id(), %1$s, %2$s, statement_timestamp(), pg_trigger_depth(), %4$s,
-                session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''));
+                session_user, current_setting('role'), current_setting('application_name'));
         if serializable then
             perform journal.note(%1$s, %4$s, %2$s);
         end if;$ledger$, segment_id, rows, journal.capture_comment(segment), operation);
@@ -970,6 +970,7 @@ comment on function journal.elision_pieces(journal.capture, journal.segment, boo
 -- sql/journal/functions/capture_update.sql
 -- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
 -- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
+-- Whether there is a second row is asked by a join: where there is a sub-select the server walks through the query at each execution.
 -- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
 -- Only a FULL JOIN may join transition tables that may hold several rows: plans are cached at the first row count, and a nested loop
 -- planned for one row is quadratic for a bulk statement.
@@ -977,8 +978,11 @@ create function journal.capture_update(partitioned boolean) returns text
 language sql immutable
 begin atomic
     select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
-        select {intact}, {serializable}, exists (select from new_rows offset 1)<unpaired>, {large}
-          into intact, serializable, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        select {intact}, {serializable}, second.there is not null<unpaired>, {large}
+          into intact, serializable, several, large
+          from (select *, {padding} from new_rows) as x ({x})
+          left join (select true from new_rows offset 1 limit 1) as second (there) on true
+         limit 1;
         if not found then<moved>
             return null;
         end if;{checks}
@@ -2321,7 +2325,7 @@ select s.statement_id,
        s.rows,
        s.executed_at,
        s.db_user::name as db_user,
-       coalesce(s.db_role, s.db_user)::name as db_role,
+       coalesce(nullif(s.db_role, 'none'), s.db_user)::name as db_role,
        'segment_' || s.segment_id as segment
   from journal.binding b
  cross join lateral (
@@ -2345,7 +2349,7 @@ select s.statement_id,
        s.rows,
        s.executed_at,
        s.db_user::name,
-       coalesce(s.db_role, s.db_user)::name,
+       coalesce(nullif(s.db_role, 'none'), s.db_user)::name,
        'segment_' || s.segment_id
   from journal.statement s
   join journal.segment g on g.segment_id = s.segment_id
@@ -7808,7 +7812,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select pg_catalog.jsonb_build_object(
-               'session_id', b.session_id, 'agent', s.agent, 'db_user', l.db_user, 'application_name', l.application_name, 'at', journal.utc(l.executed_at))
+               'session_id', b.session_id, 'agent', s.agent, 'db_user', l.db_user, 'application_name', nullif(l.application_name, ''), 'at', journal.utc(l.executed_at))
       from journal.statement l
       left join lateral (select b.session_id from journal.binding b
                           where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id

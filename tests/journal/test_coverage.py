@@ -181,11 +181,16 @@ def test_only_the_owner_covers(postgres: rig.Cluster, database: str, superuser_d
     stranger = postgres.create_role()
     with psycopg.connect(superuser_dsn, autocommit=True) as admin:
         admin.execute(f"grant journal_operator to {stranger}; grant all on t to {stranger}".encode())
+        admin.execute(
+            "create function wrapped() returns jsonb security definer language sql as $$ select journal.cover('t') $$"
+        )
         with psycopg.connect(postgres.dsn(database, role=stranger), autocommit=True) as other:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 cover(other, "t")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 other.execute("select journal.make_segment('t', null)")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="must be owner"):
+                other.execute("select wrapped()")
         admin.execute(f"alter table t owner to {stranger}; grant create on schema public to {stranger}".encode())
         with psycopg.connect(postgres.dsn(database, role=stranger), autocommit=True) as owner:
             cover(owner, "t")

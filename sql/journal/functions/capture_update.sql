@@ -1,5 +1,6 @@
 -- The UPDATE branch of a capture function. One row has a statement of its own, which writes the ledger too: pairing costs more
 -- than storing it. Whether any large value is there to be left out is asked once, since asking for every row costs more than that.
+-- Whether there is a second row is asked by a join: where there is a sub-select the server walks through the query at each execution.
 -- Only in a partition tree can rows be without a partner: one that moves may be swallowed by a trigger of the partition it moves to.
 -- Only a FULL JOIN may join transition tables that may hold several rows: plans are cached at the first row count, and a nested loop
 -- planned for one row is quadratic for a bulk statement.
@@ -7,8 +8,11 @@ create function journal.capture_update(partitioned boolean) returns text
 language sql immutable
 begin atomic
     select pg_catalog.replace(pg_catalog.replace(pg_catalog.replace($update$
-        select {intact}, {serializable}, exists (select from new_rows offset 1)<unpaired>, {large}
-          into intact, serializable, several, large from (select *, {padding} from new_rows) as x ({x}) limit 1;
+        select {intact}, {serializable}, second.there is not null<unpaired>, {large}
+          into intact, serializable, several, large
+          from (select *, {padding} from new_rows) as x ({x})
+          left join (select true from new_rows offset 1 limit 1) as second (there) on true
+         limit 1;
         if not found then<moved>
             return null;
         end if;{checks}

@@ -4,7 +4,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select pg_catalog.jsonb_build_object(
-               'session_id', b.session_id, 'agent', s.agent, 'db_user', l.db_user, 'application_name', l.application_name, 'at', journal.utc(l.executed_at))
+               'session_id', b.session_id, 'agent', s.agent, 'db_user', l.db_user, 'application_name', nullif(l.application_name, ''), 'at', journal.utc(l.executed_at))
       from journal.statement l
       left join lateral (select b.session_id from journal.binding b
                           where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id

@@ -15,8 +15,8 @@ create table journal.statement (
     depth            smallint not null,
     operation        "char" not null,
     db_user          text not null,
-    db_role          text,
-    application_name text
+    db_role          text not null,
+    application_name text not null
 );
 
 create index statement_transaction on journal.statement (transaction_id);
@@ -26,4 +26,4 @@ comment on table journal.statement is 'The ledger of captured statements. Privat
 comment on column journal.statement.cluster is 'System identifier of the cluster: transaction ids repeat after a restore elsewhere.';
 comment on column journal.statement.operation is 'I, U, D or T.';
 comment on column journal.statement.depth is 'pg_trigger_depth() at capture; foreign-key actions stay at 1.';
-comment on column journal.statement.db_role is 'The role set, null where it is the session user.';
+comment on column journal.statement.db_role is 'The role set; none where it is the session user.';

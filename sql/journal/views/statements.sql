@@ -11,7 +11,7 @@ select s.statement_id,
        s.rows,
        s.executed_at,
        s.db_user::name as db_user,
-       coalesce(s.db_role, s.db_user)::name as db_role,
+       coalesce(nullif(s.db_role, 'none'), s.db_user)::name as db_role,
        'segment_' || s.segment_id as segment
   from journal.binding b
  cross join lateral (
@@ -35,7 +35,7 @@ select s.statement_id,
        s.rows,
        s.executed_at,
        s.db_user::name,
-       coalesce(s.db_role, s.db_user)::name,
+       coalesce(nullif(s.db_role, 'none'), s.db_user)::name,
        'segment_' || s.segment_id
   from journal.statement s
   join journal.segment g on g.segment_id = s.segment_id
