@@ -1528,10 +1528,17 @@ comment on function journal.add_segment(journal.segment) is 'Makes a segment.';
 -- sql/journal/functions/type_records.sql
 -- Brings rows that were kept whole into the form of every other segment. Attnums are never used twice, so shapes that came one
 -- after another fit side by side: a column that a row did not have counts as elided, one that was retyped stays text. A column that
--- was excluded when the rows were written has no image, as in every other segment: an undo must know that it was there.
+-- was excluded when the rows were written has no image, as in every other segment: an undo must know that it was there. Texts are
+-- read under the settings that they were written under.
 create function journal.type_records(record_id integer, current journal.segment) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = UTC
+set xmloption = content
+set array_nulls = on
+set lc_monetary = 'C'
 as $type_records$
 declare
     segment journal.segment;
@@ -8535,10 +8542,10 @@ as $undo_pin$
 begin
     perform pg_catalog.set_config('journal.caller_settings', (
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
-          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,lc_monetary,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
+          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,xmloption,array_nulls,lc_monetary,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
     perform pg_catalog.set_config(s.name, s.value, true)
        from (values ('search_path', 'pg_catalog, pg_temp'), ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('extra_float_digits', '1'),
-                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('lc_monetary', 'C'), ('jit', 'off'),
+                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('array_nulls', 'on'), ('lc_monetary', 'C'), ('jit', 'off'),
                     ('work_mem', greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) / 1024, 65536)::pg_catalog.text)) as s (name, value);
 end
 $undo_pin$;

@@ -1,9 +1,16 @@
 -- Brings rows that were kept whole into the form of every other segment. Attnums are never used twice, so shapes that came one
 -- after another fit side by side: a column that a row did not have counts as elided, one that was retyped stays text. A column that
--- was excluded when the rows were written has no image, as in every other segment: an undo must know that it was there.
+-- was excluded when the rows were written has no image, as in every other segment: an undo must know that it was there. Texts are
+-- read under the settings that they were written under.
 create function journal.type_records(record_id integer, current journal.segment) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, MDY'
+set intervalstyle = postgres
+set timezone = UTC
+set xmloption = content
+set array_nulls = on
+set lc_monetary = 'C'
 as $type_records$
 declare
     segment journal.segment;

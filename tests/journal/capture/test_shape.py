@@ -103,6 +103,17 @@ def recorded(conn: psycopg.Connection) -> list[tuple[int, str, object, object, o
     return [tuple(r.values()) for r in rows(conn, query)]
 
 
+def test_rows_kept_whole_are_typed_alike_whatever_the_settings_of_cover(conn: psycopg.Connection) -> None:
+    conn.execute("create table k (id int primary key, words text[], i interval)")
+    cover(conn, "k")
+    conn.execute("alter table k add column c int; insert into k values (1, '{a,NULL}', '-1 day 02:00')")
+    whole = changes(conn, "k")
+    conn.execute("set array_nulls = off; set intervalstyle = sql_standard")
+    cover(conn, "k")
+    assert changes(conn, "k") == whole
+    assert one(conn, "select n2[2] is null from journal.segment_2")
+
+
 def test_renamed_and_swapped_columns_keep_their_values(conn: psycopg.Connection, t: str) -> None:
     conn.execute("begin; alter table t rename a to x; alter table t rename b to a; alter table t rename x to b; commit")
     conn.execute("update t set a = 201 where id = 1")
