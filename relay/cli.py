@@ -2,85 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from outbox.pg.dsn import DsnError, resolve_dsn
-from relay.destinations.base import MalformedUrl
-from relay.errors import RelayError
+from outbox.pg.dsn import resolve_dsn
 from relay.logs import log_to_stderr
 from relay.pace import Pace
+from relay.shell import EXIT_FAILED, EXIT_NOTHING, App, connected, require_known, say, with_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_NOTHING = 4
 _AGO = re.compile(r"^(\d+)([smhd])$")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-EXIT_INTERRUPTED = 130
-
-
-class App(click.Group):
-    """The group of all commands; turns every error into one clear line and its exit code."""
-
-    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:
-        """Run one command and exit. A command returns its exit code, or None for 0."""
-        words = list(sys.argv[1:] if args is None else args)
-        as_json = "--json" in words
-        options["standalone_mode"] = False
-        try:
-            code = super().main(words, *positional, **options)
-        except (click.Abort, KeyboardInterrupt):
-            say("interrupted")
-            sys.exit(EXIT_INTERRUPTED)
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except click.ClickException as error:
-            sys.exit(_fail("usage", error.format_message(), None, EXIT_USAGE, as_json=as_json))
-        except (DsnError, MalformedUrl) as error:
-            sys.exit(_fail("usage", str(error), getattr(error, "hint", None), EXIT_USAGE, as_json=as_json))
-        except RelayError as error:
-            sys.exit(
-                _fail(
-                    error.sqlstate, str(error), error.hint, error.exit_code, as_json=as_json, retryable=error.retryable
-                )
-            )
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def say(text: str) -> None:
-    """Talk, to stderr."""
-    click.echo(text, err=True)
-
-
-def _fail(code: str, message: str, hint: str | None, exit_code: int, *, as_json: bool, retryable: bool = False) -> int:
-    line = message.strip().splitlines()[0] if message.strip() else code
-    if as_json:
-        error = {"code": code, "message": line, "hint": hint, "retryable": retryable}
-        click.echo(json.dumps({"schema": "error/1", "error": error}))
-        return exit_code
-    say(f"{'usage' if exit_code == EXIT_USAGE else 'error'}: {line}")
-    if hint:
-        say(f"hint: {hint}")
-    return exit_code
-
-
-def _with_dsn(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    option = click.option("--dsn", metavar="DSN", help="Database; default: DATABASE_URL, then PG*. Without a password.")
-    return option(functools.wraps(command)(command))
 
 
 @click.command(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
@@ -136,7 +77,7 @@ def main() -> None:
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Lines on stderr."
 )
 @click.option("--verbose", is_flag=True, help="Log more.")
-@_with_dsn
+@with_dsn
 def run(
     destination: str,
     name: str | None,
@@ -204,12 +145,12 @@ def _metrics(dsn: str, address: str | None, tell: Callable[[str], None]) -> Iter
 @main.command()
 @click.option("--check", is_flag=True, help="Exit 1 unless all is well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@_with_dsn
+@with_dsn
 def status(dsn: str | None, *, check: bool, as_json: bool) -> int:
     """Show how each destination does, and what to do about it."""
     from relay.status import lines, read_status  # noqa: PLC0415
 
-    with _connected(dsn) as conn:
+    with connected(dsn) as conn:
         found = read_status(conn)
     found["exit_code"] = EXIT_FAILED if check and not found["healthy"] else 0
     click.echo(json.dumps(found) if as_json else "\n".join(lines(found)))
@@ -218,7 +159,7 @@ def status(dsn: str | None, *, check: bool, as_json: bool) -> int:
 
 @main.command()
 @click.argument("name", required=False)
-@_with_dsn
+@with_dsn
 def pause(dsn: str | None, name: str | None) -> None:
     """Let the relays of a destination, or of all, finish what is on its way and wait."""
     _switch(dsn, "pause", name)
@@ -226,7 +167,7 @@ def pause(dsn: str | None, name: str | None) -> None:
 
 @main.command()
 @click.argument("name", required=False)
-@_with_dsn
+@with_dsn
 def resume(dsn: str | None, name: str | None) -> None:
     """Let a paused destination, or all, go on."""
     _switch(dsn, "resume", name)
@@ -235,13 +176,13 @@ def resume(dsn: str | None, name: str | None) -> None:
 @main.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_with_dsn
+@with_dsn
 def parked(dsn: str | None, name: str | None, *, as_json: bool) -> None:
     """List the messages that a destination, or any, refused for good, and how many wait behind each."""
     from relay.parked import lines, read_parked  # noqa: PLC0415
 
-    with _connected(dsn) as conn:
-        _require_known(conn, name)
+    with connected(dsn) as conn:
+        require_known(conn, name)
         found = read_parked(conn, name)
     for line in map(json.dumps, found) if as_json else lines(found):
         click.echo(line)
@@ -253,7 +194,7 @@ def parked(dsn: str | None, name: str | None, *, as_json: bool) -> None:
 @click.option("--message", "message_id", metavar="ID", help="One parked message, and what waits behind it.")
 @click.option("--all", "everything", is_flag=True, help="All parked messages of the destination.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@_with_dsn
+@with_dsn
 def retry(
     dsn: str | None, name: str, key: str | None, message_id: str | None, *, everything: bool, as_json: bool
 ) -> int:
@@ -268,7 +209,7 @@ def retry(
 @click.option("--message", "message_id", required=True, metavar="ID", help="The parked message.")
 @click.option("--reason", required=True, help="Why; kept with the message.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@_with_dsn
+@with_dsn
 def discard(dsn: str | None, name: str, message_id: str, reason: str, *, as_json: bool) -> int:
     """Give a parked message up at destination NAME, and let what waits behind it go on."""
     return _decide(dsn, name, "discard", None, message_id, reason, as_json=as_json)
@@ -280,7 +221,7 @@ def discard(dsn: str | None, name: str, message_id: str, reason: str, *, as_json
 @click.option("--replay-lost", is_flag=True, help="Deliver again what NAME had acknowledged and lost.")
 @click.option("--credentials", type=click.Path(exists=True, dir_okay=False), help="File with NAME's credentials.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@_with_dsn
+@with_dsn
 def rebase(
     dsn: str | None,
     name: str | None,
@@ -329,7 +270,7 @@ def rebase(
 @click.option("--as", "new_name", metavar="NEW", help="Name of the new destination; default: scheme:stream.")
 @click.option("--credentials", type=click.Path(exists=True, dir_okay=False), help="File with its credentials.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Give up without progress.")
-@_with_dsn
+@with_dsn
 def replay(
     dsn: str | None,
     name: str,
@@ -347,8 +288,8 @@ def replay(
     from relay.run import run as run_relay  # noqa: PLC0415
     from relay.source import Registration  # noqa: PLC0415
 
-    with _connected(dsn) as conn:
-        _require_known(conn, name)
+    with connected(dsn) as conn:
+        require_known(conn, name)
         row = conn.execute("select topics from relay.destinations where destination = %s", [name]).fetchone()
     log_to_stderr(verbose=False, as_json=False)
     options = Options(
@@ -377,8 +318,8 @@ def _decide(
 ) -> int:
     from relay.parked import decide, full_id  # noqa: PLC0415
 
-    with _connected(dsn) as conn:
-        _require_known(conn, name)
+    with connected(dsn) as conn:
+        require_known(conn, name)
         whole = None if message_id is None else full_id(conn, name, message_id)
         done = decide(conn, name, key=key, message_id=whole, discard_reason=reason)
     nothing = done.parked == 0
@@ -394,15 +335,9 @@ def _decide(
     return code
 
 
-def _require_known(conn: psycopg.Connection[Any], name: str | None) -> None:
-    row = conn.execute("select relay.lanes_of(%s)", [name]).fetchone()
-    if name is not None and (row is None or row[0] is None):
-        raise click.UsageError(f"there is no destination {name}; see: relay status")
-
-
 def _switch(dsn: str | None, function: str, name: str | None) -> None:
-    with _connected(dsn) as conn:
-        _require_known(conn, name)
+    with connected(dsn) as conn:
+        require_known(conn, name)
         row = conn.execute(
             "select relay.pause(%s)" if function == "pause" else "select relay.resume(%s)", [name]
         ).fetchone()
@@ -411,16 +346,6 @@ def _switch(dsn: str | None, function: str, name: str | None) -> None:
         click.echo(one)
     if not changed:
         say(f"nothing to {function}")
-
-
-@contextmanager
-def _connected(dsn: str | None) -> Iterator[psycopg.Connection[Any]]:
-    import psycopg  # noqa: PLC0415
-
-    from relay.source import translated  # noqa: PLC0415
-
-    with translated(), psycopg.connect(resolve_dsn(dsn), autocommit=True, connect_timeout=10) as conn:
-        yield conn
 
 
 def _start(text: str | None) -> str | None:

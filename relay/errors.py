@@ -8,7 +8,7 @@
     |- TailLost                  RL005
     `- LeaseLost                 RL006
 
-A number once given is never given again: outsiders match on it.
+A number once given is never given again: outsiders match on it. What only this process tells apart has its parent's number.
 """
 
 from __future__ import annotations
@@ -63,3 +63,21 @@ class LeaseLost(RelayError):
     sqlstate = "RL006"
     retryable = True
     exit_code = 6
+
+
+class SourceUnavailable(RelayError):
+    """Postgres cannot be reached. The relay waits for it."""
+
+    retryable = True
+
+
+class SourceBusy(SourceUnavailable):
+    """Somebody holds a lock for too long: nothing was changed, trying again helps."""
+
+    exit_code = 6
+
+
+class OptionsDiffer(RelayError):
+    """Topics, lanes and start are recorded at the first run, and are not what is asked for now."""
+
+    exit_code = 2

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from relay.destinations.base import InDoubt, Refused, Stored
 from relay.errors import DestinationRefused, DestinationUnavailable, LeaseLost, RelayError
+from relay.point import tail_of
 from relay.reader import Reader
 from relay.recovery import find_place
-from relay.source import tail_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from relay.destinations.base import Destination, Limits
     from relay.message import Message
     from relay.pace import Pace
+    from relay.point import Lease, Point
     from relay.reader import Batch
-    from relay.source import Lease, Point, Source
+    from relay.source import Source
 
 _log = logging.getLogger("relay.lane")
 _T = TypeVar("_T")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from relay.errors import RelayError
-from relay.source import translated
+from relay.faults import translated
 from relay.status import read_status
 
 if TYPE_CHECKING:

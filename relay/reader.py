@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from relay.message import Message
-    from relay.source import Point, Source, Span
+    from relay.point import Point
+    from relay.source import Source, Span
 
 FIRST_WAIT = 0.001
 LONGEST_WAIT = 0.02

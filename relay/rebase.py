@@ -15,9 +15,10 @@ from uuid import uuid4
 from relay.destinations import destination_class
 from relay.destinations.base import Owner
 from relay.errors import LeaseLost, RelayError, SourceRewound, TailLost
+from relay.point import Lease, Point, tail_of
 from relay.reader import Reader
 from relay.recovery import find_place
-from relay.source import Lease, Point, Source, tail_of
+from relay.source import Source
 
 if TYPE_CHECKING:
     from relay.destinations.base import Destination, Tail

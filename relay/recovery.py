@@ -10,14 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relay.errors import ForeignWriter, SourceRewound, TailLost
+from relay.point import tail_of
 from relay.reader import Reader
-from relay.source import tail_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from relay.destinations.base import Destination, Tail
-    from relay.source import Point, Source
+    from relay.point import Point
+    from relay.source import Source
 
 _REBASE = "make sure that no copy of the database publishes; then decide with: relay rebase NAME"
 _LOST = "look for what removed messages from the destination; then decide with: relay rebase NAME"

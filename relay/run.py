@@ -15,10 +15,17 @@ from uuid import uuid4
 
 from relay.destinations import destination_class
 from relay.destinations.base import GUARANTEES, Owner
-from relay.errors import DestinationUnavailable, LeaseLost, RelayError
+from relay.errors import (
+    DestinationUnavailable,
+    LeaseLost,
+    OptionsDiffer,
+    RelayError,
+    SourceBusy,
+    SourceUnavailable,
+)
 from relay.lane import LaneWorker
 from relay.pace import Pace
-from relay.source import OptionsDiffer, Registration, Source, SourceBusy, SourceUnavailable
+from relay.source import Registration, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

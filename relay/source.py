@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from operator import attrgetter, itemgetter
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,16 +17,18 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
-from outbox.pg.errors import from_database
 from outbox.pg.resources import expected_revision
-from relay.errors import RelayError
+from relay.errors import OptionsDiffer, RelayError, SourceUnavailable
+from relay.faults import translated
 from relay.message import Message
+from relay.point import LaneRow, of_point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
-    from relay.destinations.base import Limits, Tail, Url
+    from relay.destinations.base import Limits, Url
+    from relay.point import Lease, Point
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -35,9 +36,6 @@ _log = logging.getLogger("relay.source")
 
 MEMBERS_PER_READ = 1000
 _LAST_PLACE = 2**63 - 1
-_of_point = attrgetter(
-    "seal", "position", "passed", "last_seal", "last_id", "message_id", "token"
-)  # as SQL takes a point
 _place = itemgetter(0, 1)  # of the columns of relay.envelope: seal and place
 BYTES_PER_READ = 4 * 1024 * 1024  # two reads are in memory: one is delivered, the next is there already
 # Of a connection to a host that is gone without a word, unless the DSN says otherwise: seconds, and milliseconds.
@@ -47,91 +45,8 @@ _NOTICE_A_DEAD_LINE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-# A standby that is not promoted yet, a restart, a lock held too long: the relay waits.
-_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-_NOT_MIGRATED = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable)
 
-
-class SourceUnavailable(RelayError):
-    """Postgres cannot be reached. The relay waits for it."""
-
-    retryable = True
-
-
-class SourceBusy(SourceUnavailable):
-    """Somebody holds a lock for too long: nothing was changed, trying again helps."""
-
-    exit_code = 6
-
-
-class OptionsDiffer(RelayError):
-    """Topics, lanes and start are recorded at the first run, and are not what is asked for now."""
-
-    exit_code = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """How far a lane got: everything up to seal, and the message (last_seal, last_id) at position; its token at the destination.
-
-    `passed` is the position up to which seal counts. It is beyond `position` where the last messages were set aside, and before it
-    where the message stands inside a seal that is delivered in parts.
-    """
-
-    seal: int
-    position: int = 0
-    last_seal: int = 0
-    last_id: int = 0
-    message_id: str | None = None
-    token: str = ""
-    passed: int = 0
-
-    def after(self, last: Message, seal: int, passed: int, token: str) -> Point:
-        """The point once the batch that ends with `last`, and everything up to `seal`, is stored."""
-        return Point(seal, last.position, last.seal, last.place, last.message_id, token, passed)
-
-    def through(self, seal: int, passed: int) -> Point:
-        """The point once everything up to `seal` is stored, set aside, or not for this lane."""
-        return self if seal < self.seal else replace(self, seal=seal, passed=passed)
-
-    @property
-    def last_stored(self) -> Point:
-        """This point without what was passed over since the last stored message; there a slow append may have put something."""
-        if self.passed <= self.position:
-            return self
-        return replace(self, seal=max(self.last_seal - 1, 0), passed=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A lane that this process holds, where it stood when it was taken."""
-
-    lane: int
-    epoch: int
-    point: Point
-
-
-@dataclass(frozen=True, slots=True)
-class _LaneRow:
-    """What a relay needs of relay.lane, by name."""
-
-    lane: int
-    epoch: int
-    seal: int
-    position: int
-    last_seal: int
-    last_id: int
-    message_id: UUID | None
-    token: str | None
-    passed: int
-
-    def lease(self) -> Lease:
-        message_id = None if self.message_id is None else str(self.message_id)
-        point = Point(self.seal, self.position, self.last_seal, self.last_id, message_id, self.token or "", self.passed)
-        return Lease(self.lane, self.epoch, point)
-
-
-_LANE_COLUMNS = ", ".join(_LaneRow.__dataclass_fields__)
+_LANE_COLUMNS = ", ".join(LaneRow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +207,7 @@ class Source:
         """Put a lane where it was decided that it stands. False when the lease was lost."""
         row = await self._keep_one(
             "select relay.move_lane(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [self.destination, lease.lane, lease.epoch, *_of_point(point)],
+            [self.destination, lease.lane, lease.epoch, *of_point(point)],
         )
         return bool(row and row[0])
 
@@ -366,7 +281,7 @@ class Source:
                 lease.epoch,
                 seconds,
                 lease.point.position,
-                *_of_point(point),
+                *of_point(point),
                 in_doubt,
             ],
         )
@@ -431,9 +346,9 @@ class Source:
             async with self._keeper:
                 return await (await _live(self._keeping).execute(query, arguments)).fetchone()
 
-    async def _lane_row(self, query: str, arguments: Sequence[Any]) -> _LaneRow | None:
+    async def _lane_row(self, query: str, arguments: Sequence[Any]) -> LaneRow | None:
         with translated():
-            async with self._keeper, _live(self._keeping).cursor(row_factory=class_row(_LaneRow)) as cursor:
+            async with self._keeper, _live(self._keeping).cursor(row_factory=class_row(LaneRow)) as cursor:
                 await cursor.execute(query, arguments)
                 return await cursor.fetchone()
 
@@ -447,13 +362,6 @@ async def _require_schema(connection: Connection) -> None:
         raise RelayError(f"the database is at schema revision {found}, this relay expects {expected}", hint=hint)
 
 
-def tail_of(point: Point) -> Tail | None:
-    """What a destination should hold when a checkpoint is exact; None before the first message."""
-    from relay.destinations.base import Tail  # noqa: PLC0415  a type elsewhere in this module
-
-    return None if point.position == 0 else Tail(point.position, point.message_id, None, point.token)
-
-
 def _listed(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(values)
 
@@ -462,39 +370,3 @@ def _live(connection: Connection | None) -> Connection:
     if connection is None:
         raise SourceUnavailable("not connected to the database")
     return connection
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """What the driver raises, as an error of ours with something to do about it."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _fault(error) from error
-
-
-def _fault(error: psycopg.Error) -> RelayError:
-    ours = from_database(error)
-    if isinstance(ours, RelayError):
-        return ours
-    if isinstance(error, _NOT_MIGRATED):
-        return RelayError("the database is not migrated, or not to this version", hint="run: journal migrate")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return RelayError("this role may not run a relay", hint="grant journal_operator to it")
-    if isinstance(error, psycopg.errors.InvalidParameterValue):
-        return OptionsDiffer(str(error.diag.message_primary), hint=error.diag.message_hint)
-    if isinstance(error, _PASSING):
-        return _passing(error)
-    return RelayError(f"the database refused: {_first_line(error)}")
-
-
-def _passing(error: psycopg.Error) -> SourceUnavailable:
-    if isinstance(error, psycopg.errors.LockNotAvailable):
-        hint = "look for a transaction that stays open, and try again"
-        return SourceBusy(f"the database is busy: {_first_line(error)}", hint=hint)
-    hint = "check --dsn, DATABASE_URL and PG*"
-    return SourceUnavailable(f"the database does not answer: {_first_line(error)}", hint=hint)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

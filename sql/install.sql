@@ -257,6 +257,7 @@
 \ir outbox/functions/partitions.sql
 \ir outbox/functions/rotate.sql
 \ir outbox/functions/all_sealed_by.sql
+\ir outbox/functions/first_seal_holding.sql
 \ir outbox/functions/sealed_with.sql
 \ir outbox/functions/drop_leaf.sql
 \ir outbox/functions/judge_messages.sql
@@ -321,6 +322,7 @@
 \ir relay/functions/last_seal_at.sql
 \ir relay/functions/finish.sql
 \ir relay/functions/keep.sql
+\ir relay/functions/shortest_keep.sql
 \ir relay/functions/passed_seal.sql
 \ir relay/functions/is_awaited.sql
 \ir relay/functions/forget_seals.sql

@@ -5127,7 +5127,7 @@ $sealed_by$;
 comment on function outbox.sealed_by(bigint, bigint, xid8) is 'Whether a message, not cancelled, is sealed by this seal or before.';
 
 -- sql/outbox/functions/seal_of.sql
--- The seal of a message; readers of the views run it. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
+-- The seal of a message; readers of the views run it. It is guessed by transaction id first, and searched where the guess is wrong.
 create function outbox.seal_of(id bigint, xid xid8) returns bigint
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -5135,7 +5135,6 @@ as $seal_of$
 declare
     low bigint;
     high bigint;
-    middle bigint;
 begin
     if exists (select from outbox.cancellation as c where c.id = seal_of.id) then
         return null;
@@ -5151,15 +5150,7 @@ begin
     if not outbox.sealed_by(high, id, xid) then
         return null;
     end if;
-    while high - low > 1 loop   -- not sealed by low, sealed by high
-        middle := (low + high) / 2;
-        if outbox.sealed_by(middle, id, xid) then
-            high := middle;
-        else
-            low := middle;
-        end if;
-    end loop;
-    return high;
+    return outbox.first_seal_holding(low, high, id, xid, null);
 end
 $seal_of$;
 
@@ -5678,30 +5669,43 @@ $all_sealed_by$;
 
 comment on function outbox.all_sealed_by(regclass, bigint) is 'Whether all messages of a partition are sealed by a seal or before.';
 
--- sql/outbox/functions/sealed_with.sql
--- The seal with which the last message of a partition was sealed, searched by halves; null when it is not at or before `latest`.
-create function outbox.sealed_with(leaf regclass, latest bigint) returns bigint
+-- sql/outbox/functions/first_seal_holding.sql
+-- "Sealed by n" never becomes false again, so the seal is searched by halves. `low` does not hold it, `high` does.
+create function outbox.first_seal_holding(low bigint, high bigint, id bigint, xid xid8, leaf regclass) returns bigint
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-as $sealed_with$
+as $first_seal_holding$
 declare
-    low bigint := (select max(s.no) from outbox.seal as s where s.no <= (select p.through_seal from outbox.pruned as p));
-    high bigint := latest;
     middle bigint;
 begin
-    if not exists (select from outbox.seal as s where s.no = latest) or not outbox.all_sealed_by(leaf, latest) then
-        return null;
-    end if;
-    low := coalesce(low, 0);
-    while high - low > 1 loop   -- not sealed by low, sealed by high
+    while high - low > 1 loop
         middle := (low + high) / 2;
-        if outbox.all_sealed_by(leaf, middle) then
+        if (case when leaf is null then outbox.sealed_by(middle, id, xid) else outbox.all_sealed_by(leaf, middle) end) then
             high := middle;
         else
             low := middle;
         end if;
     end loop;
     return high;
+end
+$first_seal_holding$;
+
+comment on function outbox.first_seal_holding(bigint, bigint, bigint, xid8, regclass) is
+    'The first seal after low, up to high, by which a message (leaf is null), or all messages of a partition, are sealed.';
+
+-- sql/outbox/functions/sealed_with.sql
+-- The seal with which the last message of a partition was sealed; null when it is not at or before `latest`.
+create function outbox.sealed_with(leaf regclass, latest bigint) returns bigint
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $sealed_with$
+declare
+    low constant bigint := (select max(s.no) from outbox.seal as s where s.no <= (select p.through_seal from outbox.pruned as p));
+begin
+    if not exists (select from outbox.seal as s where s.no = latest) or not outbox.all_sealed_by(leaf, latest) then
+        return null;
+    end if;
+    return outbox.first_seal_holding(coalesce(low, 0), latest, null, null, leaf);
 end
 $sealed_with$;
 
@@ -6791,7 +6795,7 @@ begin
         select s.no, s.members <= max_members and s.bytes <= max_bytes into through, whole from outbox.seal as s where s.no = made;
     else
         select least(n.through, until_seal), n.whole into through, whole
-        from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
+        from relay.next_seals(name, after_seal, max_members * relay.lanes_of(name), max_bytes) as n;   -- a lane gets its share of them
     end if;
     if through is null then
         return;
@@ -7072,6 +7076,15 @@ return interval '7 days';
 
 comment on function relay.keep() is 'How long delivered messages are kept.';
 
+-- sql/relay/functions/shortest_keep.sql
+-- An operator may keep delivered messages for a shorter time, but not take them from a consumer that has just been restored: that
+-- is for the owner.
+create function relay.shortest_keep() returns interval
+language sql immutable parallel safe
+return interval '1 hour';
+
+comment on function relay.shortest_keep() is 'The shortest time that anybody but the owner of the schema relay may let relay.prune keep delivered messages.';
+
 -- sql/relay/functions/passed_seal.sql
 -- The last seal that every lane of every destination had passed at a time, or begins after. Null where there is no destination: then nobody has read
 -- anything yet.
@@ -7143,6 +7156,13 @@ declare
     oldest record;
     through bigint;
 begin
+    if keep < relay.shortest_keep()
+       and not pg_has_role(journal.caller(), (select n.nspowner from pg_namespace as n where n.nspname = 'relay'), 'usage') then
+        raise exception using
+            errcode = '42501',
+            message = format('relay: delivered messages are kept for %s at the shortest', relay.shortest_keep()),
+            hint = 'only the owner of the schema relay may drop younger ones';
+    end if;
     begin
         lock table relay.mark in share update exclusive mode nowait;   -- one at a time; checkpoints go on
     exception when lock_not_available then

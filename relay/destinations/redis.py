@@ -7,12 +7,9 @@ last id is seen even when the entries are gone.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import re
-import ssl
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from relay.destinations.base import (
@@ -27,21 +24,18 @@ from relay.destinations.base import (
     Stored,
     Tail,
     Url,
-    read_credentials,
 )
+from relay.destinations.redis_link import Link, Said
 from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWriter, TailLost
 from relay.message import Message, attributes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from redis.asyncio.connection import Connection
-
 _SHAPE = "a stream is written redis://host:6379/0?stream=NAME"
 _NAME = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$")
 _OPTIONS = frozenset({"stream", "lanes", "durability"})
 _OPTIONS_OF_TLS = _OPTIONS | {"ca"}
-_ANSWER_SECONDS = 10.0
 _READ_BACK = 100  # entries a call
 _LARGEST = 64 * 1024 * 1024
 _OLDEST = (6, 2)
@@ -51,17 +45,6 @@ _NOWHERE = "18446744073709551615-18446744073709551615"
 _PASSING = re.compile(r"\b(READONLY|MISCONF|NOREPLICAS|MASTERDOWN|LOADING|BUSY|NOPERM|CLUSTERDOWN|MOVED)\b")
 _OUT_OF_MEMORY = re.compile(r"\bOOM\b")
 _GONE = "no such key"
-# redis-py takes these words off the answer, and gives it a class instead.
-_WORDS = {
-    "NoScriptError": "NOSCRIPT",
-    "OutOfMemoryError": "OOM",
-    "ReadOnlyError": "READONLY",
-    "NoPermissionError": "NOPERM",
-    "MasterDownError": "MASTERDOWN",
-    "ClusterDownError": "CLUSTERDOWN",
-    "MovedError": "MOVED",
-}
-
 # An error inside a script takes nothing back, so whatever can be wrong is looked at before the first entry is added.
 _APPEND = """
 local kind = redis.call('TYPE', KEYS[1]).ok
@@ -109,10 +92,6 @@ _APPEND_SHA = hashlib.sha1(_APPEND.encode(), usedforsecurity=False).hexdigest()
 _FORGET = "if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], 'last') end"
 
 
-class _Said(Exception):
-    """The server answered with an error."""
-
-
 class _Lane(NamedTuple):
     """A lane's key and what its ids begin with."""
 
@@ -127,7 +106,7 @@ class Redis(Destination):
 
     def __init__(self, url: Url, credentials: str | None = None) -> None:
         super().__init__(url, credentials)
-        self._connections: dict[int, _Link] = {}
+        self._connections: dict[int, Link] = {}
         self._lanes: dict[int, _Lane] = {}
         self._owner = ""
 
@@ -166,7 +145,7 @@ class Redis(Destination):
                 key = self.url.lane_name(lane, owner.lanes)
                 self._lanes[lane] = _Lane(key, await self._marked(lane, key, owner, fresh=fresh))
                 await self._probe(lane, key)
-        except _Said as error:
+        except Said as error:
             raise DestinationRefused(f"Redis refuses: {error}", hint="see the rights that a relay needs") from error
         return Limits(message_bytes=largest, batch_messages=500)
 
@@ -189,7 +168,7 @@ class Redis(Destination):
         """A setting of the server; None where it does not tell, as managed services do not."""
         try:
             answer = await self._link(0).ask("CONFIG", "GET", name)
-        except _Said:
+        except Said:
             return None
         return answer[1].decode() if len(answer) == 2 else None
 
@@ -245,7 +224,7 @@ class Redis(Destination):
     async def tail(self, lane: int, known: Tail | None) -> Tail | None:
         try:
             return await self._tail(lane, known)
-        except _Said as error:
+        except Said as error:
             raise DestinationUnavailable(f"Redis answered: {error}") from error
 
     async def _tail(self, lane: int, known: Tail | None) -> Tail | None:
@@ -288,7 +267,7 @@ class Redis(Destination):
             entries += (f"{generation}-{message.position}", len(fields), *fields)
         try:
             status, said = await self._run(lane, key, expected.token if expected else _NOTHING, entries)
-        except _Said as error:
+        except Said as error:
             return _refusal(str(error), alone=len(batch) == 1)
         except DestinationUnavailable as error:
             return InDoubt(str(error))
@@ -304,7 +283,7 @@ class Redis(Destination):
         arguments = (2, key, _mark_of(key), expected, self._owner, *entries)
         try:
             answer = await link.ask("EVALSHA", _APPEND_SHA, *arguments)
-        except _Said as error:
+        except Said as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
             answer = await link.ask("EVAL", _APPEND, *arguments)
@@ -316,7 +295,7 @@ class Redis(Destination):
         while True:
             try:
                 found = await self._link(lane).ask("XRANGE", key, f"({last}", upto.token, "COUNT", _READ_BACK)
-            except _Said as error:
+            except Said as error:
                 raise DestinationUnavailable(f"Redis answered: {error}") from error
             for raw_id, fields in found:
                 last = raw_id.decode()
@@ -331,17 +310,17 @@ class Redis(Destination):
 
     # -- the server
 
-    def _link(self, lane: int) -> _Link:
+    def _link(self, lane: int) -> Link:
         """A lane's own connection: lanes never wait for each other."""
         if lane not in self._connections:
-            self._connections[lane] = _Link(self.url, self.credentials)
+            self._connections[lane] = Link(self.url, self.credentials)
         return self._connections[lane]
 
     async def _state(self, lane: int, key: str) -> _State | None:
         """A stream's last id and last entry, at one moment; None when there is no such key."""
         try:
             answer = await self._link(lane).ask("XINFO", "STREAM", key)
-        except _Said as error:
+        except Said as error:
             if _GONE in str(error):
                 return None
             if str(error).startswith("WRONGTYPE"):
@@ -357,111 +336,6 @@ class _State(NamedTuple):
     last: str
     entry_id: str | None
     fields: Sequence[bytes]
-
-
-class _Link:
-    """A connection that is made when it is needed, and never sends anything twice."""
-
-    def __init__(self, url: Url, credentials: str | None) -> None:
-        self._url = url
-        self._credentials = credentials
-        self._connection: Connection | None = None
-
-    async def ask(self, *command: str | int) -> Any:
-        """Raises `_Said`, `DestinationUnavailable`, and `DestinationRefused` when the package is missing."""
-        connection = await self._connected()
-        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
-
-        try:
-            await connection.send_packed_command([_packed(command)], check_health=False)
-            return await connection.read_response()
-        except ResponseError as error:
-            raise _Said(f"{_WORDS.get(type(error).__name__, '')} {error}".strip()) from error
-        except (RedisError, OSError, asyncio.IncompleteReadError) as error:
-            await self.close()
-            raise DestinationUnavailable(f"{self._where} did not answer: {_first_line(error)}") from error
-        except BaseException:
-            await self.close()  # an answer that nobody waits for any more must not be taken for the next one
-            raise
-
-    async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(Exception):  # whatever a dying connection says, it is gone
-                await connection.disconnect(nowait=True)
-
-    @property
-    def _where(self) -> str:
-        return f"Redis at {self._url.host}:{self._url.port}"
-
-    async def _connected(self) -> Connection:
-        if self._connection is None or not self._connection.is_connected:
-            await self.close()
-            self._connection = await self._connect()
-        return self._connection
-
-    def _options(self) -> dict[str, Any]:
-        user, password = _credentials(self._credentials)
-        tls = {"ssl_ca_certs": self._url.options.get("ca")} if self._url.options["tls"] else {}
-        return {
-            "host": self._url.host,
-            "port": self._url.port,
-            "db": int(self._url.options["database"]),
-            "username": user,
-            "password": password,
-            "socket_timeout": _ANSWER_SECONDS,
-            "socket_connect_timeout": _ANSWER_SECONDS,
-            "socket_keepalive": True,
-            "protocol": 2,
-            **tls,
-        }
-
-    async def _connect(self) -> Connection:
-        try:
-            from redis.asyncio.connection import Connection, SSLConnection  # noqa: PLC0415  loaded when it is used
-            from redis.asyncio.retry import Retry  # noqa: PLC0415
-            from redis.backoff import NoBackoff  # noqa: PLC0415
-            from redis.exceptions import AuthenticationError, RedisError, ResponseError  # noqa: PLC0415
-        except ImportError as error:
-            raise DestinationRefused("redis is not installed", hint="pip install 'agent-journal[redis]'") from error
-        options = self._options() | {"retry": Retry(NoBackoff(), 0)}
-        connection: Connection = SSLConnection(**options) if self._url.options["tls"] else Connection(**options)
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except AuthenticationError as error:
-            hint = "give the file with the credentials: --credentials FILE"
-            raise DestinationUnavailable(f"{self._where} refuses the credentials", hint=hint) from error
-        except ResponseError as error:
-            raise DestinationRefused(f"{self._where} refuses: {_first_line(error)}") from error
-        except (RedisError, OSError) as error:
-            if _is_about_certificates(error):
-                hint = "give the file of the authority that signed it: &ca=FILE"
-                raise DestinationUnavailable(
-                    f"{self._where} shows a certificate that is not trusted", hint=hint
-                ) from error
-            hint = "check host and port, and that the server runs"
-            raise DestinationUnavailable(f"{self._where} cannot be reached", hint=hint) from error
-        return connection
-
-
-def _packed(command: Sequence[str | int]) -> bytes:
-    """A command as the protocol has it; redis-py takes three times as long over the thousands of words of an append."""
-    words = [word.encode() if isinstance(word, str) else b"%d" % word for word in command]
-    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
-
-
-def _is_about_certificates(error: BaseException | None) -> bool:
-    return error is not None and (
-        isinstance(error, ssl.SSLCertVerificationError) or _is_about_certificates(error.__cause__ or error.__context__)
-    )
-
-
-def _credentials(path: str | None) -> tuple[str | None, str | None]:
-    """User and password, or a password alone."""
-    if path is None:
-        return None, None
-    user, colon, password = read_credentials(path).partition(":")
-    return (user, password) if colon else (None, user)
 
 
 def _parsed_info(raw: bytes) -> dict[str, str]:
@@ -548,7 +422,3 @@ def _refusal(said: str, *, alone: bool) -> Outcome:
     if _PASSING.search(said):
         return Refused("busy", said)
     return InDoubt(f"Redis answered: {said}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

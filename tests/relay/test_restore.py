@@ -83,6 +83,30 @@ def test_a_copy_of_the_database_seals_only_after_a_rebase(
             judge(committed(conn), in_file(tmp_path / "out.jsonl"))
 
 
+def test_a_clone_that_takes_itself_for_the_original_is_found_out_by_what_it_delivers(
+    postgres: rig.Cluster, dsn: str, database: str, tmp_path: Path
+) -> None:
+    """A copied data directory has all identifiers of its original (here: the copy's are made equal). The destination takes one
+    history only: whoever comes second with another message at a position stops."""
+    url = f"file://{tmp_path}/out.jsonl"
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        publish(conn)
+    drain(dsn, url)
+    with postgres.database(template=database) as copy:
+        cloned = postgres.dsn(copy)
+        with psycopg.connect(cloned, autocommit=True) as clone:
+            clone.execute(
+                "update outbox.lineage set database = (select oid from pg_database where datname = current_database())"
+            )
+            publish(clone)
+        drain(cloned, url)
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            publish(conn)
+        code, _, said = relay(dsn, "run", url, "--drain")
+        assert (code, "no copy of the database publishes" in said) == (3, True), said
+        assert (tmp_path / "out.jsonl").read_text().count("\n") == 2
+
+
 def restore_in_place(server: PostgresServer, backup: Path) -> None:
     """Recover from a backup, which ends on a timeline of its own, as a restore to a point in time does."""
     server.stop()

@@ -62,6 +62,13 @@ def test_an_agent_publishes_and_no_more(postgres: rig.Cluster, database: str) ->
                 agent.execute(query)
 
 
+def test_an_operator_keeps_what_was_delivered_for_an_hour_at_least(postgres: rig.Cluster, database: str) -> None:
+    with psycopg.connect(member(postgres, database, "journal_operator"), autocommit=True) as operator:
+        operator.execute("select relay.prune('1 hour')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="at the shortest"):
+            operator.execute("select relay.prune('59 minutes')")
+
+
 def test_every_view_and_every_column_has_a_comment(conn: Connection) -> None:
     rows = conn.execute(
         "select c.oid::regclass::text, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid"

@@ -1,4 +1,4 @@
--- The seal of a message; readers of the views run it. "Sealed by n" never becomes false again, so after a first guess by transaction id it is searched by halves.
+-- The seal of a message; readers of the views run it. It is guessed by transaction id first, and searched where the guess is wrong.
 create function outbox.seal_of(id bigint, xid xid8) returns bigint
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -6,7 +6,6 @@ as $seal_of$
 declare
     low bigint;
     high bigint;
-    middle bigint;
 begin
     if exists (select from outbox.cancellation as c where c.id = seal_of.id) then
         return null;
@@ -22,15 +21,7 @@ begin
     if not outbox.sealed_by(high, id, xid) then
         return null;
     end if;
-    while high - low > 1 loop   -- not sealed by low, sealed by high
-        middle := (low + high) / 2;
-        if outbox.sealed_by(middle, id, xid) then
-            high := middle;
-        else
-            low := middle;
-        end if;
-    end loop;
-    return high;
+    return outbox.first_seal_holding(low, high, id, xid, null);
 end
 $seal_of$;
 

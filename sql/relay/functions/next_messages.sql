@@ -20,7 +20,7 @@ begin
         select s.no, s.members <= max_members and s.bytes <= max_bytes into through, whole from outbox.seal as s where s.no = made;
     else
         select least(n.through, until_seal), n.whole into through, whole
-        from relay.next_seals(name, after_seal, max_members, max_bytes) as n;
+        from relay.next_seals(name, after_seal, max_members * relay.lanes_of(name), max_bytes) as n;   -- a lane gets its share of them
     end if;
     if through is null then
         return;

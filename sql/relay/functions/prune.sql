@@ -9,6 +9,13 @@ declare
     oldest record;
     through bigint;
 begin
+    if keep < relay.shortest_keep()
+       and not pg_has_role(journal.caller(), (select n.nspowner from pg_namespace as n where n.nspname = 'relay'), 'usage') then
+        raise exception using
+            errcode = '42501',
+            message = format('relay: delivered messages are kept for %s at the shortest', relay.shortest_keep()),
+            hint = 'only the owner of the schema relay may drop younger ones';
+    end if;
     begin
         lock table relay.mark in share update exclusive mode nowait;   -- one at a time; checkpoints go on
     exception when lock_not_available then
