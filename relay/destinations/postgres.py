@@ -330,6 +330,14 @@ class Postgres(Destination):
         if "authentication" in said or "no password" in said or "pg_hba" in said:
             hint = "give the file with the credentials: --credentials FILE"
             return DestinationUnavailable(f"{self._where} refuses the credentials", hint=hint)
+        if "certificate" in said:
+            hint = (
+                "give the file of the authority that signed it (&sslrootcert=FILE), and the host's name as it is in it"
+            )
+            return DestinationUnavailable(f"{self._where} shows a certificate that is not trusted", hint=hint)
+        if "does not support SSL" in said:
+            hint = "set ssl = on there; or leave sslmode out of the URL, if the line is safe"
+            return DestinationUnavailable(f"{self._where} speaks no TLS", hint=hint)
         return DestinationUnavailable(
             f"{self._where} cannot be reached", hint="check host, port and database, and that the server runs"
         )

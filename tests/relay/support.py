@@ -8,7 +8,9 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -325,6 +327,17 @@ def jetstream(url: str, call: str, request: dict[str, Any] | None = None) -> dic
     answer = _finished(ask())
     assert "error" not in answer, answer["error"]
     return answer
+
+
+def made_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test"
+    files = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    return certificate, key
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:

@@ -24,6 +24,7 @@ from relay.errors import RelayError
 from relay.lane import LaneWorker
 from relay.pace import Pace
 from relay.source import Registration, Source
+from tests.outbox.support import publish, scalar
 from tests.relay.oracle import Unfaithful, judge
 from tests.relay.places import SERVED, FilePlace, NatsPlace, RedisPlace
 from tests.relay.proxy import Proxy
@@ -388,3 +389,19 @@ def test_fault_7_a_long_transaction_holds_nothing_back_but_itself(
         slow.commit()
     drain(dsn, file_url)
     judge(committed(conn), in_file(tmp_path / "out.jsonl"))
+
+
+def test_finding_25_what_a_relay_updates_is_bounded_by_time_not_by_load(
+    dsn: str, conn: Connection, file_url: str
+) -> None:
+    """While somebody holds an old snapshot, every update leaves a row that nobody can remove."""
+    for _ in range(200):
+        publish(conn)
+        conn.execute("select outbox.seal()")
+    with psycopg.connect(dsn) as old:
+        old.execute("set transaction isolation level repeatable read")
+        old.execute("select from outbox.seal")
+        drain(dsn, file_url)
+        dead = "select sum(n_tup_upd + n_tup_del) from pg_stat_all_tables where schemaname in ('outbox', 'relay')"
+        wait_until(lambda: scalar(conn, dead) > 0)
+        assert scalar(conn, dead) < 20

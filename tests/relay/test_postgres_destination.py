@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from relay.destinations.base import Refused, Tail
-from relay.destinations.postgres import TABLES
-from relay.errors import DestinationRefused, TailLost
+from relay.destinations.base import Refused, Stored, Tail
+from relay.destinations.postgres import TABLES, Postgres
+from relay.errors import DestinationRefused, DestinationUnavailable, TailLost
+from tests import rig
 from tests.relay.oracle import Arrived, judge
 from tests.relay.places import PostgresPlace
-from tests.relay.support import ROOT, Connection, committed, drain, make_counters, produce
-from tests.relay.test_destinations import messages, opened, positions, refused, store
+from tests.relay.support import ROOT, Connection, committed, drain, made_certificate, make_counters, produce, wait_until
+from tests.relay.test_destinations import OWNER, messages, opened, positions, refused, store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.relay.places import Place
 
 pytestmark = pytest.mark.parametrize("place", [PostgresPlace], indirect=True, ids=["postgresql"])
@@ -122,3 +126,35 @@ def test_a_table_in_the_same_database(place: Place, dsn: str, conn: Connection) 
     judge(committed(conn), [Arrived(*row) for row in rows])
     with psycopg.connect(dsn) as other:
         assert other.execute("select url from relay.destinations").fetchone() == (url,)
+
+
+async def test_a_connection_is_encrypted_and_its_certificate_checked(place: PostgresPlace, tmp_path: Path) -> None:
+    certificate, key = made_certificate(tmp_path)
+    with rig.start_server() as server, psycopg.connect(server.dsn(), autocommit=True) as admin:
+        url = f"postgresql://127.0.0.1:{server.port}/postgres?table={place.name}"
+        credentials = place.write_credentials(urlsplit(server.dsn()).netloc.rpartition("@")[0])
+
+        def at(options: str) -> Postgres:
+            return Postgres(Postgres.parse(f"{url}&{options}"), str(credentials))
+
+        with pytest.raises(DestinationUnavailable, match="speaks no TLS"):
+            await at("sslmode=require").open(OWNER, fresh=True)
+        for file in (certificate, key):
+            inside = server.data_dir / file.name
+            inside.write_bytes(file.read_bytes())
+            inside.chmod(0o600)
+            shutil.chown(inside, server.account.uid, server.account.gid)
+        try:
+            admin.execute("alter system set ssl = on")
+        except psycopg.errors.InvalidParameterValue:
+            pytest.skip("this build of PostgreSQL has no TLS; Debian's has: JOURNAL_TEST_POSTGRES=15")
+        admin.execute("select pg_reload_conf()")
+        wait_until(lambda: admin.execute("show ssl").fetchone() == ("on",))
+        trusting = at(f"sslmode=verify-full&sslrootcert={certificate}")
+        await trusting.open(OWNER, fresh=True)
+        assert isinstance(await trusting.append(0, messages(1, 2), None), Stored)
+        encrypted = "select ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'relay'"
+        assert admin.execute(encrypted).fetchall() == [(True,)]
+        await trusting.close()
+        with pytest.raises(DestinationUnavailable, match="is not trusted"):
+            await at("sslmode=verify-full&sslrootcert=system").open(OWNER, fresh=False)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from relay.errors import DestinationRefused, DestinationUnavailable, ForeignWrit
 from tests.redis_server import RedisServer, start_redis
 from tests.relay.oracle import judge
 from tests.relay.places import RedisPlace
-from tests.relay.support import Connection, committed, drain, make_counters, produce
+from tests.relay.support import Connection, committed, drain, made_certificate, make_counters, produce
 from tests.relay.test_destinations import LINEAGE, OWNER, message, messages, opened, positions, refused, store, tail_at
 
 if TYPE_CHECKING:
@@ -276,9 +274,7 @@ async def test_an_account_without_rights_and_a_cluster_are_refused(place: Place,
 
 
 async def test_a_connection_is_encrypted_and_its_certificate_checked(place: Place, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    certificate, key, port = *_made_certificate(tmp_path), free_port()
+    certificate, key, port = *made_certificate(tmp_path), free_port()
     files = {"tls_cert_file": str(certificate), "tls_key_file": str(key), "tls_ca_cert_file": str(certificate)}
     with start_redis(tls_port=str(port), tls_auth_clients="no", **files):
         url = f"rediss://127.0.0.1:{port}/0?stream={place.name}"
@@ -289,14 +285,6 @@ async def test_a_connection_is_encrypted_and_its_certificate_checked(place: Plac
         await trusting.close()
         with pytest.raises(DestinationUnavailable, match="is not trusted"):
             await found(found.parse(url)).open(OWNER, fresh=False)
-
-
-def _made_certificate(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "server.crt", folder / "server.key"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test"
-    files = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return certificate, key
 
 
 def test_lanes_are_keys_of_their_own_and_a_key_keeps_its_lane(
