@@ -57,16 +57,16 @@ _HOMES = {
     "RollbackPlan": "journal.rollbacks",
     "RollbackReport": "journal.rollbacks",
     "Step": "journal.steps",
-    "bind": "journal.sessions",
+    "bind": "journal.binding",
     "confirm": "journal.receipts",
     "cover": "journal.coverage",
-    "current_session": "journal.sessions",
+    "current_session": "journal.current",
     "from_database": "journal.errors",
-    "open_session": "journal.sessions",
+    "open_session": "journal.opening",
     "plan_rollback": "journal.rollbacks",
     "receipt": "journal.receipts",
     "resume_agent": "journal.stopping",
-    "resume_session": "journal.sessions",
+    "resume_session": "journal.opening",
     "rollback": "journal.rollbacks",
     "stop_agent": "journal.stopping",
     "stop_session": "journal.stopping",
@@ -77,14 +77,18 @@ _HOMES = {
 __all__ = tuple(_HOMES)
 
 if TYPE_CHECKING:
+    from journal.binding import bind as bind
     from journal.claims import Claim as Claim
     from journal.claims import ReplyCheck as ReplyCheck
     from journal.coverage import cover as cover
     from journal.coverage import uncover as uncover
+    from journal.current import current_session as current_session
     from journal.errors import *  # noqa: F403
     from journal.errors import from_database as from_database
     from journal.external import AsyncExternal as AsyncExternal
     from journal.external import External as External
+    from journal.opening import open_session as open_session
+    from journal.opening import resume_session as resume_session
     from journal.receipts import Receipt as Receipt
     from journal.receipts import confirm as confirm
     from journal.receipts import receipt as receipt
@@ -94,10 +98,6 @@ if TYPE_CHECKING:
     from journal.rollbacks import rollback as rollback
     from journal.sessions import AgentSession as AgentSession
     from journal.sessions import AsyncAgentSession as AsyncAgentSession
-    from journal.sessions import bind as bind
-    from journal.sessions import current_session as current_session
-    from journal.sessions import open_session as open_session
-    from journal.sessions import resume_session as resume_session
     from journal.steps import AsyncStep as AsyncStep
     from journal.steps import Step as Step
     from journal.stopping import resume_agent as resume_agent

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from journal.connecting import call
 from journal.receipts import Receipt
-from journal.steps import StepFlows
+from journal.step_flows import StepFlows
 from outbox.pg.flow import Flow
 
 _CLAIM = "select to_json(journal.claim((:session_id)::text::uuid, (:claim)::text, (:subject)::text::uuid)::text)::text"

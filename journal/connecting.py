@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-from journal.errors import NotSerializable, SchemaVersionError, UnknownSession, UnsupportedConnection
+from journal.errors import JournalError, NotSerializable, SchemaVersionError, UnknownSession, UnsupportedConnection
 from outbox.pg import connections
 from outbox.pg.connections import UnknownConnectionKind
 from outbox.pg.errors import NOT_MIGRATED, is_driver_error, reraised, sqlstate_of
@@ -30,6 +30,11 @@ def link(conn: Any) -> Link:
 def perform(conn: Any, work: Callable[[], Flow[T]]) -> T | Awaitable[T]:
     """Do `work` in the caller's open transaction, or in one of our own."""
     return run(supported(transaction(work())), link(conn))
+
+
+async def awaited(value: Any) -> Any:
+    """What `perform` answers on an asynchronous connection."""
+    return await value
 
 
 def supported(flow: Flow[T]) -> Flow[T]:
@@ -63,6 +68,28 @@ def json_text(value: Any, name: str) -> str | None:
         raise NotSerializable(
             str(error), hint="convert it to dicts, lists, text, numbers and booleans", path=error.path
         ) from None
+
+
+def plain_text(value: Any, name: str, refused: Callable[[str], JournalError]) -> str | None:
+    """The value as the database takes text, None as SQL null; anything else is `refused`."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise refused(f"{name} is text, not {type(value).__name__}")
+    if "\0" in value or _has_surrogate(value):
+        raise refused(f"{name} is text without NUL and lone surrogates")
+    return value
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def json_object(value: Any, name: str) -> str:
+    """A mapping as a JSON object, None as an empty one. Raises `NotSerializable`."""
+    if not isinstance(value, Mapping | None):
+        raise NotSerializable(f"{name} is a JSON object, not {type(value).__name__}", path=name)
+    return json_text(dict(value or {}), name) or "{}"
 
 
 def session_id_text(value: Any) -> str:

@@ -17,7 +17,9 @@ from uuid import UUID, uuid4
 from journal.connecting import call, json_text
 from journal.errors import OutcomeUnknown, ReplayedStepWrites, StepFailed
 from journal.receipts import Receipt
-from journal.steps import SERIALIZATION_FAILURE, AsyncStep, Call, Step, StepFlows, description
+from journal.step_calls import Call
+from journal.step_flows import SERIALIZATION_FAILURE, StepFlows, description
+from journal.steps import AsyncStep, Step
 from outbox.pg.errors import sqlstate_of
 from outbox.pg.flow import Begin, Commit, CommitLost, Effect, Flow, Link, Rollback, own_transaction
 

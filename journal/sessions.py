@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
 from journal.claims import Claim, Proof, ReplyCheck, claimed, reply_checked
-from journal.connecting import call, json_text, link, perform, session_id_text, supported
-from journal.errors import TransactionRequired
+from journal.connecting import awaited, call, link, perform, plain_text
+from journal.current import enter, leave
+from journal.errors import SessionError
 from journal.external import AsyncExternal, External, Probe
 from journal.rollbacks import is_undoable, plan_rollback
-from journal.steps import AsyncStep, Call, RunOptions, Step, StepOptions
-from outbox.pg.flow import Acquire, Flow, GiveBack, InTransaction, run
+from journal.step_calls import Call, RunOptions, StepOptions, asked
+from journal.steps import AsyncStep, Step
+from outbox.pg.flow import Flow
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
-    from outbox.pg.connections.types import AsyncConn, Conn
+    from journal.opening import AsyncOpening
 
-_OPEN = """
-select journal.resume_session(journal.open_session(
-           agent => (:agent)::text, task => (:task)::text, parent => (:parent)::text::uuid, details => (:details)::text::jsonb,
-           run_id => (:run_id)::text, tenant => (:tenant)::text, hold => (:hold)::text, role => (:role)::text))::text
-"""
-_RESUME = "select journal.resume_session((:session_id)::text::uuid)::text"
+
 _CLOSE = (
     "select to_json(journal.close_session((:session_id)::text::uuid, (:status)::text, (:reason)::text)::text)::text"
 )
-_BIND = "select to_json(journal.bind((:session_id)::text::uuid, (:step_id)::text::uuid)::text)::text"
-
-# The sessions whose blocks enclose the caller, innermost last. Kept here and not in the sessions: one session may be entered
-# several times, by several tasks.
-_entered: ContextVar[tuple[AgentSession | AsyncAgentSession, ...]] = ContextVar("entered_sessions", default=())
 
 
 @dataclass(frozen=True)
-class _Facts:
+class SessionFacts:
+    """What a client knows of its session."""
+
     id: UUID
     agent: str
     task: str
@@ -72,7 +65,7 @@ class ExternalOptions(TypedDict, total=False):
 class _Session:
     """What sessions on synchronous and asynchronous connections have in common."""
 
-    def __init__(self, conn: Any, facts: _Facts, *, closes: bool) -> None:
+    def __init__(self, conn: Any, facts: SessionFacts, *, closes: bool) -> None:
         self._conn = conn
         self._facts = facts
         self._closes = closes
@@ -100,49 +93,13 @@ class _Session:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.agent!r}>"
 
-    def _asked(  # the defaults stand here, once
-        self,
-        tool: str,
-        *,
-        key: str | None = None,
-        arguments: Any = None,
-        details: Any = None,
-        attempt: int = 1,
-        join: bool = False,
-        wait: float = 10.0,
-        kind: str | None = None,
-        store_arguments: bool = True,
-    ) -> Call:
-        return Call(
-            session_id=self.id,
-            role=self._facts.role,
-            tool=tool,
-            key=key,
-            arguments=json_text(arguments, "arguments"),
-            attempt=attempt,
-            details=json_text(details, "details"),
-            kind=kind,
-            store_arguments=store_arguments,
-            join=join,
-            wait=wait,
-        )
+    def _asked(self, tool: str, **options: Unpack[StepOptions]) -> Call:
+        return asked(self.id, self._facts.role, tool, **options)
 
     def _closed(self, status: str, reason: str | None) -> Flow[None]:
+        plain_text(status, "the status of a session", SessionError)
+        plain_text(reason, "a reason", SessionError)
         yield from call(_CLOSE, session_id=str(self.id), status=status, reason=reason)
-
-
-def _enter(session: AgentSession | AsyncAgentSession) -> None:
-    _entered.set((*_entered.get(), session))
-
-
-def _leave(session: AgentSession | AsyncAgentSession) -> None:
-    """Undo the last entering; a task that never entered has nothing to undo."""
-    entered = list(_entered.get())
-    for place in reversed(range(len(entered))):
-        if entered[place] is session:
-            del entered[place]
-            break
-    _entered.set(tuple(entered))
 
 
 class AgentSession(_Session):
@@ -218,6 +175,8 @@ class AgentSession(_Session):
 
     def child(self, *, agent: str, **options: Unpack[ChildOptions]) -> AgentSession:
         """Open a session of another agent that works for this one, of the same tenant. Options as of `open_session`."""
+        from journal.opening import open_session  # noqa: PLC0415  which makes sessions
+
         child: AgentSession = open_session(self._conn, agent=agent, parent=self.id, **options)
         return child
 
@@ -226,13 +185,13 @@ class AgentSession(_Session):
         perform(self._conn, lambda: self._closed(status, reason))
 
     def __enter__(self) -> Self:
-        _enter(self)
+        enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _leave(self)
+        leave(self)
         if not self._closes:
             return
         if error is None:
@@ -274,13 +233,13 @@ class AsyncAgentSession(_Session):
 
     async def claim(self, text: str, *, receipt: Proof) -> Claim:
         """As `AgentSession.claim`."""
-        found: Claim = await _awaited(perform(self._conn, lambda: claimed(self.id, text, receipt)))
+        found: Claim = await awaited(perform(self._conn, lambda: claimed(self.id, text, receipt)))
         return found
 
     async def check_reply(self, claims: Iterable[Claim | tuple[str, Proof]]) -> ReplyCheck:
         """As `AgentSession.check_reply`."""
         listed = list(claims)
-        found: ReplyCheck = await _awaited(perform(self._conn, lambda: reply_checked(self.id, listed)))
+        found: ReplyCheck = await awaited(perform(self._conn, lambda: reply_checked(self.id, listed)))
         return found
 
     async def undoable(self) -> bool:
@@ -289,21 +248,23 @@ class AsyncAgentSession(_Session):
 
     def child(self, *, agent: str, **options: Unpack[ChildOptions]) -> AsyncOpening:
         """As `AgentSession.child`."""
+        from journal.opening import open_session  # noqa: PLC0415  which makes sessions
+
         child: AsyncOpening = open_session(self._conn, agent=agent, parent=self.id, **options)
         return child
 
     async def close(self, status: str = "closed", reason: str | None = None) -> None:
         """As `AgentSession.close`."""
-        await _awaited(perform(self._conn, lambda: self._closed(status, reason)))
+        await awaited(perform(self._conn, lambda: self._closed(status, reason)))
 
     async def __aenter__(self) -> Self:
-        _enter(self)
+        enter(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _leave(self)
+        leave(self)
         if not self._closes:
             return
         if error is None:
@@ -313,160 +274,3 @@ class AsyncAgentSession(_Session):
             await self.close("failed", type(error).__name__)
         except Exception as failure:  # noqa: BLE001  the error that is on its way is the one that matters
             error.add_note(f"the session could not be closed: {type(failure).__name__}")
-
-
-class AsyncOpening:
-    """A session that is being opened: `await` it, or enter it by `async with`."""
-
-    def __init__(self, opening: Any) -> None:
-        self._opening = opening
-        self._session: AsyncAgentSession | None = None
-
-    def __await__(self) -> Generator[Any, None, AsyncAgentSession]:
-        return self._opening.__await__()  # type: ignore[no-any-return]
-
-    async def __aenter__(self) -> AsyncAgentSession:
-        self._session = await self._opening
-        return await self._session.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.__aexit__(kind, error, trace)
-
-
-@overload
-def open_session(
-    conn: Conn,
-    *,
-    agent: str,
-    task: str = "",
-    run_id: str | None = None,
-    parent: UUID | str | None = None,
-    tenant: str = "",
-    role: str | None = None,
-    hold: str | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> AgentSession: ...
-
-
-@overload
-def open_session(
-    conn: AsyncConn,
-    *,
-    agent: str,
-    task: str = "",
-    run_id: str | None = None,
-    parent: UUID | str | None = None,
-    tenant: str = "",
-    role: str | None = None,
-    hold: str | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> AsyncOpening: ...
-
-
-def open_session(
-    conn: Any,
-    *,
-    agent: str,
-    task: str = "",
-    run_id: str | None = None,
-    parent: UUID | str | None = None,
-    tenant: str = "",
-    role: str | None = None,
-    hold: str | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> AgentSession | AsyncOpening:
-    """Open an agent session: a value, and a context manager that closes it.
-
-    `run_id`: unique per tenant and agent; where it names an open session, that one is returned. `parent`: the session that this
-    one works for. `role`: set (`set local role`) in each step. `hold`: default of its messages: 'close' or a duration such
-    as '30s'. `details`: a JSON object. Raises `SessionClosed`, `SessionStopped`, `NotSessionOwner`.
-    """
-    parameters = {
-        "agent": agent,
-        "task": task,
-        "run_id": run_id,
-        "parent": None if parent is None else session_id_text(parent),
-        "tenant": tenant,
-        "role": role,
-        "hold": hold,
-        "details": json_text(dict(details or {}), "details"),
-    }
-    return _opened(conn, lambda: call(_OPEN, **parameters), closes=True)
-
-
-@overload
-def resume_session(conn: Conn, session_id: UUID | str) -> AgentSession: ...
-
-
-@overload
-def resume_session(conn: AsyncConn, session_id: UUID | str) -> AsyncOpening: ...
-
-
-def resume_session(conn: Any, session_id: UUID | str) -> AgentSession | AsyncOpening:
-    """Go on with an open session, on this or another connection; leaving it does not close it.
-
-    Raises `UnknownSession`, `SessionClosed`, `SessionStopped`, `NotSessionOwner`.
-    """
-    wanted = session_id_text(session_id)
-    return _opened(conn, lambda: call(_RESUME, session_id=wanted), closes=False)
-
-
-def _opened(conn: Any, work: Callable[[], Flow[Any]], *, closes: bool) -> AgentSession | AsyncOpening:
-    if link(conn).is_async:
-        return AsyncOpening(_opened_async(conn, work, closes=closes))
-    return AgentSession(conn, _facts(perform(conn, work)), closes=closes)
-
-
-async def _opened_async(conn: Any, work: Callable[[], Flow[Any]], *, closes: bool) -> AsyncAgentSession:
-    return AsyncAgentSession(conn, _facts(await _awaited(perform(conn, work))), closes=closes)
-
-
-async def _awaited(value: Any) -> Any:
-    return await value
-
-
-def _facts(row: Any) -> _Facts:
-    return _Facts(UUID(row["session_id"]), row["agent"], row["task"], row["tenant"], row["role"])
-
-
-def current_session() -> AgentSession | AsyncAgentSession:
-    """The session whose block encloses the caller, in this task or thread. Raises `LookupError` outside."""
-    entered = _entered.get()
-    if not entered:
-        raise LookupError("no agent session is open here: use `with journal.open_session(…)` around the call")
-    return entered[-1]
-
-
-@overload
-def bind(conn: Conn, session_id: UUID | str, step_id: UUID | str | None = None) -> None: ...
-
-
-@overload
-def bind(conn: AsyncConn, session_id: UUID | str, step_id: UUID | str | None = None) -> Awaitable[None]: ...
-
-
-def bind(conn: Any, session_id: UUID | str, step_id: UUID | str | None = None) -> Any:
-    """From here on, the open transaction's changes and messages belong to the session (and step).
-
-    Raises `TransactionRequired`, `AlreadyBound`, `UnknownSession`, `SessionClosed`, `SessionStopped`, `NotSessionOwner`.
-    """
-    parameters = {"session_id": session_id_text(session_id), "step_id": None if step_id is None else str(step_id)}
-    return run(supported(_bound(parameters)), link(conn))
-
-
-def _bound(parameters: dict[str, str | None]) -> Flow[None]:
-    yield Acquire()
-    try:
-        if not (yield InTransaction()):
-            hint = "begin a transaction first: a binding lasts as long as its transaction"
-            raise TransactionRequired("no transaction is open on this connection", hint=hint)
-        yield from call(_BIND, **parameters)
-    finally:
-        yield GiveBack()
-
-
-for _public in (open_session, resume_session, current_session, bind):
-    _public.__module__ = "journal"

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
+from journal.current import current_session
 from journal.errors import UnknownKind, UnsupportedConnection
-from journal.sessions import AgentSession, AsyncAgentSession, current_session
-from journal.steps import AsyncStep, RunOptions, Step
+from journal.sessions import AgentSession, AsyncAgentSession
+from journal.step_calls import RunOptions
+from journal.steps import AsyncStep, Step
 
 Kind = Literal["read", "idempotent", "reversible", "compensable", "irreversible"]
 

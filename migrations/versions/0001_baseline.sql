@@ -3168,7 +3168,7 @@ as $close_session$
 declare
     owner name;
 begin
-    if close_session.status not in ('closed', 'failed') then
+    if coalesce(close_session.status, '') not in ('closed', 'failed') then
         raise exception using errcode = 'JR008', message = 'a session is closed as closed or failed';
     end if;
     select s.db_user into owner from journal.session s where s.session_id = close_session.session_id;
@@ -3382,6 +3382,16 @@ end
 $check_step$;
 
 comment on function journal.check_step(text, text, integer, text) is 'True, or raises StepError, InvalidKey or UnknownKind. Private.';
+
+-- sql/journal/functions/lock_timeout_of.sql
+-- A wait as lock_timeout takes it: 0 would mean for ever, and more than 24 days is more than it takes.
+create function journal.lock_timeout_of(wait interval) returns text
+language sql immutable
+begin atomic
+    select least(greatest(1, ceil(extract(epoch from wait) * 1000)), 2147483647)::bigint::text;
+end;
+
+comment on function journal.lock_timeout_of(interval) is 'The wait in milliseconds, as the setting lock_timeout takes it. Private.';
 
 -- sql/journal/functions/key_retention.sql
 -- How long a retry finds what its key did.
@@ -3663,7 +3673,7 @@ begin
     end if;
     while place is null loop
         begin
-            done := set_config('lock_timeout', greatest(1, ceil(extract(epoch from enter_step.wait) * 1000))::text, true) is not null;
+            done := set_config('lock_timeout', journal.lock_timeout_of(enter_step.wait), true) is not null;
             with home as (
                 select s.tenant, s.db_role from journal.session s
                  where s.session_id = enter_step.session_id and s.status = 'open' and s.db_user = session_user
@@ -3953,7 +3963,7 @@ begin
     end if;
     loop
         begin
-            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from intend_step.wait) * 1000))::text, true);
+            perform set_config('lock_timeout', journal.lock_timeout_of(intend_step.wait), true);
             insert into journal.step
                    (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, arguments, arguments_digest, details,
                     transaction_id, cluster, started_at, key_expires_at, db_user, db_role)
@@ -4013,7 +4023,7 @@ begin
         raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
     end if;
     begin
-        perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from take_external.wait) * 1000))::text, true);
+        perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
     exception
         when lock_not_available then

@@ -14,11 +14,12 @@ from typing import Any
 import psycopg
 from psycopg import Rollback
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumper, TextLoader
 
+from outbox.pg.connections import UnknownConnectionKind
 from outbox.pg.flow import CommitLost, Link, Parameters, Rows
 
 # psycopg gives SQLAlchemy's form of a named parameter no meaning; the same statements serve both.
@@ -73,6 +74,12 @@ def _is_idle(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bo
     return conn.info.transaction_status in {TransactionStatus.IDLE, TransactionStatus.UNKNOWN}
 
 
+def _refuse_pipeline(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """In a pipeline nobody knows whether a transaction is open, and answers come late."""
+    if not conn.closed and conn.pgconn.pipeline_status != PipelineStatus.OFF:
+        raise UnknownConnectionKind("the connection is in pipeline mode: leave its pipeline block first")
+
+
 def _refuse_lost(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     """psycopg leaves a block on a broken connection in silence."""
     if conn.closed:
@@ -89,6 +96,7 @@ class PsycopgLink:
         self._blocks: list[tuple[AbstractContextManager[psycopg.Transaction], psycopg.Transaction]] = []
 
     def acquire(self) -> psycopg.Connection[Any]:
+        _refuse_pipeline(self._conn)
         return self._conn
 
     def lend(self) -> None:
@@ -149,6 +157,7 @@ class AsyncPsycopgLink:
         self._blocks: list[tuple[AbstractAsyncContextManager[psycopg.AsyncTransaction], psycopg.AsyncTransaction]] = []
 
     async def acquire(self) -> psycopg.AsyncConnection[Any]:
+        _refuse_pipeline(self._conn)
         return self._conn
 
     async def lend(self) -> None:

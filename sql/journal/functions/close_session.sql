@@ -6,7 +6,7 @@ as $close_session$
 declare
     owner name;
 begin
-    if close_session.status not in ('closed', 'failed') then
+    if coalesce(close_session.status, '') not in ('closed', 'failed') then
         raise exception using errcode = 'JR008', message = 'a session is closed as closed or failed';
     end if;
     select s.db_user into owner from journal.session s where s.session_id = close_session.session_id;

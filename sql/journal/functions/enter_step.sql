@@ -41,7 +41,7 @@ begin
     end if;
     while place is null loop
         begin
-            done := set_config('lock_timeout', greatest(1, ceil(extract(epoch from enter_step.wait) * 1000))::text, true) is not null;
+            done := set_config('lock_timeout', journal.lock_timeout_of(enter_step.wait), true) is not null;
             with home as (
                 select s.tenant, s.db_role from journal.session s
                  where s.session_id = enter_step.session_id and s.status = 'open' and s.db_user = session_user

@@ -33,7 +33,7 @@ begin
     end if;
     loop
         begin
-            perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from intend_step.wait) * 1000))::text, true);
+            perform set_config('lock_timeout', journal.lock_timeout_of(intend_step.wait), true);
             insert into journal.step
                    (step_id, session_id, tool, kind, tenant, key, attempt, status, holds_key, arguments, arguments_digest, details,
                     transaction_id, cluster, started_at, key_expires_at, db_user, db_role)

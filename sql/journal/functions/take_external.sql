@@ -18,7 +18,7 @@ begin
         raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
     end if;
     begin
-        perform set_config('lock_timeout', greatest(1, ceil(extract(epoch from take_external.wait) * 1000))::text, true);
+        perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
     exception
         when lock_not_available then

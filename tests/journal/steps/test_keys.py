@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import uuid4
+
 import psycopg
 import pytest
 
@@ -25,6 +28,33 @@ def test_any_text_of_that_length_is_a_key(agent: journal.AgentSession, key: str)
     for replayed in (False, True):
         with agent.step("refund", key=key) as step:
             assert step.replayed is replayed
+
+
+def test_what_is_no_step_is_refused_in_our_words_before_anything_is_sent(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    def refused(error: type[journal.JournalError], **options: Any) -> str:
+        with pytest.raises(error) as caught, agent.step(**{"tool": "refund", **options}):
+            pytest.fail("the body ran")
+        return str(caught.value)
+
+    for key in (42, b"k", uuid4(), "a\0b", "\ud800"):
+        assert refused(journal.InvalidKey, key=key).startswith("the key of a step is text")
+    for attempt in (0, -1, None, "2", 1.5, True, 2**31):
+        assert refused(journal.InvalidKey, key="k", attempt=attempt) == "attempts are counted from 1"
+    for tool in (5, None, "", "a\0b", "x" * 513):
+        assert "the name of " in refused(journal.StepError, tool=tool)
+    for wait in (None, "10", float("nan"), True):
+        assert refused(journal.StepError, wait=wait) == "wait is a number of seconds"
+    for kind in (3, "", "destructive"):
+        assert "kind" in refused(journal.UnknownKind, kind=kind)
+    assert statuses(db, agent) == []
+
+
+def test_any_number_of_seconds_is_a_wait(agent: journal.AgentSession) -> None:
+    for wait in (0, -1, 0.5, 1e12, float("inf")):
+        with agent.step("refund", key="k", wait=wait):
+            pass
 
 
 def test_a_key_is_shared_by_all_sessions(db: psycopg.Connection) -> None:

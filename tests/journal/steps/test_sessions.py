@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -127,6 +128,30 @@ def test_a_child_belongs_to_its_parent_and_tenant(db: psycopg.Connection) -> Non
 def test_an_agent_has_a_name(db: psycopg.Connection) -> None:
     with pytest.raises(journal.SessionError):
         journal.open_session(db, agent="")
+
+
+def test_what_is_no_session_is_refused_in_our_words(db: psycopg.Connection) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"agent": 5},
+        {"agent": "a\0b"},
+        {"run_id": 5},
+        {"task": "\ud800"},
+        {"tenant": 1},
+        {"role": 1},
+        {"hold": 1},
+    ]
+    for options in wrong:
+        with pytest.raises(journal.SessionError, match="is text"):
+            journal.open_session(db, **{"agent": "bot", **options})
+    for details in ([1], "x", {"a": object()}):
+        with pytest.raises(journal.NotSerializable) as caught:
+            journal.open_session(db, agent="bot", details=cast("Any", details))
+        assert (caught.value.path or "").startswith("details")
+    session = journal.open_session(db, agent="bot")
+    for status in ("open", None, 5):
+        with pytest.raises(journal.SessionError):
+            session.close(cast("str", status))
+    assert column(db, "select status from journal.sessions") == ["open"]
 
 
 def test_a_hold_is_checked_when_the_session_opens(db: psycopg.Connection) -> None:

@@ -349,3 +349,16 @@ def test_statements_between_steps_are_unbound(db: psycopg.Connection, agent: jou
     note(db)
     db.commit()
     assert column(db, "select session_id from journal.statements order by statement_id") == [agent.id, None]
+
+
+def test_a_pipeline_is_left_before_a_step_and_may_be_used_inside_it(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with db.pipeline(), pytest.raises(journal.UnsupportedConnection, match="pipeline"), agent.step("note", key="k"):
+        pytest.fail("the body ran")
+    with agent.step("note", key="k") as step:
+        with db.pipeline():
+            note(db)
+            note(db)
+        step.complete("done")
+    assert (step.result, notes(db)) == ("done", 2)
