@@ -1,4 +1,5 @@
--- Names a role as an agent: from its next statement on it writes and publishes only inside a bound session.
+-- Names a role as an agent: from its next transaction on it writes and publishes only inside a bound session. (One under way may still use
+-- plans from before the first agent was named, see journal.has_agents.)
 create function journal.add_agent_role(name text) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
