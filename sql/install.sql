@@ -423,6 +423,7 @@
 \ir journal/rollback/undo_statement_of.sql
 \ir journal/rollback/undo_parking.sql
 \ir journal/rollback/undo_park.sql
+\ir journal/rollback/undo_make_way.sql
 \ir journal/rollback/undo_park_keys.sql
 \ir journal/rollback/undo_apply_keys.sql
 \ir journal/rollback/undo_follow.sql

@@ -8998,6 +8998,12 @@ begin
                           from pg_temp.%1$I u
                          where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',
                        work, missing, journal.undo_list(relation, 'd.b%1$s = u.a%1$s', ' and ', 'key'));
+        -- and what the session did to a row where others had put it, after it had changed the key itself
+        execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement, live = false
+                          from pg_temp.%1$I u
+                         where d.kind in (''U'', ''D'') and d.status in (''restore'', ''reinsert'') and d.first_statement > u.their_statement
+                           and u.kind = ''U'' and not u.live and u.reason = ''changed_since'' and u.theirs = concat_ws('', '', %2$s)',
+                       work, journal.undo_list(relation, 'd.b%1$s', ', ', 'key'));
     end if;
     return found_any;
 end
@@ -9266,7 +9272,7 @@ begin atomic
                  union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
-           pg_catalog.string_agg(pg_catalog.format('%s %s w.journal_%s', p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
+           pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
       left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.contype = 'x'
@@ -9282,7 +9288,7 @@ begin atomic
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and (i.indexprs is not null or i.indpred is not null)
-     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred;
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
 comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
@@ -9502,7 +9508,7 @@ begin
         select i.attnums, i.name, i.exclusion, m.*
           from journal.unique_columns(relation) i
          cross join lateral (
-               select string_agg(format('x.%s %s %s', c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
+               select string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s %3$s' else '(x.%1$s %2$s %3$s or x.%1$s is null and (%3$s) is null)' end, c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
                       bool_and(c.problem is null and c.image_type is not null) as known
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
@@ -9533,8 +9539,8 @@ comment on function journal.undo_check_unique(oid) is 'Turns away rows whose uni
 
 -- sql/journal/rollback/undo_rows_as_they_would_be.sql
 -- SQL text, up to the set of columns that matters: the rows that a rollback restores in one of these columns, or inserts again, as they would be, with
--- their number in the work table (journal_row_no) and the place of the live row (journal_tableoid, journal_ctid).
-create function journal.undo_rows_as_they_would_be(relation oid) returns text
+-- their number in the work table (journal_row_no) and the place of the live row (journal_tableoid, journal_ctid), which stands here.
+create function journal.undo_rows_as_they_would_be(relation oid, here text default 'coalesce(u.a%1$s, u.b%1$s)') returns text
 language plpgsql stable
 as $undo_rows_as_they_would_be$
 #variable_conflict use_variable
@@ -9543,13 +9549,13 @@ begin
         select format('select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %s from pg_temp.journal_undo_%s u left join %s t on %s'
                       ' where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
                       string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
-                      relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'))
+                      relation, journal.undo_rows(relation), journal.undo_key_match(relation, here))
           from pg_temp.journal_undo_column c
          where c.relation = undo_rows_as_they_would_be.relation and c.live_type is not null);
 end
 $undo_rows_as_they_would_be$;
 
-comment on function journal.undo_rows_as_they_would_be(oid) is 'SQL text: the rows of a table after the rollback, but for the columns that matter. Private.';
+comment on function journal.undo_rows_as_they_would_be(oid, text) is 'SQL text: the rows of a table after the rollback, but for the columns that matter. Private.';
 
 -- sql/journal/rollback/undo_catalog_first.sql
 -- For expressions of the user's that pg_get_expr printed under the pinned search_path: what functions in them look up is found on
@@ -9884,7 +9890,7 @@ begin
                 limit 1) p
           join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum
          cross join lateral (
-               select string_agg(format('x.%s %s %s', k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
+               select string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s %3$s' else '(x.%1$s %2$s %3$s or x.%1$s is null and (%3$s) is null)' end, k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
                  from unnest(i.attnums, i.operators) as o (attnum, operator)
                  join pg_temp.journal_undo_column k on k.relation = undo_park.relation and k.attnum = o.attnum) m
          where i.immediate and not i.primary_key
@@ -9904,6 +9910,67 @@ end
 $undo_park$;
 
 comment on function journal.undo_park(oid) is 'Moves rows out of each other''s way before unique values are put back. Private.';
+
+-- sql/journal/rollback/undo_make_way.sql
+-- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
+-- on, such as a flag that only one may have, the one that has it goes back first. What waits in a circle is parked.
+create function journal.undo_make_way(relation oid) returns void
+language plpgsql volatile
+as $undo_make_way$
+#variable_conflict use_variable
+declare
+    item  record;
+    way   text;
+    first bigint[];
+    would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
+begin
+    for item in
+        select i.*, s.restoring, p.parking, p.name as parked
+          from journal.unique_expressions(relation) i
+          join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
+         cross join lateral (
+               select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
+                      bool_or(c.generated or c.problem is not null or c.image_type is null) as unknown
+                 from pg_temp.journal_undo_column c where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and (c.attnum = any (u.restored) or c.generated)) s
+          left join lateral (
+               select journal.undo_parking(relation, c.attnum, false, i.exclusion) as parking, c.name
+                 from pg_temp.journal_undo_column c
+                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored)
+                  and journal.undo_parking(relation, c.attnum, false, i.exclusion) is not null
+                limit 1) p on true
+         where not s.unknown
+    loop
+        way := format($way$
+            with w as materialized (
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
+            ), kept as (
+                select w.journal_row_no from w
+                 where w.journal_in and exists (select from %1$s x where (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and %2$s and %6$s)
+            )
+            select array_agg(y.journal_row_no) from w y
+             where exists (select from %1$s x where (x.tableoid, x.ctid) = (y.journal_tableoid, y.journal_ctid) and %2$s
+                                                and exists (select from w where w.journal_in and (w.journal_tableoid, w.journal_ctid) is distinct from (x.tableoid, x.ctid) and %6$s))$way$,
+            journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        loop
+            perform journal.undo_catalog_first();
+            execute way || ' and y.journal_row_no not in (select journal_row_no from kept)' into first;
+            perform journal.undo_as_caller(false);
+            exit when first is null;
+            perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                journal.undo_rows(relation), item.restoring, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+        end loop;
+        perform journal.undo_catalog_first();
+        execute way into first;
+        perform journal.undo_as_caller(false);
+        if first is not null and item.parking is not null then
+            perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                journal.undo_rows(relation), item.parked, item.parking, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+        end if;
+    end loop;
+end
+$undo_make_way$;
+
+comment on function journal.undo_make_way(oid) is 'Lets rows that hand on a place in a partial or expression index go back in order. Private.';
 
 -- sql/journal/rollback/undo_park_keys.sql
 -- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now. False
@@ -10190,7 +10257,7 @@ begin
         else
             late := late || item.relation;
         end if;
-        perform journal.undo_park(item.relation);
+        perform journal.undo_park(item.relation), journal.undo_make_way(item.relation);
     end loop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_follow(item.relation, moved);
@@ -10817,7 +10884,8 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, exists (select from journal.unique_columns(u.relation) i where u.changed && i.attnums) as moves
+    for item in select u.relation, u.table_name, exists (select i.attnums from journal.unique_columns(u.relation) i where u.changed && i.attnums
+                                                          union all select i.attnums from journal.unique_expressions(u.relation) i where u.changed && i.attnums) as moves
                   from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if on_conflict = 'force' then
             perform journal.undo_force(item.relation);

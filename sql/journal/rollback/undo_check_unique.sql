@@ -13,7 +13,7 @@ begin
         select i.attnums, i.name, i.exclusion, m.*
           from journal.unique_columns(relation) i
          cross join lateral (
-               select string_agg(format('x.%s %s %s', c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
+               select string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s %3$s' else '(x.%1$s %2$s %3$s or x.%1$s is null and (%3$s) is null)' end, c.name, journal.operator_name(k.operator), journal.undo_would_be(relation, k.attnum)), ' and ') as taken,
                       bool_and(c.problem is null and c.image_type is not null) as known
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m

@@ -19,7 +19,7 @@ begin
                 limit 1) p
           join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum
          cross join lateral (
-               select string_agg(format('x.%s %s %s', k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
+               select string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s %3$s' else '(x.%1$s %2$s %3$s or x.%1$s is null and (%3$s) is null)' end, k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
                  from unnest(i.attnums, i.operators) as o (attnum, operator)
                  join pg_temp.journal_undo_column k on k.relation = undo_park.relation and k.attnum = o.attnum) m
          where i.immediate and not i.primary_key

@@ -10,7 +10,8 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, exists (select from journal.unique_columns(u.relation) i where u.changed && i.attnums) as moves
+    for item in select u.relation, u.table_name, exists (select i.attnums from journal.unique_columns(u.relation) i where u.changed && i.attnums
+                                                          union all select i.attnums from journal.unique_expressions(u.relation) i where u.changed && i.attnums) as moves
                   from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if on_conflict = 'force' then
             perform journal.undo_force(item.relation);

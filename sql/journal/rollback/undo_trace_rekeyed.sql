@@ -57,6 +57,12 @@ begin
                           from pg_temp.%1$I u
                          where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',
                        work, missing, journal.undo_list(relation, 'd.b%1$s = u.a%1$s', ' and ', 'key'));
+        -- and what the session did to a row where others had put it, after it had changed the key itself
+        execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement, live = false
+                          from pg_temp.%1$I u
+                         where d.kind in (''U'', ''D'') and d.status in (''restore'', ''reinsert'') and d.first_statement > u.their_statement
+                           and u.kind = ''U'' and not u.live and u.reason = ''changed_since'' and u.theirs = concat_ws('', '', %2$s)',
+                       work, journal.undo_list(relation, 'd.b%1$s', ', ', 'key'));
     end if;
     return found_any;
 end

@@ -11,7 +11,7 @@ begin atomic
                  union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
-           pg_catalog.string_agg(pg_catalog.format('%s %s w.journal_%s', p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
+           pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
       left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.contype = 'x'
@@ -27,7 +27,7 @@ begin atomic
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and (i.indexprs is not null or i.indpred is not null)
-     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred;
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
 comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';

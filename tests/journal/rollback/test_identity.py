@@ -88,3 +88,14 @@ def test_a_session_together_with_the_rollback_of_a_step_of_it(history: History) 
     assert history.session is not None
     assert history.roll_back("refuse", history.session, done.rollback_id).rows == {"restore": 1, "noop": 1}
     history.expect_start()
+
+
+def test_a_row_that_both_gave_another_key_is_left_whole(history: History) -> None:
+    """S moves it, T moves it on, S writes it there → one row, of which nothing is undone."""
+    history.given(*ROWS)
+    history.agent("update t set id = 3 where id = 1")
+    history.others("update t set id = 4 where id = 3")
+    history.agent("update t set v = 9 where id = 4")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons) == ({"conflict": 2}, {"changed_since"})
+    assert history.rows("table t") == {(4, 9), (2, 20)}

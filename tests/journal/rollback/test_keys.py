@@ -569,3 +569,41 @@ def test_case_14_errors_of_the_call_that_raises(history: History) -> None:
     assert caught.value.sqlstate == "JR034"
     assert "secret" not in (caught.value.diag.message_primary or "")
     assert history.rows("select id from users") == {(9,)}
+
+
+@pytest.mark.parametrize(
+    ("table", "index", "ours"),
+    [
+        ("id int primary key, place int, main bool not null", "(place) where main", "main = not main"),
+        ("id int primary key, place int, main bool", "(place) where main", "main = not main"),
+        ("id int primary key, place text not null, main bool", "(lower(place))", "place = 'X' || id"),
+    ],
+    ids=("flag", "nullable flag", "expression"),
+)
+def test_case_02_a_place_in_a_partial_or_expression_index_handed_on(
+    history: History, table: str, index: str, ours: str
+) -> None:
+    """S hands on what only one row may have: the row that has it now goes back before the one that had it."""
+    history.given(
+        f"create table t ({table})",
+        f"create unique index on t {index}",
+        "insert into t values (1, '7', true), (2, '8', false)"
+        if "lower" in index
+        else "insert into t values (1, 7, true), (2, 7, false)",
+    )
+    history.agent(f"update t set {ours} where id = 1", f"update t set {ours} where id = 2")
+    if "lower" in index:  # and in a circle
+        history.agent("update t set place = '8' where id = 1", "update t set place = '7' where id = 2")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
+
+
+def test_case_05_null_that_is_no_other_null(history: History) -> None:
+    """NULLS NOT DISTINCT: a place that somebody else has taken, and the plan knows."""
+    history.given(
+        "create table t (id int primary key, code text, unique nulls not distinct (code))",
+        "insert into t values (1, null), (2, 'b')",
+    )
+    history.agent("update t set code = 'x' where id = 1")
+    history.others("update t set code = null where id = 2")
+    assert history.roll_back().reasons == {"unique_taken"}

@@ -1,0 +1,59 @@
+-- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
+-- on, such as a flag that only one may have, the one that has it goes back first. What waits in a circle is parked.
+create function journal.undo_make_way(relation oid) returns void
+language plpgsql volatile
+as $undo_make_way$
+#variable_conflict use_variable
+declare
+    item  record;
+    way   text;
+    first bigint[];
+    would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
+begin
+    for item in
+        select i.*, s.restoring, p.parking, p.name as parked
+          from journal.unique_expressions(relation) i
+          join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
+         cross join lateral (
+               select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
+                      bool_or(c.generated or c.problem is not null or c.image_type is null) as unknown
+                 from pg_temp.journal_undo_column c where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and (c.attnum = any (u.restored) or c.generated)) s
+          left join lateral (
+               select journal.undo_parking(relation, c.attnum, false, i.exclusion) as parking, c.name
+                 from pg_temp.journal_undo_column c
+                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored)
+                  and journal.undo_parking(relation, c.attnum, false, i.exclusion) is not null
+                limit 1) p on true
+         where not s.unknown
+    loop
+        way := format($way$
+            with w as materialized (
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
+            ), kept as (
+                select w.journal_row_no from w
+                 where w.journal_in and exists (select from %1$s x where (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and %2$s and %6$s)
+            )
+            select array_agg(y.journal_row_no) from w y
+             where exists (select from %1$s x where (x.tableoid, x.ctid) = (y.journal_tableoid, y.journal_ctid) and %2$s
+                                                and exists (select from w where w.journal_in and (w.journal_tableoid, w.journal_ctid) is distinct from (x.tableoid, x.ctid) and %6$s))$way$,
+            journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        loop
+            perform journal.undo_catalog_first();
+            execute way || ' and y.journal_row_no not in (select journal_row_no from kept)' into first;
+            perform journal.undo_as_caller(false);
+            exit when first is null;
+            perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                journal.undo_rows(relation), item.restoring, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+        end loop;
+        perform journal.undo_catalog_first();
+        execute way into first;
+        perform journal.undo_as_caller(false);
+        if first is not null and item.parking is not null then
+            perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                journal.undo_rows(relation), item.parked, item.parking, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+        end if;
+    end loop;
+end
+$undo_make_way$;
+
+comment on function journal.undo_make_way(oid) is 'Lets rows that hand on a place in a partial or expression index go back in order. Private.';
