@@ -8071,7 +8071,7 @@ $undo_folded$;
 comment on function journal.undo_folded(oid) is 'SQL text of the image columns of a folded row. Private.';
 
 -- sql/journal/rollback/undo_source.sql
--- SQL text: the images of the sessions on one table as rows i, with kind (U, I, D) and the columns that differ. The limit, one
+-- SQL text: the images of the sessions on one table as rows i, with their place, kind (U, I, D) and the columns that differ. The limit, one
 -- more than the ledger counts, tells the planner how many to expect: it decides whether the table is read by its key or as a whole.
 create function journal.undo_source(relation oid) returns text
 language plpgsql stable
@@ -8085,9 +8085,9 @@ begin
     select a.session_ids, a.step_ids, u.images, u.only_updates into args
       from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
-        select i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
-          from (select * from journal.undo_images(%4$s, %8$L, %9$L, %5$L)
-                    as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)
+        select i.ordinality as place, i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
+          from (select * from rows from (journal.undo_images(%4$s, %8$L, %9$L, %5$L)
+                    as (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) with ordinality as i
                  limit %10$s) i$source$,
         case when args.only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
         case when args.only_updates then journal.undo_changed(relation)
@@ -8486,13 +8486,18 @@ language plpgsql volatile
 as $undo_load$
 declare
     counted constant bigint := (select u.images from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    hashing constant text := current_setting('enable_hashjoin');
     loaded  bigint;
 begin
+    -- Nothing is known of how the images spread over the table, so the planner would hash the table, which is the larger side, as a whole.
+    -- To go through its key, from the first to the last or from one to the next, is never much slower.
+    perform set_config('enable_hashjoin', 'off', true);
     execute format('create temporary table %I on commit drop as %s', 'journal_undo_' || relation, journal.undo_judge(relation, format(
-        '(select row_number() over () as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
+        '(select i.place as row_no, 1 as images, i.kind, i.statement_id as first_statement, i.statement_id as last_statement, i.ledger_xmin as xmin_left, null::xid[] as xmins, '
         'i.same_cluster, i.depth, i.changed, null::int2[] as broken, %s from (%s) i)',
         journal.undo_list(relation, 'i.b%1$s, i.a%1$s', ', '), journal.undo_source(relation))));
     get diagnostics loaded = row_count;
+    perform set_config('enable_hashjoin', hashing, true);
     if loaded <> counted then
         raise exception using
             errcode = 'JR032', message = format('the journal holds %s images of %s where its ledger counts %s', loaded, journal.qualified_name(relation), counted),
@@ -9581,8 +9586,12 @@ declare
     item  record;
     more  bigint;
     total bigint := 0;
-    would constant text := journal.undo_rows_as_they_would_be(relation);
+    would text;
 begin
+    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null)) then
+        return 0;
+    end if;
+    would := journal.undo_rows_as_they_would_be(relation);
     for item in
         select i.*
           from journal.unique_expressions(relation) i
@@ -9788,7 +9797,9 @@ begin
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
                            else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier,
-                      string_agg(format('pg_catalog.record_image_eq(row(%s), row(u.b%s))', journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
+                      string_agg(format(case when c.image_type in ('boolean', 'smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone')
+                                         then 'coalesce(%1$s operator(pg_catalog.=) u.b%2$s, %1$s is null and u.b%2$s is null)' else 'pg_catalog.record_image_eq(row(%1$s), row(u.b%2$s))' end,
+                                    journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );

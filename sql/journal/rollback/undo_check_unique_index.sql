@@ -9,8 +9,12 @@ declare
     item  record;
     more  bigint;
     total bigint := 0;
-    would constant text := journal.undo_rows_as_they_would_be(relation);
+    would text;
 begin
+    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null)) then
+        return 0;
+    end if;
+    would := journal.undo_rows_as_they_would_be(relation);
     for item in
         select i.*
           from journal.unique_expressions(relation) i

@@ -1,4 +1,4 @@
--- SQL text: the images of the sessions on one table as rows i, with kind (U, I, D) and the columns that differ. The limit, one
+-- SQL text: the images of the sessions on one table as rows i, with their place, kind (U, I, D) and the columns that differ. The limit, one
 -- more than the ledger counts, tells the planner how many to expect: it decides whether the table is read by its key or as a whole.
 create function journal.undo_source(relation oid) returns text
 language plpgsql stable
@@ -12,9 +12,9 @@ begin
     select a.session_ids, a.step_ids, u.images, u.only_updates into args
       from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
-        select i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
-          from (select * from journal.undo_images(%4$s, %8$L, %9$L, %5$L)
-                    as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)
+        select i.ordinality as place, i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
+          from (select * from rows from (journal.undo_images(%4$s, %8$L, %9$L, %5$L)
+                    as (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) with ordinality as i
                  limit %10$s) i$source$,
         case when args.only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
         case when args.only_updates then journal.undo_changed(relation)

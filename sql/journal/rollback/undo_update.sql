@@ -17,7 +17,9 @@ begin
                                        string_agg(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), ', ' order by c.attnum),
                                        string_agg('u.b' || c.attnum, ', ' order by c.attnum))
                            else 't.xmin operator(pg_catalog.=) u.live_xmin' end, barrier,
-                      string_agg(format('pg_catalog.record_image_eq(row(%s), row(u.b%s))', journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
+                      string_agg(format(case when c.image_type in ('boolean', 'smallint', 'integer', 'bigint', 'uuid', 'date', 'timestamp with time zone')
+                                         then 'coalesce(%1$s operator(pg_catalog.=) u.b%2$s, %1$s is null and u.b%2$s is null)' else 'pg_catalog.record_image_eq(row(%1$s), row(u.b%2$s))' end,
+                                    journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), c.attnum), ' and ' order by c.attnum))
           from pg_temp.journal_undo_column c
          where c.relation = undo_update.relation and c.attnum = any (columns)
     );
