@@ -24,6 +24,7 @@ begin
                      where %3$s and u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation),
                    journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'));
+    perform journal.undo_group(relation);
 end
 $undo_rebase$;
 

@@ -9,8 +9,11 @@ declare
     met        bigint := 0;  -- deleted rows that met one of the session's own
     reshaped   constant boolean := exists (select from pg_temp.journal_undo_column c where c.relation = undo_reconsider.relation and (c.problem is not null or c.as_text or c.image_type is null and not c.generated));
 begin
-    perform journal.undo_trace_displaced(relation);
-    perform journal.undo_rebase(relation), journal.undo_group(relation);
+    perform journal.undo_group(relation);
+    if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.untraced) then
+        perform journal.undo_trace_displaced(relation), journal.undo_group(relation);
+    end if;
+    perform journal.undo_rebase(relation);
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'U' and g.status = 'conflict')
        and journal.undo_trace_rekeyed(relation) then
