@@ -1,7 +1,7 @@
 """What a keyed step costs: a one-row transaction bare and as a step, a replay, and both again among many keys.
 
-`python -m benchmarks.steps [--rounds N] [--keys N …]` alone: `--keys 1000 10000000` goes up to ten million keys. Rounds are
-interleaved; commits wait for the disk in both.
+`python -m benchmarks.steps [--rounds N] [--keys N …]` alone, or `python -m benchmarks steps [--keys N …]`. `--keys 1000 10000000`
+goes up to ten million keys, which take a quarter of an hour to fill in. Rounds are interleaved; commits wait for the disk in both.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def measure(server: PostgresServer, rounds: int, keys: tuple[int, ...]) -> list[
         return [*_costs(bench, rounds), *_growth(bench, rounds, keys)]
 
 
-def run(server: PostgresServer) -> list[Ratio]:
+def run(server: PostgresServer, keys: tuple[int, ...] = KEYS) -> list[Ratio]:
     """The figures as `python -m benchmarks` prints them."""
-    return measure(server, ROUNDS, KEYS)
+    return measure(server, ROUNDS, keys)
 
 
 def _costs(bench: Bench, rounds: int) -> list[Ratio]:

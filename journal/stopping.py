@@ -42,7 +42,10 @@ def stop_agent(conn: AsyncConn, name: str, reason: str) -> Awaitable[None]: ...
 
 
 def stop_agent(conn: Any, name: str, reason: str) -> Any:
-    """Stop all sessions of an agent, and its opening of new ones, until `resume_agent`."""
+    """Stop all sessions of an agent, and its opening of new ones, until `resume_agent`.
+
+    An agent is the name that it gives itself: what may open sessions under another name is kept from it by its database role.
+    """
     return perform(conn, lambda: call(_STOP_AGENT, agent=name, reason=reason))
 
 
