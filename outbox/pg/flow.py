@@ -149,37 +149,37 @@ Flow = Generator[Effect, Any, T]
 
 def drive(flow: Flow[T], link: Link) -> T:
     """Run a flow on a synchronous link."""
-    step = flow.__next__
+    answer: Any = None
+    error: BaseException | None = None
     while True:
         try:
-            effect = step()
+            effect = flow.send(answer) if error is None else flow.throw(error)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        answer = error = None
         try:
             answer = effect.on(link)
-        except BaseException as error:  # noqa: BLE001  the flow decides, and raises it again
-            step = _thrower(flow, error)
-        else:
-            step = _sender(flow, answer)
+        except BaseException as raised:  # noqa: BLE001  the flow decides, and raises it again
+            error = raised
 
 
 async def adrive(flow: Flow[T], link: Link) -> T:
     """Run a flow on an asynchronous link."""
-    step = flow.__next__
+    answer: Any = None
+    error: BaseException | None = None
     while True:
         try:
-            effect = step()
+            effect = flow.send(answer) if error is None else flow.throw(error)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        answer = error = None
         try:
             answer = await effect.on(link)
         except GeneratorExit:
             _abandon(flow)
             raise
-        except BaseException as error:  # noqa: BLE001  the flow decides, and raises it again
-            step = _thrower(flow, error)
-        else:
-            step = _sender(flow, answer)
+        except BaseException as raised:  # noqa: BLE001  the flow decides, and raises it again
+            error = raised
 
 
 def _abandon(flow: Flow[T]) -> None:
@@ -190,14 +190,6 @@ def _abandon(flow: Flow[T]) -> None:
         except RuntimeError:
             continue
         return
-
-
-def _thrower(flow: Flow[T], error: BaseException) -> Any:
-    return lambda: flow.throw(error)
-
-
-def _sender(flow: Flow[T], answer: Any) -> Any:
-    return lambda: flow.send(answer)
 
 
 def run(flow: Flow[T], link: Link) -> T | Awaitable[T]:

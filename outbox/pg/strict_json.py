@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _SCALARS = (str, int, float, bool, type(None))
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=True).encode  # json.dumps would make one for each call
 
 
 class NotJson(TypeError):
@@ -24,7 +25,7 @@ def dumps(value: Any, name: str) -> str:
     try:
         for path, reason in _faults(value, name):
             raise NotJson(path, reason)
-        return json.dumps(value, allow_nan=False, ensure_ascii=True)
+        return _encode(value)
     except RecursionError:
         raise NotJson(name, "nested too deeply, or contains itself") from None
 

@@ -3,6 +3,7 @@
 -- for through the unique index.
 -- One statement enters the session, as journal.enter_session does, and writes the row: most of what a step costs is preparing
 -- statements and expressions, which is done anew in every transaction.
+-- The wait bounds also the lock on the session, which a rollback may hold.
 -- own: the caller opened the transaction for this step alone. A replay then writes nothing but the note that somebody asked again:
 -- the rest of it is read-only, and its commit waits for no disk.
 create function journal.enter_step(
