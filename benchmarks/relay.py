@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
     from journal.embedded import PostgresServer
-    from relay.destinations.base import Destination
+    from relay.destinations.base import Destination, Outcome
     from relay.message import Message
 
 BACKLOGS = tuple(int(n) for n in os.environ.get("RELAY_BACKLOGS", "1000,10000,100000").split(","))
@@ -197,24 +197,33 @@ def _stream(place: Place) -> Destination:
     return found(found.parse(url), place.credentials)
 
 
-def _in_batches(found: type[Destination], batch: int) -> type[Destination]:
-    """The same destination with batches of at most so many."""
+def _watched(found: type[Destination], batch: int, seen: list[float]) -> type[Destination]:
+    """The same destination with batches of at most so many. Notes when the lane has looked at the stream, and each append's end."""
 
     async def open_(self: Destination, owner: Owner, *, fresh: bool) -> Limits:
         limits = await found.open(self, owner, fresh=fresh)
         return replace(limits, batch_messages=min(batch, limits.batch_messages))
 
-    return type(found.__name__, (found,), {"open": open_})
+    async def tail(self: Destination, lane: int, known: Tail | None) -> Tail | None:
+        place = await found.tail(self, lane, known)
+        seen.append(time.perf_counter())
+        return place
+
+    async def append(self: Destination, lane: int, messages: list[Message], expected: Tail | None) -> Outcome:
+        outcome = await found.append(self, lane, messages, expected)
+        seen.append(time.perf_counter())
+        return outcome
+
+    return type(found.__name__, (found,), {"open": open_, "tail": tail, "append": append})
 
 
 async def _by_relay(dsn: str, place: Place, batch: int) -> float:
-    """From the first append to the last: starting and the look at the stream are left out, as they are of the baseline."""
+    """From the first read to the last acknowledgement: starting and the look at the stream are left out, as of the baseline."""
     relay = Relay(_options(dsn, place, place.fresh(), drain=True), lambda _: None)
-    relay._class = _in_batches(relay._class, batch)  # noqa: SLF001
-    began: list[float] = []
-    relay._say = lambda _: began.append(time.perf_counter())  # noqa: SLF001  said when all is open
+    seen: list[float] = []
+    relay._class = _watched(relay._class, batch, seen)  # noqa: SLF001
     await relay.run()
-    return time.perf_counter() - began[-1]
+    return seen[-1] - seen[0]
 
 
 def _options(dsn: str, place: Place, url: str, *, drain: bool) -> Options:

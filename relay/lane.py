@@ -18,6 +18,7 @@ from relay.errors import DestinationRefused, DestinationUnavailable, LeaseLost, 
 from relay.point import tail_of
 from relay.reader import Reader
 from relay.recovery import find_place
+from relay.source import MEMBERS_PER_READ
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -33,6 +34,11 @@ _log = logging.getLogger("relay.lane")
 _T = TypeVar("_T")
 Why = Literal["moved", "batch", "message", "busy", "in_doubt", "unavailable"]
 _FIRST_DELAY = 0.05
+# So many relays in a row ended without a word: from then on messages go one by one, for as many as may have been in memory then.
+# After so many the message that was tried alone is set aside: two relays ended with it.
+CAREFUL_AFTER = 3
+GIVE_UP_AFTER = 5
+_CAREFUL_MESSAGES = 2 * MEMBERS_PER_READ
 
 
 class Ended(Exception):
@@ -61,7 +67,8 @@ class LaneWorker:
         self._limits = limits
         self._until = until
         self._pace = pace
-        self._batch_messages = limits.batch_messages
+        self._careful = _CAREFUL_MESSAGES if lease.crashes >= CAREFUL_AFTER else 0
+        self._batch_messages = 1 if self._careful else limits.batch_messages
         self._ended = asyncio.Event()
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -75,6 +82,13 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Deliver until stopped, or until `until` is delivered. Raises what stops the destination, and `LeaseLost`."""
+        if self._careful:
+            _log.warning(
+                "lane %s: %s relays ended without a word after position %s; going on one message at a time",
+                self.lease.lane,
+                self.lease.crashes,
+                self.point.position,
+            )
         keeper = asyncio.create_task(self._keep())
         try:
             await self._work()
@@ -145,6 +159,7 @@ class LaneWorker:
             while (batch := await self._unless_ended(reader.next())) is not None:
                 await self._unless_ended(self._resumed.wait())
                 await self._append(batch)
+                reader.batch_messages = self._batch_messages
         finally:
             await reader.close()
 
@@ -152,15 +167,28 @@ class LaneWorker:
         if not batch.messages:
             self.point = self.point.through(batch.seal, batch.passed)
             return
+        if self._careful:
+            await self._try_alone(batch)
         outcome = await self._destination.append(self.lease.lane, batch.messages, tail_of(self.point))
         if not isinstance(outcome, Stored):
             raise _trouble(outcome, batch)
         self.point = self.point.after(batch.messages[-1], batch.seal, batch.passed, outcome.token)
         await self._succeeded()
 
+    async def _try_alone(self, batch: Batch) -> None:
+        """Relays ended here without a word, as when memory runs out: find the message at which they do, and set it aside."""
+        message = batch.messages[0]
+        if self.lease.trying == message.message_id and self.lease.crashes >= GIVE_UP_AFTER:
+            deaths = self.lease.crashes - CAREFUL_AFTER
+            why = f"message {message.message_id} is not tried again: {deaths} relays ended without a word while they delivered it"
+            raise Trouble("message", why, batch.messages)
+        if not await self._source.try_alone(self.lease, message, CAREFUL_AFTER):
+            raise LeaseLost(f"another relay has taken lane {self.lease.lane}")
+        self._careful -= 1
+
     async def _succeeded(self) -> None:
         self._delay = 0.0
-        if self._batch_messages < self._limits.batch_messages:
+        if self._batch_messages < self._limits.batch_messages and not self._careful:
             self._batch_messages = min(self._batch_messages * 2, self._limits.batch_messages)
         if not self._healthy:
             self._healthy = True

@@ -52,11 +52,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lane that this process holds, where it stood when it was taken."""
+    """A lane that this process holds, where it stood when it was taken. `crashes`: how many relays ended there without a word;
+    `trying`: the message that the last of them was delivering by itself."""
 
     lane: int
     epoch: int
     point: Point
+    crashes: int = 0
+    trying: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,14 @@ class LaneRow:
     message_id: UUID | None
     token: str | None
     passed: int
+    crashes: int
+    trying: UUID | None
 
     def lease(self) -> Lease:
         message_id = None if self.message_id is None else str(self.message_id)
         point = Point(self.seal, self.position, self.last_seal, self.last_id, message_id, self.token or "", self.passed)
-        return Lease(self.lane, self.epoch, point)
+        trying = None if self.trying is None else str(self.trying)
+        return Lease(self.lane, self.epoch, point, self.crashes, trying)
 
 
 def tail_of(point: Point) -> Tail | None:

@@ -37,9 +37,9 @@ class Batch:
 class Reader:
     """The batches of a lane after a point.
 
-    `until` is the last seal to read (None: go on for ever, and seal what is committed). `batch_messages` and `batch_bytes` limit a
-    batch; a single message may be larger. Up to `singles` messages that are read together become batches of one each. What is set
-    aside is left out, unless `aside`.
+    `until` is the last seal to read (None: go on for ever, and seal what is committed). `batch_messages`, which may be changed, and
+    `batch_bytes` limit a batch; a single message may be larger. Up to `singles` messages that are read together become batches of
+    one each. What is set aside is left out, unless `aside`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Reader:
         self._source = source
         self._lane = lane
         self._until = until
-        self._batch_messages = batch_messages
+        self.batch_messages = batch_messages
         self._batch_bytes = batch_bytes
         self._singles = singles
         self._with_aside = aside
@@ -122,7 +122,7 @@ class Reader:
 
     def _cut(self, messages: Sequence[Message], through: int, passed: int) -> Iterator[Batch]:
         """Batches of messages read together; after the last one everything up to `through` is stored. They begin after `passed`."""
-        most = 1 if len(messages) <= self._singles else self._batch_messages
+        most = 1 if len(messages) <= self._singles else self.batch_messages
         batch: list[Message] = []
         size, seal = 0, 0
         for message in messages:

@@ -287,6 +287,14 @@ class Source:
         )
         return None if row is None else bool(row[0])
 
+    async def try_alone(self, lease: Lease, message: Message, careful_from: int) -> bool:
+        """Note that this message is appended by itself. False when the lease was lost."""
+        row = await self._keep_one(
+            "select relay.try_alone(%s, %s, %s, %s, %s)",
+            [self.destination, lease.lane, lease.epoch, message.message_id, careful_from],
+        )
+        return bool(row and row[0])
+
     async def set_aside(self, lease: Lease, message: Message, error: str) -> bool:
         """Park a message that the destination refused alone and for good. False when the lease was lost."""
         row = await self._keep_one(

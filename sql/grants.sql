@@ -117,7 +117,7 @@ begin
              relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
              relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
              relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
-             relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
+             relay.leave_lane(text, integer, bigint), relay.try_alone(text, integer, bigint, uuid, integer), relay.report_error(text, text, boolean), relay.report_recovery(text),
              relay.left_over(text), relay.pause(text), relay.resume(text),
              relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
              relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),

@@ -297,6 +297,7 @@
 \ir relay/functions/lane_state.sql
 \ir relay/functions/take_lane.sql
 \ir relay/functions/checkpoint.sql
+\ir relay/functions/try_alone.sql
 \ir relay/functions/leave_lane.sql
 \ir relay/functions/last_seal.sql
 \ir relay/functions/confirm.sql

@@ -6038,6 +6038,8 @@ create table relay.lane (
     token       text,
     appended_at timestamptz,
     in_doubt    boolean not null default false,
+    crashes     integer not null default 0,
+    trying      uuid,
     primary key (destination, lane)
 ) with (fillfactor = 50);
 
@@ -6047,6 +6049,8 @@ comment on column relay.lane.position is 'Position of the last message that is s
 comment on column relay.lane.passed is 'Position up to which seal counts; beyond position when the last ones were set aside, before it inside a seal.';
 comment on column relay.lane.last_seal is 'Seal of that message; greater than seal while a seal is delivered in parts.';
 comment on column relay.lane.last_id is 'Number of that message in outbox.message.';
+comment on column relay.lane.crashes is 'Relays in a row whose lease ran out here without a clean end, since the position moved or trying was written.';
+comment on column relay.lane.trying is 'The message that a relay appends by itself, because others ended here without a word.';
 comment on column relay.lane.token is 'What the destination calls that position.';
 
 -- sql/relay/tables/mark.sql
@@ -6414,7 +6418,8 @@ set search_path = pg_catalog, pg_temp
 as $take_lane$
     update relay.lane as l
     set epoch = l.epoch + 1, holder = take_lane.holder, holder_name = take_lane.holder_name,
-        lease_until = clock_timestamp() + take_lane.lease
+        lease_until = clock_timestamp() + take_lane.lease,
+        crashes = l.crashes + case when l.holder <> take_lane.holder then 1 else 0 end   -- whoever ends cleanly leaves no holder
     where l.destination = name and l.lane = take_lane.lane
       and (l.holder is null or l.holder = take_lane.holder or l.lease_until < clock_timestamp())
     returning l.*
@@ -6442,6 +6447,8 @@ begin
         passed = checkpoint.passed,
         last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id,
         token = checkpoint.token, in_doubt = checkpoint.in_doubt,
+        crashes = case when checkpoint."position" > l.position then 0 else l.crashes end,
+        trying = case when checkpoint."position" > l.position then null else l.trying end,
         appended_at = case when checkpoint."position" > l.position then clock_timestamp() else l.appended_at end
     where l.destination = name and l.lane = checkpoint.lane and l.epoch = checkpoint.epoch
       and l.position = position_before;
@@ -6460,6 +6467,25 @@ $checkpoint$;
 comment on function relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean) is
     'Stores how far a lane got and renews its lease; no row when the lease was lost.';
 
+-- sql/relay/functions/try_alone.sql
+-- Written before a message is appended by itself, because relays ended here without a word: whoever comes after a further one knows
+-- which message it was. Counting begins anew with each message.
+create function relay.try_alone(name text, lane integer, epoch bigint, message_id uuid, careful_from integer) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $try_alone$
+begin
+    update relay.lane as l
+    set trying = try_alone.message_id,
+        crashes = case when l.trying = try_alone.message_id then l.crashes else careful_from end
+    where l.destination = name and l.lane = try_alone.lane and l.epoch = try_alone.epoch;
+    return found;
+end
+$try_alone$;
+
+comment on function relay.try_alone(text, integer, bigint, uuid, integer) is
+    'Notes the message that is appended by itself; false when the lease was lost.';
+
 -- sql/relay/functions/leave_lane.sql
 -- Gives a lane back at a clean stop, so that the next relay need not wait for the lease to run out.
 create function relay.leave_lane(name text, lane integer, epoch bigint) returns boolean
@@ -6468,7 +6494,7 @@ set search_path = pg_catalog, pg_temp
 as $leave_lane$
 begin
     update relay.lane as l
-    set holder = null, holder_name = null, lease_until = '-infinity'
+    set holder = null, holder_name = null, lease_until = '-infinity', crashes = 0, trying = null
     where l.destination = name and l.lane = leave_lane.lane and l.epoch = leave_lane.epoch;
     return found;
 end
@@ -11629,7 +11655,7 @@ begin
              relay.check_registered(text, text[], integer, text), relay.register(text, text, text, bigint, text[], integer, text, text),
              relay.lane_state(text, integer), relay.take_lane(text, integer, uuid, text, interval),
              relay.checkpoint(text, integer, bigint, interval, bigint, bigint, bigint, bigint, bigint, bigint, uuid, text, boolean),
-             relay.leave_lane(text, integer, bigint), relay.report_error(text, text, boolean), relay.report_recovery(text),
+             relay.leave_lane(text, integer, bigint), relay.try_alone(text, integer, bigint, uuid, integer), relay.report_error(text, text, boolean), relay.report_recovery(text),
              relay.left_over(text), relay.pause(text), relay.resume(text),
              relay.set_aside(text, integer, bigint, bigint, bigint, uuid, text), relay.note_arrival(text, bigint, bigint, uuid),
              relay.retry(text, text, uuid, text), outbox.rebase(), relay.needs_rebase(),

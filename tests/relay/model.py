@@ -227,6 +227,8 @@ def _send(world: World, rules: Rules, number: int, relay: Relay) -> Iterator[tup
         if relay.cursor < relay.seen:
             yield "pass over", relay._replace(cursor=relay.seen), world
         return
+    if live[0] == relay.cursor and world.sealed[live[0]] == REFUSED and not world.lifted and relay.state == "ready":
+        yield "set aside untried", *_set_aside(world, relay, mine=relay.epoch == world.epoch)  # relays crashed at it
     expected = relay.sent.places[-1] if relay.sent is not None else relay.tail
     for places in {tuple(live), tuple(live[:1])}:  # a batch that was refused is halved
         if relay.sent is not None and live[0] <= relay.sent.places[-1]:

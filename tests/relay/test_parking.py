@@ -14,7 +14,7 @@ import pytest
 from relay.destinations.base import Limits, Owner, Refused
 from relay.destinations.jsonl import Jsonl
 from relay.errors import LeaseLost
-from relay.lane import LaneWorker
+from relay.lane import GIVE_UP_AFTER, LaneWorker
 from relay.pace import Pace
 from relay.source import Registration, Source
 from tests.outbox.support import publish, scalar, seal
@@ -139,6 +139,58 @@ async def test_a_refused_message_parks_its_key_and_the_others_flow(dsn: str, con
     states = ["delivered", "delivered", "parked", "delivered", "waiting", "delivered", "waiting", "delivered"]
     assert rows == list(enumerate(states, 1))
     assert conn.execute("select position, sealed_position, behind, parked from relay.lag").fetchone() == (8, 8, 0, 1)
+
+
+class Deadly(Picky):
+    """A file at which the relay's process dies over what it refuses, as when its memory runs out."""
+
+    async def append(self, lane: int, batch: Sequence[Message], expected: Tail | None) -> Outcome:
+        outcome = await super().append(lane, batch, expected)
+        if isinstance(outcome, Refused):
+            raise Crash
+        return outcome
+
+
+async def test_a_message_at_which_relays_die_is_found_and_parked(dsn: str, conn: Connection, tmp_path: Path) -> None:
+    publish_some(conn)
+    destination = Deadly(tmp_path / "out", "a2")
+    for _ in range(GIVE_UP_AFTER + 1):
+        assert scalar(conn, "select count(*) from relay.parked") == 0
+        await deliver(Source(dsn, "d"), destination)
+    assert [len(batch) for batch, _ in destination.refused] == [4, 4, 4, 1, 1]
+    assert arrived(tmp_path / "out") == [(1, "a1"), (2, "b1"), (4, "c1"), (6, "b2"), (8, "c2")]
+    assert "2 relays ended without a word" in scalar(conn, "select error from relay.parked")
+    assert scalar(conn, "select crashes from relay.lane") == 0
+
+
+async def test_relays_that_die_with_nothing_to_do_accuse_no_message(dsn: str, conn: Connection, tmp_path: Path) -> None:
+    await deliver(Source(dsn, "d"), Picky(tmp_path / "out"))
+    for _ in range(GIVE_UP_AFTER + 2):
+        conn.execute("select from relay.take_lane('d', 0, gen_random_uuid(), 'killed', '0')")
+    publish_some(conn)
+    await deliver(Source(dsn, "d"), Picky(tmp_path / "out"))
+    assert len(arrived(tmp_path / "out")) == 8
+
+
+async def test_after_a_refusal_batches_grow_again(
+    dsn: str, conn: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.source.MEMBERS_PER_READ", 4)
+    publish_some(conn)
+    for _ in range(20):
+        publish(conn, data="x")
+        seal(conn)
+    destination = Picky(tmp_path / "out", "a2")
+    sizes: list[int] = []
+    append = destination.append
+
+    async def counted(lane: int, batch: Sequence[Message], expected: Tail | None) -> Outcome:
+        sizes.append(len(batch))
+        return await append(lane, batch, expected)
+
+    destination.append = counted  # type: ignore[method-assign]
+    await deliver(Source(dsn, "d"), destination)
+    assert max(sizes[sizes.index(1) :]) > 1
 
 
 async def test_a_retry_brings_the_key_in_order_at_new_positions(dsn: str, conn: Connection, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ begin
         passed = checkpoint.passed,
         last_seal = checkpoint.last_seal, last_id = checkpoint.last_id, message_id = checkpoint.message_id,
         token = checkpoint.token, in_doubt = checkpoint.in_doubt,
+        crashes = case when checkpoint."position" > l.position then 0 else l.crashes end,
+        trying = case when checkpoint."position" > l.position then null else l.trying end,
         appended_at = case when checkpoint."position" > l.position then clock_timestamp() else l.appended_at end
     where l.destination = name and l.lane = checkpoint.lane and l.epoch = checkpoint.epoch
       and l.position = position_before;

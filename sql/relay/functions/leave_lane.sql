@@ -5,7 +5,7 @@ set search_path = pg_catalog, pg_temp
 as $leave_lane$
 begin
     update relay.lane as l
-    set holder = null, holder_name = null, lease_until = '-infinity'
+    set holder = null, holder_name = null, lease_until = '-infinity', crashes = 0, trying = null
     where l.destination = name and l.lane = leave_lane.lane and l.epoch = leave_lane.epoch;
     return found;
 end

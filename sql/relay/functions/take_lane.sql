@@ -6,7 +6,8 @@ set search_path = pg_catalog, pg_temp
 as $take_lane$
     update relay.lane as l
     set epoch = l.epoch + 1, holder = take_lane.holder, holder_name = take_lane.holder_name,
-        lease_until = clock_timestamp() + take_lane.lease
+        lease_until = clock_timestamp() + take_lane.lease,
+        crashes = l.crashes + case when l.holder <> take_lane.holder then 1 else 0 end   -- whoever ends cleanly leaves no holder
     where l.destination = name and l.lane = take_lane.lane
       and (l.holder is null or l.holder = take_lane.holder or l.lease_until < clock_timestamp())
     returning l.*

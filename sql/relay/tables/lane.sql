@@ -16,6 +16,8 @@ create table relay.lane (
     token       text,
     appended_at timestamptz,
     in_doubt    boolean not null default false,
+    crashes     integer not null default 0,
+    trying      uuid,
     primary key (destination, lane)
 ) with (fillfactor = 50);
 
@@ -25,4 +27,6 @@ comment on column relay.lane.position is 'Position of the last message that is s
 comment on column relay.lane.passed is 'Position up to which seal counts; beyond position when the last ones were set aside, before it inside a seal.';
 comment on column relay.lane.last_seal is 'Seal of that message; greater than seal while a seal is delivered in parts.';
 comment on column relay.lane.last_id is 'Number of that message in outbox.message.';
+comment on column relay.lane.crashes is 'Relays in a row whose lease ran out here without a clean end, since the position moved or trying was written.';
+comment on column relay.lane.trying is 'The message that a relay appends by itself, because others ended here without a word.';
 comment on column relay.lane.token is 'What the destination calls that position.';
