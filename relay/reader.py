@@ -12,6 +12,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from relay.source import MEMBERS_PER_READ
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_WAIT = 0.001
 LONGEST_WAIT = 0.02
+FIRST_MEMBERS = MEMBERS_PER_READ // 2  # nothing can be delivered while the first read lasts
 _GROWTH = 1.2
 
 
@@ -61,6 +64,7 @@ class Reader:
         self._batch_bytes = batch_bytes
         self._singles = singles
         self._with_aside = aside
+        self._members = FIRST_MEMBERS
         self._closing = asyncio.Event()
         self._reads = self._read(point)
         self._ready: deque[Batch] = deque()
@@ -141,8 +145,11 @@ class Reader:
         """The next seals and their messages, waiting for them if need be."""
         wait = FIRST_WAIT
         while not self._closing.is_set() and (self._until is None or seal < self._until):
-            span = await self._source.next(self._lane, seal, passed, self._until, and_seal=self._until is None)
+            span = await self._source.next(
+                self._lane, seal, passed, self._until, and_seal=self._until is None, members=self._members
+            )
             if span is not None:
+                self._members = MEMBERS_PER_READ
                 return span
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), wait)

@@ -138,11 +138,14 @@ class Source:
         row = await self._read_one("select relay.last_seal()", [])
         return int(row[0]) if row else 0
 
-    async def next(self, lane: int, seal: int, position: int, until: int | None, *, and_seal: bool) -> Span | None:
-        """What comes after a seal, up to the seal `until` (None: whatever there is); None when there is no further seal."""
+    async def next(
+        self, lane: int, seal: int, position: int, until: int | None, *, and_seal: bool, members: int = MEMBERS_PER_READ
+    ) -> Span | None:
+        """What comes after a seal, up to the seal `until` (None: whatever there is), `members` at most; None when there is no
+        further seal."""
         rows = await self._read_all(
             "select * from relay.next_messages(%s, %s, %s, %s, %s, %s, %s)",
-            [self.destination, [lane], seal, until, MEMBERS_PER_READ, BYTES_PER_READ, and_seal],
+            [self.destination, [lane], seal, until, members, BYTES_PER_READ, and_seal],
         )
         if not rows:
             return None
