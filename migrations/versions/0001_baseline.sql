@@ -9701,7 +9701,7 @@ $undo_check_constraints$;
 comment on function journal.undo_check_constraints(oid) is 'Turns away rows that a constraint would not accept; returns how many. Private.';
 
 -- sql/journal/rollback/undo_leave_to_triggers.sql
--- Where rows of a table with triggers are left alone, nobody can say what these triggers would have come to without the others:
+-- Where rows of a table with triggers are left alone, or rows that triggers keep, nobody can say what these triggers would have come to without the others:
 -- rows that triggers had a part in are then left to them, and reported. Only with skip; otherwise nothing is written anyway.
 -- Returns whether there were any.
 create function journal.undo_leave_to_triggers() returns boolean
@@ -9714,9 +9714,9 @@ declare
 begin
     if not (select a.skipping from pg_temp.journal_undo_args a) or not exists (
             select from pg_temp.journal_undo_group g
-              join pg_trigger t on t.tgrelid = g.relation and not t.tgisinternal
-              join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
-             where g.status = 'conflict') then
+             where g.status = 'conflict' and (g.by_triggers or exists (
+                   select from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
+                    where t.tgrelid = g.relation and not t.tgisinternal))) then
         return false;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop

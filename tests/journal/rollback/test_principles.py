@@ -424,3 +424,22 @@ def test_upkeep_is_nobodys_later_work(history: History, upkeep: str) -> None:
     history.others(upkeep)
     assert history.roll_back().rows == {"restore": 2}
     assert history.rows("select id, v from t") == {(1, 1), (2, 2)}
+
+
+def test_totals_are_left_to_their_triggers_where_others_are_in_one_of_them(history: History) -> None:
+    """S moves a part to another total, T changes its amount there → the total that it comes back to counts T's amount."""
+    history.given(
+        "create table part (id int primary key, owner int, v int)",
+        "create table total (id int primary key, v int)",
+        "insert into part values (1, 1, 4)",
+        "insert into total values (1, 4), (2, 0)",
+        """create function add_up() returns trigger language plpgsql as $$ begin
+               update total set v = v - old.v where id = old.owner;
+               update total set v = v + new.v where id = new.owner; return null; end $$""",
+        "create trigger add_up after update on part for each row execute function add_up()",
+    )
+    history.agent("update part set owner = 2")
+    history.others("update part set v = 1")
+    done = history.roll_back("skip", followers=["total"])
+    assert (done.rows, done.table("public.part")["rows"]["restore"]) == ({"restore": 1, "conflict": 2}, 1)
+    assert history.rows("table total") == {(1, 1), (2, 0)}
