@@ -10299,7 +10299,9 @@ begin
         else
             late := late || item.relation;
         end if;
-        perform journal.undo_park(item.relation), journal.undo_make_way(item.relation);
+        if thorough then  -- otherwise no unique value changes (undo_prepare)
+            perform journal.undo_park(item.relation), journal.undo_make_way(item.relation);
+        end if;
     end loop;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         perform journal.undo_follow(item.relation, moved);
