@@ -103,8 +103,8 @@ class _Course:
             self._undo("second rollback", {*targets, "R1"}, ids, "R2")
         if dice >= 0.65:
             return
-        if self._replaced_and_moved():
-            self.result.outcomes["redo left out: replaced and moved"] += 1
+        if self.history.late and self._replaced_and_moved():
+            self.result.outcomes["redo after others left out: replaced and moved"] += 1
             return
         second = self._undo("redo", {"R1"}, [first], "R2")
         if second is None or dice < 0.25:
@@ -125,7 +125,8 @@ class _Course:
         return [self.world.steps[actor] for actor in actors if actor in self.world.steps] or None
 
     def _replaced_and_moved(self) -> bool:
-        """Whether a row was deleted, inserted again and got another key: one row to the rollback, two to the model of a redo."""
+        """Whether a row was deleted, inserted again and got another key: one row to the rollback, which leaves it
+        whole where others have changed it before a redo; two to the model."""
         lines = expect(self.world.schema, self.world.events, self.world.state, self._targets()).ours
         return any(len(line.rids) > 1 and len(line.slots) > 1 for line in lines)
 

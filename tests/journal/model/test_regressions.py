@@ -186,3 +186,16 @@ def test_what_others_did_to_a_column_before_the_session_touched_it(conn: psycopg
     """Needless, and only after a redo: until then the row's xmin shows that nobody came after the session."""
     course = ("S: update t set v = 2", "T: update t set w = 3", "S: update t set w = 4")
     assert not _findings(conn, story(WIDE, "insert into t (k, v, w) values (1, 1, 1)", *course))
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        ("S: delete from t where k = 1", "S: insert into t (k, v) values (1, 6)", "S: update t set k = 3 where k = 1"),
+        ("S: update t set k = 3 where k = 1", "S: delete from t where k = 3; insert into t (k, v) values (3, 6)"),
+    ],
+    ids=("replaced and moved", "moved and replaced"),
+)
+def test_redo_of_a_row_that_was_replaced_and_moved(conn: psycopg.Connection, course: tuple[str, ...]) -> None:
+    """The model left it out: one row to the rollback, two to the model. The state is exact either way."""
+    assert not _findings(conn, story(PLAIN, TWO, *course))
