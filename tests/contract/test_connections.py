@@ -346,6 +346,7 @@ async def test_commit_in_the_body_is_forbidden(stage: Stage) -> None:
             await stage.update(step.conn)
             await settled(step.conn.commit())
     assert stage.status() == "new"
+    assert stage.steps(session) == [("failed", False)]
     assert await stage.is_idle()
 
 

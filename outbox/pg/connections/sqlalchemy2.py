@@ -80,6 +80,7 @@ class ConnectionLink:
         self._guards: list[tuple[Any, str, Callable[..., None]]] = []
         self._ends_autobegin = False
         self._begun: sa.Connection | None = None  # where we sent a BEGIN of our own
+        self._refused: sa.Connection | None = None  # where a body tried to commit
 
     # -- what differs for a Session
 
@@ -147,17 +148,31 @@ class ConnectionLink:
         self._unguard()
         begun, self._begun = self._begun, None
         savepoints, self._savepoints = self._savepoints, []
+        refused = self._rolled_back_refused_commit(begun)
         if begun is None:
             self._target.rollback()
             return
         _our_begins.discard(begun)
-        usable = not begun.closed and not begun.invalidated
+        usable = not refused and not begun.closed and not begun.invalidated
         if usable:
             for savepoint in reversed(savepoints):
                 savepoint.rollback()
             begun.exec_driver_sql("rollback")
         if not usable or self._ends_autobegin or self._holds_state:
             self._target.rollback()
+
+    def _rolled_back_refused_commit(self, begun: sa.Connection | None) -> bool:
+        """SQLAlchemy takes a commit that was refused for the end of its transaction; on the server that is open still."""
+        refused, self._refused = self._refused, None
+        if refused is None or refused.closed or refused.invalidated:
+            return False
+        if begun is None:
+            refused.connection.rollback()
+        else:
+            cursor = refused.connection.cursor()
+            cursor.execute("rollback")
+            cursor.close()
+        return True
 
     def savepoint(self) -> None:
         self._guard(self._connection())
@@ -192,7 +207,8 @@ class ConnectionLink:
         while self._guards:
             event.remove(*self._guards.pop())
 
-    def _forbid_commit(self, _connection: sa.Connection) -> None:
+    def _forbid_commit(self, connection: sa.Connection) -> None:
+        self._refused = connection
         raise InvalidRequestError("commit() is forbidden inside a step: it commits when its block is left")
 
     def _forbid_rollback(self, _connection: sa.Connection) -> None:
