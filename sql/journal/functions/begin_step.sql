@@ -33,4 +33,4 @@ end
 $begin_step$;
 
 comment on function journal.begin_step(uuid, text, text, jsonb, integer, interval, jsonb, text, boolean) is
-    'Begins a step in the open transaction: reserves the key (waits at most wait for a concurrent holder) and binds the transaction. replayed: the key was completed before; result and receipt_id are those of then, run nothing. Raises InvalidKey, ArgumentsDiffer, StepInProgress, StepReversed, StepFailed, UnknownKind and the errors of journal.bind.';
+    'Begins a step in the open transaction: reserves the key (waits at most wait for a concurrent holder, or a rollback that holds the session) and binds the transaction. replayed: the key was completed before; result and receipt_id are those of then, run nothing. Raises InvalidKey, ArgumentsDiffer, StepInProgress, StepReversed, StepFailed, UnknownKind and the errors of journal.bind.';

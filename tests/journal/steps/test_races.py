@@ -134,3 +134,14 @@ def test_two_first_attempts_after_a_rollback_are_both_told(db: psycopg.Connectio
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(map(str, pool.map(attempt, conns))) == ["False", "True", "True", "True"]
+
+
+def test_the_wait_bounds_the_lock_on_the_session_too(agent: journal.AgentSession, superuser_dsn: str) -> None:
+    """A rollback of some of its steps may hold it for long."""
+    with psycopg.connect(superuser_dsn) as rollback:
+        rollback.execute("select from journal.session where session_id = %s for no key update", [agent.id])
+        with pytest.raises(journal.StepInProgress), agent.step("note", key="k", wait=0.05):
+            pytest.fail("the body ran")
+    with agent.step("note", key="k") as step:
+        pass
+    assert not step.replayed
