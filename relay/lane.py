@@ -35,9 +35,9 @@ _T = TypeVar("_T")
 Why = Literal["moved", "batch", "message", "busy", "in_doubt", "unavailable"]
 _FIRST_DELAY = 0.05
 # So many relays in a row ended without a word: from then on messages go one by one, for as many as may have been in memory then.
-# After so many the message that was tried alone is set aside: two relays ended with it.
+# After so many the message that was tried alone is set aside: five relays ended with it, which is no accident any more.
 CAREFUL_AFTER = 3
-GIVE_UP_AFTER = 5
+GIVE_UP_AFTER = 8
 _CAREFUL_MESSAGES = 2 * MEMBERS_PER_READ
 
 

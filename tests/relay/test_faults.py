@@ -175,7 +175,7 @@ def test_fault_1_where_nothing_is_remembered_a_kill_may_repeat_but_never_loses(
     out = tmp_path / "out"
     for moment in itertools.count(1):
         produce(conn, 8)
-        with QuickRelay(dsn, "stdout:", lease=0.05, drain=True, batch=200, die_at=moment, out=out) as process:
+        with QuickRelay(dsn, "stdout:", lease=0.001, drain=True, batch=200, die_at=moment, out=out) as process:
             if process.wait() == 0:
                 break
     arrived = in_file(out)
