@@ -1,6 +1,6 @@
--- Whether nothing but the rollback's own statements can have written what a plan wrote: no trigger or rule that is not the journal's, no
--- foreign key that takes rows along, no constraint that calls a volatile function. To be asked after they wrote: by
--- then their locks keep all of that as it is.
+-- Whether nothing but the rollback's own statements can have written what a plan wrote: no trigger or rule that is not the
+-- journal's, no row security (its policies may call anything), no foreign key that takes rows along, no constraint that calls a
+-- volatile function. To be asked after they wrote: by then their locks keep all of that as it is.
 create function journal.undo_writes_alone() returns boolean
 language plpgsql stable
 as $undo_writes_alone$
@@ -8,7 +8,7 @@ declare
     written constant oid[] := array(select u.relation from pg_temp.journal_undo u where u.target is not null
                                     union select p.relid::oid from pg_temp.journal_undo u, pg_partition_tree(u.relation::regclass) p where u.target is not null);
 begin
-    return not exists (select from pg_class c where c.oid = any (written) and c.relhasrules)
+    return not exists (select from pg_class c where c.oid = any (written) and (c.relhasrules or c.relrowsecurity))
        and not exists (select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
                         where t.tgrelid = any (written) and not t.tgisinternal and t.tgenabled <> 'D' and p.pronamespace <> 'journal'::regnamespace)
        and not exists (select from pg_constraint f
