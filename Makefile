@@ -25,9 +25,10 @@ check: $(VENV)/.dev ## style, types, import rules, schema equals migrations, doc
 bench: $(VENV)/.dev ## measured ratios beside their baselines
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.dev ## thousands of random histories through the rollback and its model; SEED=n repeats a run
+soak: $(VENV)/.dev ## hours: every state of the relay's model, HISTORIES=n random histories through rollback, then chaos; SEED=n repeats a run
 	$(BIN)/python -m tests.relay.model
 	$(BIN)/python -m tests.journal.model.soak --histories $(or $(HISTORIES),3000) $(if $(SEED),--seed $(SEED))
+	$(MAKE) chaos
 
 chaos: $(VENV)/.dev ## every fault on every destination, MINUTES=n long; SEED=n repeats their order
 	CHAOS_MINUTES=$(or $(MINUTES),10) SEED=$(SEED) JOURNAL_REQUIRE_SERVERS=1 $(BIN)/python -m pytest -s -o timeout=0 tests/relay
