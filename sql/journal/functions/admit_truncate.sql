@@ -5,11 +5,15 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $admit_truncate$
 declare
+    home constant oid := (select c.relnamespace from pg_class c where c.oid = relation);
     many boolean;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         perform journal.refuse_truncate(relation, 'the snapshot of this transaction may not show all its rows',
                                         'truncate in a READ COMMITTED transaction, or delete the rows');
+    elsif not has_schema_privilege(current_user, home, 'usage') then
+        perform journal.refuse_truncate(relation, format('%I may not enter its schema', current_user),
+                                        format('grant usage on schema %s to %I, or delete the rows', home::regnamespace, current_user));
     elsif not has_table_privilege(current_user, relation, 'select') then
         perform journal.refuse_truncate(relation, format('%I may not read it', current_user),
                                         format('grant select on %s to %I, or delete the rows', relation, current_user));

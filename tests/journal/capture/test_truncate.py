@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.journal.capture.support import changes, cover, one, rows
+from tests.rig import Cluster
 
 _REFUSED = "JR023"
 
@@ -110,3 +111,25 @@ def test_cover_lets_capture_read_and_uncover_takes_it_back(conn: psycopg.Connect
 def test_what_must_not_be_read_refuses(conn: psycopg.Connection, t: str) -> None:
     cover(conn, t, exclude=["v"])
     refuses(conn, "truncate t", "may not read")
+
+
+def test_cover_lets_capture_into_the_schema(conn: psycopg.Connection) -> None:
+    conn.execute('create schema "Own"; create table "Own".t (id int primary key); insert into "Own".t values (1)')
+    cover(conn, '"Own".t')
+    conn.execute('truncate "Own".t')
+    assert changes(conn, '"Own".t') == [("TRUNCATE", {"id": "1"}, None)]
+
+
+def test_an_owner_who_may_not_grant_the_schema_covers_and_is_refused_truncate(
+    postgres: Cluster, superuser_dsn: str
+) -> None:
+    role = postgres.create_role()
+    with psycopg.connect(superuser_dsn, autocommit=True) as owner:
+        owner.execute(f'grant journal_operator to {role}; create schema "Own"'.encode())
+        owner.execute(f'grant usage, create on schema "Own" to {role}; set role {role}'.encode())
+        owner.execute('create table "Own".t (id int primary key); insert into "Own".t values (1)')
+        cover(owner, '"Own".t')
+        with pytest.raises(psycopg.DatabaseError, match="may not enter its schema") as refused:
+            owner.execute('truncate "Own".t')
+    assert refused.value.sqlstate == _REFUSED
+    assert refused.value.diag.message_hint == 'grant usage on schema "Own" to journal_owner, or delete the rows'
