@@ -338,8 +338,10 @@
 -- the journal: rollback
 \ir journal/tables/rollback.sql
 \ir journal/tables/residue_item.sql
+\ir journal/tables/left_image.sql
 \ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
+\ir journal/rollback/undo_settled.sql
 \ir journal/rollback/undo_statements.sql
 \ir journal/rollback/undo_relations.sql
 \ir journal/rollback/undo_already.sql
@@ -364,6 +366,7 @@
 \ir journal/rollback/undo_key_attnums.sql
 \ir journal/rollback/undo_maintained.sql
 \ir journal/rollback/undo_counters.sql
+\ir journal/rollback/undo_image_key.sql
 \ir journal/rollback/undo_trace.sql
 \ir journal/rollback/undo_folded.sql
 \ir journal/rollback/undo_source.sql
@@ -463,6 +466,8 @@
 \ir journal/rollback/undo_account.sql
 \ir journal/rollback/undo_conclude.sql
 \ir journal/rollback/undo_record.sql
+\ir journal/rollback/undo_record_left.sql
+\ir journal/rollback/undo_left.sql
 \ir journal/rollback/undo_cascade.sql
 \ir journal/rollback/undo_large_objects.sql
 \ir journal/rollback/undo_run.sql

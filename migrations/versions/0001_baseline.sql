@@ -822,11 +822,15 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $admit_truncate$
 declare
+    home constant oid := (select c.relnamespace from pg_class c where c.oid = relation);
     many boolean;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
         perform journal.refuse_truncate(relation, 'the snapshot of this transaction may not show all its rows',
                                         'truncate in a READ COMMITTED transaction, or delete the rows');
+    elsif not has_schema_privilege(current_user, home, 'usage') then
+        perform journal.refuse_truncate(relation, format('%I may not enter its schema', current_user),
+                                        format('grant usage on schema %s to %I, or delete the rows', home::regnamespace, current_user));
     elsif not has_table_privilege(current_user, relation, 'select') then
         perform journal.refuse_truncate(relation, format('%I may not read it', current_user),
                                         format('grant select on %s to %I, or delete the rows', relation, current_user));
@@ -1827,14 +1831,19 @@ comment on function journal.set_triggers(regclass, "char", text) is 'Creates the
 
 -- sql/journal/functions/let_capture_read.sql
 -- A TRUNCATE shows its rows to no trigger: capture reads them from the table, so the journal's owner needs the right to.
--- Runs as the table's owner. Where a column is excluded the right is not given, and TRUNCATE is refused.
+-- Runs as the table's owner, who may be unable to let it into the schema: then TRUNCATE is refused. It is refused too where a column is excluded,
+-- for which the right is not given. The right to enter the schema is not taken back: other tables may need it.
 create function journal.let_capture_read(relation oid, allowed boolean) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $let_capture_read$
 declare
     reader constant oid := (select n.nspowner from pg_namespace n where n.nspname = 'journal');
+    home   constant oid := (select c.relnamespace from pg_class c where c.oid = relation);
 begin
+    if allowed and not has_schema_privilege(reader, home, 'usage') and has_schema_privilege(home, 'usage with grant option') then
+        execute format('grant usage on schema %s to %I', home::regnamespace, pg_get_userbyid(reader));
+    end if;
     if allowed and not has_table_privilege(reader, relation, 'select') then
         execute format('grant select on %s to %I', journal.qualified_name(relation), pg_get_userbyid(reader));
     elsif not allowed and exists (select from pg_class c, aclexplode(c.relacl) a
@@ -1844,7 +1853,7 @@ begin
 end
 $let_capture_read$;
 
-comment on function journal.let_capture_read(oid, boolean) is 'Grants the journal''s owner the right to read a table whose TRUNCATE is captured, or takes it back.';
+comment on function journal.let_capture_read(oid, boolean) is 'Grants the journal''s owner the right to read a table whose TRUNCATE is captured, and to enter its schema where the caller may, or takes the first back.';
 
 -- sql/journal/functions/drop_captures.sql
 -- Drops the capture functions of a table that no trigger calls any more.
@@ -7440,6 +7449,19 @@ create index residue_item_rollback on journal.residue_item (rollback_id);
 
 comment on table journal.residue_item is 'What rollbacks left. Private; read journal.residue.';
 
+-- sql/journal/tables/left_image.sql
+-- The changes that a rollback left as they are, one row each: all other changes of what it took back are taken back. Insert only.
+create table journal.left_image (
+    rollback_id  uuid not null,
+    statement_id bigint not null,
+    row_key      text
+);
+
+create index left_image_place on journal.left_image (statement_id, rollback_id, pg_catalog.hashtextextended(row_key, 0));
+
+comment on table journal.left_image is 'Changes that partial rollbacks left as they are. Private; read journal.residue.';
+comment on column journal.left_image.row_key is 'The key of the row before and after the change; null: the statement was left whole.';
+
 -- sql/journal/rollback/unreadable.sql
 -- Why the caller may not see all of a table: no_privilege, hidden_by_rls; null where nothing is hidden.
 create function journal.unreadable(relation oid) returns text
@@ -7484,34 +7506,72 @@ $check_readable$;
 
 comment on function journal.check_readable(oid) is 'Raises RollbackRefused unless the caller may read the whole table. Private.';
 
--- sql/journal/rollback/undo_statements.sql
--- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
--- before it in its transaction. Those of sessions and steps that were taken back entirely, and still are, count as undone: they
--- are told apart by cancelled (null: all). Not where the rollback that did it is to be taken back with them: all of it is undone at once.
-create function journal.undo_statements(session_ids uuid[], step_ids uuid[], cancelled boolean default false)
-returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
-               same_cluster boolean, rows bigint, operation "char")
+-- sql/journal/rollback/undo_settled.sql
+-- The rollbacks by which sessions and steps are taken back now, but for those that are to be taken back with them: then all of it is
+-- undone at once. Where an earlier rollback of the same was itself rolled back after a later one, that later one found nothing to do there: it
+-- settled nothing, except in other steps (but_for).
+create function journal.undo_settled(session_ids uuid[])
+returns table (session_id uuid, step_id uuid, rollback_id uuid, partly boolean, but_for uuid[])
 language sql stable
 begin atomic
-    with cancelled as materialized (
-        select r.session_id, r.step_id from journal.reversal r
-         where r.session_id = any (undo_statements.session_ids) and not r.partly and journal.effective_rollback(r.rollback_id) is null
-           and r.rollback_id <> all (undo_statements.session_ids)
+    with reversal as materialized (
+        select r.*, journal.effective_rollback(r.rollback_id) as undone_by
+          from journal.reversal r
+         where r.session_id = any (undo_settled.session_ids)
+    ), redone as (
+        select r.session_id, r.step_id, r.reversal_id, pg_catalog.max(q.reversal_id) as until
+          from reversal r join journal.reversal q on q.session_id = r.rollback_id and q.rollback_id = r.undone_by
+         group by r.session_id, r.step_id, r.reversal_id
     )
-    select s.statement_id, s.segment_id, g.relation::oid, s.transaction_id, s.xmin, s.depth, s.cluster = journal.cluster_id(), s.rows, s.operation
-      from journal.binding b
+    select r.session_id, r.step_id, r.rollback_id, r.partly, array_remove(e.steps, null)
+      from reversal r
      cross join lateral (
-           select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id
-             from journal.binding x
-            where x.transaction_id = b.transaction_id and x.cluster = b.cluster and x.statement_id > b.statement_id) following
-      join journal.statement s
-        on s.transaction_id = b.transaction_id and s.cluster = b.cluster
-       and s.statement_id > b.statement_id and s.statement_id < following.statement_id
-      join journal.segment g on g.segment_id = s.segment_id
-     where b.session_id = any (undo_statements.session_ids)
-       and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids))
-       and (undo_statements.cancelled is null or undo_statements.cancelled = exists (
-           select from cancelled c where c.session_id = b.session_id and (c.step_id is null or c.step_id = b.step_id)));
+           select coalesce(pg_catalog.array_agg(e.step_id), '{}') as steps, coalesce(pg_catalog.bool_or(e.step_id is null or e.step_id = r.step_id), false) as wholly
+             from redone e where e.session_id = r.session_id and e.reversal_id < r.reversal_id and e.until > r.reversal_id) e
+     where r.undone_by is null and r.rollback_id <> all (undo_settled.session_ids) and not e.wholly;
+end;
+
+comment on function journal.undo_settled(uuid[]) is 'The rollbacks by which sessions and steps are taken back now. Private.';
+
+-- sql/journal/rollback/undo_statements.sql
+-- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
+-- before it in its transaction. What was taken back, and still is, counts as undone: it is told apart by cancelled (null: all). Of a statement of
+-- which a rollback left some rows as they are, rows counts those, or with cancelled the others; taken_by says which rollbacks to ask (undo_images).
+create function journal.undo_statements(session_ids uuid[], step_ids uuid[], cancelled boolean default false)
+returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
+               same_cluster boolean, rows bigint, operation "char", taken_by uuid[])
+language sql stable
+begin atomic
+    with settled as materialized (
+        select d.* from journal.undo_settled(undo_statements.session_ids) d where undo_statements.cancelled is not null
+    ), statement as (
+        select s.*, s.xmin as ledger_xmin, g.relation::oid as relation, t.taken_by, t.wholly
+          from journal.binding b
+         cross join lateral (
+               select coalesce(pg_catalog.min(x.statement_id), 9223372036854775807) as statement_id
+                 from journal.binding x
+                where x.transaction_id = b.transaction_id and x.cluster = b.cluster and x.statement_id > b.statement_id) following
+          join journal.statement s
+            on s.transaction_id = b.transaction_id and s.cluster = b.cluster
+           and s.statement_id > b.statement_id and s.statement_id < following.statement_id
+          join journal.segment g on g.segment_id = s.segment_id
+         cross join lateral (
+               select pg_catalog.array_agg(d.rollback_id) as taken_by, coalesce(pg_catalog.bool_or(not d.partly), false) as wholly
+                 from settled d
+                where d.session_id = b.session_id and (d.step_id is null or d.step_id = b.step_id) and (b.step_id = any (d.but_for)) is not true
+                  and not (d.partly and exists (select from journal.left_image l where l.statement_id = s.statement_id and l.rollback_id = d.rollback_id and l.row_key is null))) t
+         where b.session_id = any (undo_statements.session_ids)
+           and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids))
+    )
+    select s.statement_id, s.segment_id, s.relation, s.transaction_id, s.ledger_xmin, s.depth, s.cluster = journal.cluster_id(),
+           case when undo_statements.cancelled then s.rows - e.rows else e.rows end, s.operation, s.taken_by
+      from statement s
+     cross join lateral (
+           select case when s.taken_by is null then s.rows when s.wholly then 0
+                       else (select pg_catalog.count(*)
+                               from (select from journal.left_image l where l.statement_id = s.statement_id and l.rollback_id = any (s.taken_by)
+                                      group by l.row_key having pg_catalog.count(*) = pg_catalog.cardinality(s.taken_by)) l) end as rows) e
+     where case when undo_statements.cancelled then e.rows < s.rows else s.taken_by is null or e.rows > 0 end;
 end;
 
 comment on function journal.undo_statements(uuid[], uuid[], boolean) is 'The captured statements of sessions, or of some of their steps. Private.';
@@ -7657,24 +7717,29 @@ comment on function journal.undo_image(text, text, text, boolean) is 'SQL text o
 
 -- sql/journal/rollback/undo_segment_source.sql
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
--- before-image and the after-image of every image column.
-create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text) returns text
+-- before-image and the after-image of every image column. With taken_back, without the changes that rollbacks took back.
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text, taken_back boolean) returns text
 language sql stable
 begin atomic
-    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
+    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s%6$s',
                what,
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
-               undo_segment_source.segment_id)
+               undo_segment_source.segment_id,
+               case when undo_segment_source.taken_back then pg_catalog.format(
+                    ' and (s.taken_by is null or pg_catalog.cardinality(s.taken_by) = (select pg_catalog.count(*) from journal.left_image l, pg_catalog.format(''%%s'', row(%s)) as k '
+                    'where l.statement_id = s.statement_id and l.rollback_id = any (s.taken_by) and pg_catalog.hashtextextended(l.row_key, 0) = pg_catalog.hashtextextended(k, 0) and l.row_key = k))',
+                    pg_catalog.string_agg(journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) || ', ' || journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden), ', ' order by c.key_position)
+                        filter (where c.key_position is not null)) end)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
                   where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
      where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
 end;
 
-comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text) is 'SQL text that reads one segment for a rollback. Private.';
+comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text, boolean) is 'SQL text that reads one segment for a rollback. Private.';
 
 -- sql/journal/rollback/undo_images.sql
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
@@ -7687,11 +7752,12 @@ as $undo_images$
 declare
     segments integer[];
     source   text;
+    taken_back constant boolean := exists (select from journal.undo_settled(session_ids));
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
     select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
-               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth'), ' union all ')
+               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
     return query execute 'with s as materialized (select * from journal.undo_statements($1, $2)) ' || source using session_ids, step_ids;
@@ -7815,6 +7881,8 @@ begin
             with own as materialized (
                 select x.statement_id, bool_or(x.named) as named from (
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
+                union all
+                select s.statement_id, false from journal.undo_statements($1, $2, true) s
                 union all
                 select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null, null) s
                 union all
@@ -8036,6 +8104,16 @@ $undo_counters$;
 
 comment on function journal.undo_counters(oid) is 'Counter columns of a table under rollback. Private.';
 
+-- sql/journal/rollback/undo_image_key.sql
+-- SQL text that tells a change of a work table (alias u) from all others of its statement: the key of its row before and after it.
+create function journal.undo_image_key(relation oid) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format('pg_catalog.format(''%%s'', row(%s))', journal.undo_list(undo_image_key.relation, 'u.b%1$s, u.a%1$s', ', ', 'key'));
+end;
+
+comment on function journal.undo_image_key(oid) is 'SQL text that names one change of a statement. Private.';
+
 -- sql/journal/rollback/undo_trace.sql
 -- Where keys changed, a row is followed through its keys: an image continues the last one that left a row at its key.
 -- Events of a key in order of images; an odd mark says that the row had moved away from there.
@@ -8184,7 +8262,7 @@ comment on function journal.undo_differing(oid, text, text) is 'SQL text: the fi
 -- SQL text that gives rows their status, from the images and the live row, in one pass over a source of folded rows. Those
 -- that somebody wrote after the session (their xmin is not that of the session's last statement) are left to
 -- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once. What every later pass
--- reads stands before the images, which it would have to walk through.
+-- reads stands before the images, which it would have to walk through. image_key is only for rows that stand under another key than their image.
 create function journal.undo_judge(relation oid, source text) returns text
 language plpgsql stable
 as $undo_judge$
@@ -8207,7 +8285,7 @@ begin
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                false as forced, x.*, null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as moved
+               null::oid as their_relation, null::text as their_key, false as moved, null::text as image_key
           from (select %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit, u.*
                   from %3$s u
@@ -8300,7 +8378,7 @@ as $undo_fold$
 declare
     work constant text := 'journal_undo_' || relation;
     between constant text := 'journal_between_' || relation;
-    same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
+    same constant text := journal.undo_image_key(relation);
 begin
     perform journal.undo_between(relation);
     execute format($fold$
@@ -9010,13 +9088,13 @@ begin
             )
             update pg_temp.%3$I u
                set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
-                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, %7$s
+                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, image_key = coalesce(u.image_key, %9$s), %7$s
               from step s
              where s.row_no = u.row_no$move$,
             relation, attnums, work, row_key, missing, attnums[1],
             (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when s.keyed then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
-            journal.undo_counters(relation))
+            journal.undo_counters(relation), journal.undo_image_key(relation))
         using since, keys;
         get diagnostics moved = row_count;
         exit when moved = 0;
@@ -10453,7 +10531,7 @@ exception
         -- what stands in the way is said in the words of the trigger, or of the server, where no constraint says it
         failure := jsonb_build_object(
             'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null,
-            'theirs', case when constraint_name = '' then message end, 'their', null, 'constraint', nullif(constraint_name, ''), 'reason', reason);
+            'theirs', case when constraint_name = '' then message end, 'their', null, 'forced', false, 'constraint', nullif(constraint_name, ''), 'reason', reason);
 end
 $undo_attempt$;
 
@@ -11184,6 +11262,62 @@ $undo_record$;
 
 comment on function journal.undo_record(jsonb, uuid[], jsonb, jsonb) is 'Records a rollback and its residue. Private.';
 
+-- sql/journal/rollback/undo_record_left.sql
+-- Writes down the changes of one table that a rollback leaves as they are: those given, or with null all.
+create function journal.undo_record_left(rollback_id uuid, relation oid, session_ids uuid[], step_ids uuid[], statements bigint[], keys text[]) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $undo_record_left$
+begin
+    perform journal.undo_check_bound(undo_record_left.rollback_id);
+    if statements is null then
+        insert into journal.left_image (rollback_id, statement_id)
+        select undo_record_left.rollback_id, s.statement_id
+          from journal.undo_statements(undo_record_left.session_ids, undo_record_left.step_ids, null) s where s.relation = undo_record_left.relation;
+    else
+        insert into journal.left_image (rollback_id, statement_id, row_key)
+        select undo_record_left.rollback_id, l.statement_id, l.row_key from unnest(statements, keys) as l (statement_id, row_key);
+    end if;
+end
+$undo_record_left$;
+
+comment on function journal.undo_record_left(uuid, oid, uuid[], uuid[], bigint[], text[]) is 'Records changes of one table that a rollback leaves. Private.';
+
+-- sql/journal/rollback/undo_left.sql
+-- Records which changes a rollback leaves as they are, so that the next one concerns itself with these alone: what others do to the
+-- rows that were taken back is theirs from now on.
+create function journal.undo_left(rollback_id uuid) returns void
+language plpgsql volatile
+as $undo_left$
+declare
+    item       record;
+    statements bigint[];
+    keys       text[];
+begin
+    for item in
+        select u.relation, u.target, a.session_ids, a.step_ids from pg_temp.journal_undo u, pg_temp.journal_undo_args a
+         where u.target is null or exists (select from pg_temp.journal_undo_group g where g.relation = u.relation and g.status = 'conflict')
+    loop
+        statements := null;
+        keys := null;
+        if item.target is not null then
+            execute format($left$
+                select array_agg(l.statement_id), array_agg(l.row_key)
+                  from (select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key
+                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.images = 1 %3$s) l$left$,
+                item.relation, journal.undo_image_key(item.relation),
+                case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
+                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity and w.images > 1
+                      where w.status = ''conflict'' and u.images > 1', item.relation, journal.undo_image_key(item.relation)) else '' end)
+               into statements, keys;
+        end if;
+        perform journal.undo_record_left(rollback_id, item.relation, item.session_ids, item.step_ids, statements, keys);
+    end loop;
+end
+$undo_left$;
+
+comment on function journal.undo_left(uuid) is 'Records the changes that a rollback leaves as they are. Private.';
+
 -- sql/journal/rollback/undo_cascade.sql
 -- The sessions that were built on the given ones: whose later changes conflict with the rollback, and whose own rollback
 -- conflicts with others, until none is found. Only sessions of agents; what anybody else did stays a conflict.
@@ -11302,6 +11436,7 @@ begin
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);
             standing := (report #>> '{rows,conflict}')::bigint;
+            perform journal.undo_left(rollback);
             report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
         else
             report := report || journal.undo_messages(members, step_ids, null);

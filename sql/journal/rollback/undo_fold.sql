@@ -12,7 +12,7 @@ as $undo_fold$
 declare
     work constant text := 'journal_undo_' || relation;
     between constant text := 'journal_between_' || relation;
-    same constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.b%1$s, u.a%1$s', ', ', 'key') || '))';
+    same constant text := journal.undo_image_key(relation);
 begin
     perform journal.undo_between(relation);
     execute format($fold$

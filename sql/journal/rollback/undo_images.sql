@@ -8,11 +8,12 @@ as $undo_images$
 declare
     segments integer[];
     source   text;
+    taken_back constant boolean := exists (select from journal.undo_settled(session_ids));
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
     select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
-               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth'), ' union all ')
+               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
     return query execute 'with s as materialized (select * from journal.undo_statements($1, $2)) ' || source using session_ids, step_ids;

@@ -1,7 +1,7 @@
 -- SQL text that gives rows their status, from the images and the live row, in one pass over a source of folded rows. Those
 -- that somebody wrote after the session (their xmin is not that of the session's last statement) are left to
 -- undo_trace_others. The inner select is fenced by offset 0, so that what it computes is computed once. What every later pass
--- reads stands before the images, which it would have to walk through.
+-- reads stands before the images, which it would have to walk through. image_key is only for rows that stand under another key than their image.
 create function journal.undo_judge(relation oid, source text) returns text
 language plpgsql stable
 as $undo_judge$
@@ -24,7 +24,7 @@ begin
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                false as forced, x.*, null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as moved
+               null::oid as their_relation, null::text as their_key, false as moved, null::text as image_key
           from (select %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit, u.*
                   from %3$s u

@@ -33,6 +33,8 @@ begin
                 select x.statement_id, bool_or(x.named) as named from (
                 select s.statement_id, true as named from journal.undo_statements($1, $2) s
                 union all
+                select s.statement_id, false from journal.undo_statements($1, $2, true) s
+                union all
                 select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null, null) s
                 union all
                 select s.statement_id, false

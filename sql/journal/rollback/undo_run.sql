@@ -58,6 +58,7 @@ begin
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);
             standing := (report #>> '{rows,conflict}')::bigint;
+            perform journal.undo_left(rollback);
             report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
         else
             report := report || journal.undo_messages(members, step_ids, null);

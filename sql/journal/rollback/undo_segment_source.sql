@@ -1,19 +1,24 @@
 -- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
--- before-image and the after-image of every image column.
-create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text) returns text
+-- before-image and the after-image of every image column. With taken_back, without the changes that rollbacks took back.
+create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text, taken_back boolean) returns text
 language sql stable
 begin atomic
-    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s',
+    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s%6$s',
                what,
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
-               undo_segment_source.segment_id)
+               undo_segment_source.segment_id,
+               case when undo_segment_source.taken_back then pg_catalog.format(
+                    ' and (s.taken_by is null or pg_catalog.cardinality(s.taken_by) = (select pg_catalog.count(*) from journal.left_image l, pg_catalog.format(''%%s'', row(%s)) as k '
+                    'where l.statement_id = s.statement_id and l.rollback_id = any (s.taken_by) and pg_catalog.hashtextextended(l.row_key, 0) = pg_catalog.hashtextextended(k, 0) and l.row_key = k))',
+                    pg_catalog.string_agg(journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) || ', ' || journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden), ', ' order by c.key_position)
+                        filter (where c.key_position is not null)) end)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
       left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
                   where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
      where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
 end;
 
-comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text) is 'SQL text that reads one segment for a rollback. Private.';
+comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text, boolean) is 'SQL text that reads one segment for a rollback. Private.';

@@ -33,13 +33,13 @@ begin
             )
             update pg_temp.%3$I u
                set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
-                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, %7$s
+                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, image_key = coalesce(u.image_key, %9$s), %7$s
               from step s
              where s.row_no = u.row_no$move$,
             relation, attnums, work, row_key, missing, attnums[1],
             (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when s.keyed then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
-            journal.undo_counters(relation))
+            journal.undo_counters(relation), journal.undo_image_key(relation))
         using since, keys;
         get diagnostics moved = row_count;
         exit when moved = 0;

@@ -199,3 +199,10 @@ def test_what_others_did_to_a_column_before_the_session_touched_it(conn: psycopg
 def test_redo_of_a_row_that_was_replaced_and_moved(conn: psycopg.Connection, course: tuple[str, ...]) -> None:
     """The model left it out: one row to the rollback, two to the model. The state is exact either way."""
     assert not _findings(conn, story(PLAIN, TWO, *course))
+
+
+def test_a_row_that_others_wrote_after_a_partial_rollback_had_taken_it_back(conn: psycopg.Connection) -> None:
+    """Rolled back again with force, the session overwrote what was no longer its own."""
+    course = ("S: update t set v = 6", "T: update t set v = 7 where k = 1")
+    history = replace(story(PLAIN, TWO, *course, late=("T: update t set v = 8 where k = 2",)), seed=58)
+    assert not [str(f) for f in check_history(conn, history, "regression_58").findings]

@@ -21,6 +21,7 @@ import psycopg
 from tests.rig import Cluster
 
 STATUSES = ("restore", "remove", "reinsert", "adjust", "noop", "force", "conflict", "refuse")
+CONFLICT = frozenset(("table", "key", "column", "reason", "base", "ours", "theirs", "their", "constraint", "forced"))
 Connection = psycopg.Connection[tuple[Any, ...]]
 Key = tuple[str | None, ...]
 Table = dict[Key, str]
@@ -328,7 +329,7 @@ class History:
 
     def _journal(self) -> dict[str, int]:
         """How much there is in each of our own tables."""
-        counted = ("statement", "binding", "rollback", "residue_item", "reversal", "session")
+        counted = ("statement", "binding", "rollback", "residue_item", "left_image", "reversal", "session")
         return {name: self.one(f"select count(*) from journal.{name}") for name in counted}
 
     def expect_start(self, *tables: str) -> None:
@@ -373,6 +374,7 @@ def check_counts(report: Report) -> None:
         assert report.raw["rows"][status] == sum(t["rows"].get(status, 0) for t in report.raw["tables"]), status
     assert report.raw["changes"]["total"] >= report.raw["rows"]["total"]
     assert report.raw["conflicts_shown"] == len(report.conflicts)
+    assert {frozenset(c) for c in report.conflicts} <= {CONFLICT}
 
 
 _KEY_TEXTS = """

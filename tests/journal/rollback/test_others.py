@@ -714,3 +714,72 @@ def test_case_30_other_column_written_outside_the_journal(history: History) -> N
     done = history.roll_back("skip")
     assert done.rows == {"restore": 1, "conflict": 1}
     assert done.reasons == {"unjournaled_writer"}
+
+
+@pytest.mark.parametrize("mode", ["refuse", "skip", "force"])
+def test_case_29_what_a_partial_rollback_took_back_is_theirs(history: History, mode: str) -> None:
+    """T writes a row that was taken back, S is rolled back again → noop: only the row that was left is in question."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20", "update products set note = 'ours'")
+    history.others("update products set price = 33 where id = 1")
+    assert history.roll_back("skip").rows == {"restore": 1, "conflict": 1}
+    history.others("update products set price = 20 where id = 2", "update products set id = 3 where id = 2")
+    again = history.roll_back(mode)
+    assert again.rows == {"noop": 2, "force" if mode == "force" else "conflict": 1}
+    assert {c["key"]["id"] for c in again.conflicts} == {"1"}
+    assert history.rows("table products") == {(1, 10, "a") if mode == "force" else (1, 33, "ours"), (3, 20, "b")}
+
+
+def test_case_29_left_under_the_key_that_others_gave_it(history: History) -> None:
+    """A row is left that T has given another key: the next rollback knows it again by its change."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("update products set price = 33 where id = 1", "update products set id = 3 where id = 1")
+    assert history.roll_back("skip").rows == {"restore": 1, "conflict": 1}
+    history.others("update products set note = 'theirs', price = 44")
+    assert history.roll_back("refuse").rows == {"noop": 1, "conflict": 1}
+
+
+def test_case_29_taken_back_in_two_goes_of_which_one_is_redone(history: History) -> None:
+    """What the first partial rollback took back is the session's again once that one is redone, whatever the second did."""
+    history.given(
+        "create table parent (id int primary key)", "create table child (id int primary key references parent)"
+    )
+    history.agent("insert into parent values (1), (2), (3)")
+    history.others("insert into child values (2), (3)")
+    first = history.roll_back("skip")
+    assert first.rows == {"remove": 1, "conflict": 2}
+    history.others("delete from child where id = 2")
+    assert history.roll_back("skip").rows == {"noop": 1, "remove": 1, "conflict": 1}
+    assert history.redo(first).rows == {"reinsert": 1}
+    history.others("delete from child")
+    assert history.roll_back().rows == {"noop": 1, "remove": 2}
+    history.expect_start()
+
+
+def test_case_29_a_step_partly_and_then_the_session(history: History) -> None:
+    """A step is partly taken back, T writes what was, then all is rolled back: the other step, and what was left of that one."""
+    history.given(*PRODUCTS)
+    step = history.step("reprice", "update products set price = 20")
+    history.step("note", "update products set note = 'ours'")
+    history.others("update products set price = 33 where id = 1")
+    assert history.roll_back("skip", step_ids=[step]).rows == {"restore": 1, "conflict": 1}
+    history.others("update products set price = 44 where id = 2")
+    assert history.roll_back("skip").rows == {"noop": 1, "restore": 1, "conflict": 1}
+    assert history.rows("table products") == {(1, 33, "ours"), (2, 44, "b")}
+
+
+def test_a_failure_of_the_database_is_a_conflict_like_any_other(history: History) -> None:
+    """What no row can be blamed for has the same keys in the report (`check_counts`)."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others(
+        "create function frozen() returns trigger language plpgsql as $$begin raise exception 'prices are frozen'; end$$",
+        "create trigger frozen before update of price on products for each row when (new.price < 20) execute function frozen()",
+    )
+    refused = history.roll_back(predicted=False)
+    assert (refused.outcome, refused.conflict["theirs"], refused.conflict["forced"]) == (
+        "refused",
+        "prices are frozen",
+        False,
+    )
