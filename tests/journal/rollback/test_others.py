@@ -769,6 +769,16 @@ def test_case_29_a_step_partly_and_then_the_session(history: History) -> None:
     assert history.rows("table products") == {(1, 33, "ours"), (2, 44, "b")}
 
 
+def test_case_29_a_table_that_is_only_recorded_is_left_every_time(history: History) -> None:
+    """What stands in the way of a whole table stays a conflict; it hides nothing of the others."""
+    history.given(*PRODUCTS, "create table log (id int primary key)", log={"undo": False})
+    history.agent("update products set price = 20", "insert into log values (1)")
+    assert history.roll_back("skip").rows == {"restore": 2, "conflict": 1}
+    history.others("update products set price = 44")
+    again = history.roll_back("skip")
+    assert (again.outcome, again.rows) == ("nothing", {"noop": 2, "conflict": 1})
+
+
 def test_a_failure_of_the_database_is_a_conflict_like_any_other(history: History) -> None:
     """What no row can be blamed for has the same keys in the report (`check_counts`)."""
     history.given(*PRODUCTS)
