@@ -9686,7 +9686,7 @@ comment on function journal.undo_catalog_first() is 'Sets the search_path under 
 -- sql/journal/rollback/undo_check_unique_index.sql
 -- Partial and expression unique indexes, and exclusion constraints like them: what the rows would have in the index after the
 -- rollback is computed from their columns as they would be, and looked up in the index. Rows that give the place up in the same
--- rollback do not count.
+-- rollback do not count; they are told outside of the lookup, where they are joined once and not once for each row.
 create function journal.undo_check_unique_index(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique_index$
@@ -9711,14 +9711,17 @@ begin
     loop
         perform journal.undo_catalog_first();
         execute format($check$
+            with w as materialized (
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, %4$s from (%5$s%6$L) r where %7$s
+            )
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
-              from (select w.journal_row_no, min(array[x.journal_theirs, x.journal_their_key]) as their
-                      from (select r.journal_row_no, r.journal_tableoid, r.journal_ctid, %4$s from (%5$s%6$L) r where %7$s) w
+              from (select w.journal_row_no, min(array[%8$s, %9$s]) as their
+                      from w
                      cross join lateral (
-                           select %8$s as journal_theirs, %9$s as journal_their_key
-                             from %10$s x
-                            where %7$s and %11$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and not %12$s) x
+                           select x.*, x.tableoid, x.ctid from %10$s x
+                            where %7$s and %11$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
+                     where not %12$s
                      group by w.journal_row_no) r
              where r.journal_row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name,
@@ -9874,17 +9877,17 @@ comment on function journal.undo_moves_inline(oid) is 'Whether changed keys go b
 
 -- sql/journal/rollback/undo_stands_at.sql
 -- Under which key a row that is restored stands once the changed keys that go first are back, as a pattern for undo_key_match.
-create function journal.undo_stands_at(relation oid, alias text default 'u') returns text
+create function journal.undo_stands_at(relation oid) returns text
 language plpgsql stable
 as $undo_stands_at$
 #variable_conflict use_variable
 begin
-    return (select replace(case when u.inline then 'u.a%1$s' else 'u.b%1$s' end, 'u.', alias || '.')
+    return (select case when u.inline then 'u.a%1$s' else 'u.b%1$s' end
               from pg_temp.journal_undo u where u.relation = undo_stands_at.relation);
 end
 $undo_stands_at$;
 
-comment on function journal.undo_stands_at(oid, text) is 'Under which key a restored row stands while a rollback is applied. Private.';
+comment on function journal.undo_stands_at(oid) is 'Under which key a restored row stands while a rollback is applied. Private.';
 
 -- sql/journal/rollback/undo_update.sql
 -- The UPDATE that restores the given columns, of the rows that changed these and no others. A row is guarded by the xmin it
@@ -9999,7 +10002,7 @@ declare
     item record;
 begin
     for item in
-        select i.name, i.attnums, p.attnum, p.parking, c.name as column_name, m.matches
+        select i.name, i.attnums, p.attnum, p.parking, c.name as column_name, m.would, m.matches
           from journal.unique_columns(relation) i
           join pg_temp.journal_undo u on u.relation = undo_park.relation and u.restored && i.attnums
          cross join lateral (
@@ -10010,20 +10013,25 @@ begin
                 limit 1) p
           join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum
          cross join lateral (
-               select string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s %3$s' else '(x.%1$s %2$s %3$s or x.%1$s is null and (%3$s) is null)' end, k.name, journal.operator_name(o.operator), journal.undo_would_be(relation, o.attnum)), ' and ') as matches
+               select string_agg(format('%s as journal_%s', journal.undo_would_be(relation, o.attnum), o.attnum), ', ') as would,
+                      string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s w.journal_%3$s' else '(x.%1$s %2$s w.journal_%3$s or x.%1$s is null and w.journal_%3$s is null)' end, k.name, journal.operator_name(o.operator), o.attnum), ' and ') as matches
                  from unnest(i.attnums, i.operators) as o (attnum, operator)
                  join pg_temp.journal_undo_column k on k.relation = undo_park.relation and k.attnum = o.attnum) m
          where i.immediate and not i.primary_key
     loop
         perform journal.undo_execute(format(
-            'with parked as materialized (
-                 select y.row_no from pg_temp.journal_undo_%1$s y join %2$s x on %3$s
-                  where y.status operator(pg_catalog.=) ''restore'' and %4$s operator(pg_catalog.=) any (y.restored)
-                    and exists (select from pg_temp.journal_undo_%1$s u join %2$s t on %5$s
-                                 where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
-                                   and u.row_no operator(pg_catalog.<>) y.row_no and %7$s))
-             update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select row_no from parked)) and %5$s',
-            relation, journal.undo_rows(relation), journal.undo_key_match(relation, journal.undo_stands_at(relation, 'y'), 'x'), item.attnum,
+            'with w as materialized (
+                 select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %4$s operator(pg_catalog.=) any (u.restored) as journal_moves, %3$s
+                   from pg_temp.journal_undo_%1$s u join %2$s t on %5$s
+                  where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
+             ), taken as materialized (
+                 select x.tableoid, x.ctid from w join %2$s x on %7$s
+                  where not (x.tableoid operator(pg_catalog.=) w.journal_tableoid and x.ctid operator(pg_catalog.=) w.journal_ctid)
+             ), parked as materialized (
+                 select y.journal_row_no from w y join taken k on k.tableoid operator(pg_catalog.=) y.journal_tableoid and k.ctid operator(pg_catalog.=) y.journal_ctid
+                  where y.journal_moves)
+             update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select journal_row_no from parked)) and %5$s',
+            relation, journal.undo_rows(relation), item.would, item.attnum,
             journal.undo_key_match(relation, journal.undo_stands_at(relation)), item.attnums, item.matches, item.column_name, item.parking));
     end loop;
 end
@@ -10033,7 +10041,8 @@ comment on function journal.undo_park(oid) is 'Moves rows out of each other''s w
 
 -- sql/journal/rollback/undo_make_way.sql
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
--- on, such as a flag that only one may have, the one that has it goes back first. What waits in a circle is parked.
+-- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
+-- What waits in a circle is parked.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -10041,7 +10050,7 @@ as $undo_make_way$
 declare
     item  record;
     way   text;
-    first bigint[];
+    level bigint[];
     would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
 begin
     for item in
@@ -10061,30 +10070,42 @@ begin
          where not s.unknown
     loop
         way := format($way$
+            create temporary table journal_undo_way on commit drop as
             with w as materialized (
                 select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
-            ), kept as (
-                select w.journal_row_no from w
-                 where w.journal_in and exists (select from %1$s x where (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and %2$s and %6$s)
+            ), taken as materialized (
+                select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
+                  from w
+                 cross join lateral (
+                       select x.tableoid, x.ctid from %1$s x
+                        where %2$s and %6$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
+                 where w.journal_in
             )
-            select array_agg(y.journal_row_no) from w y
-             where exists (select from %1$s x where (x.tableoid, x.ctid) = (y.journal_tableoid, y.journal_ctid) and %2$s
-                                                and exists (select from w where w.journal_in and (w.journal_tableoid, w.journal_ctid) is distinct from (x.tableoid, x.ctid) and %6$s))$way$,
+            select k.waits, k.alone, y.journal_row_no as waits_for
+              from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
             journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
         loop
-            perform journal.undo_catalog_first();
-            execute way || ' and y.journal_row_no not in (select journal_row_no from kept)' into first;
+            perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
+            execute way;
             perform journal.undo_as_caller(false);
-            exit when first is null;
-            perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.restoring, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+            level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
+            exit when level = '{}';
+            create index on pg_temp.journal_undo_way (waits_for);
+            create index on pg_temp.journal_undo_way (waits);
+            analyze pg_temp.journal_undo_way;
+            execute format('create index if not exists journal_undo_%1$s_row_no on pg_temp.journal_undo_%1$s (row_no)', relation);
+            while level <> '{}' loop
+                perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                    journal.undo_rows(relation), item.restoring, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+                -- those that waited for these and nobody else, as far as anybody waits for them in turn
+                level := array(select k.waits from pg_temp.journal_undo_way k
+                                where k.waits_for = any (level) and k.alone and exists (select from pg_temp.journal_undo_way n where n.waits_for = k.waits));
+            end loop;
         end loop;
-        perform journal.undo_catalog_first();
-        execute way into first;
-        perform journal.undo_as_caller(false);
-        if first is not null and item.parking is not null then
+        level := array(select distinct k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null);
+        if level <> '{}' and item.parking is not null then
             perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.parked, item.parking, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+                                                journal.undo_rows(relation), item.parked, item.parking, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
         end if;
     end loop;
 end

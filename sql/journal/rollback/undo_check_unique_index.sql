@@ -1,6 +1,6 @@
 -- Partial and expression unique indexes, and exclusion constraints like them: what the rows would have in the index after the
 -- rollback is computed from their columns as they would be, and looked up in the index. Rows that give the place up in the same
--- rollback do not count.
+-- rollback do not count; they are told outside of the lookup, where they are joined once and not once for each row.
 create function journal.undo_check_unique_index(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique_index$
@@ -25,14 +25,17 @@ begin
     loop
         perform journal.undo_catalog_first();
         execute format($check$
+            with w as materialized (
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, %4$s from (%5$s%6$L) r where %7$s
+            )
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
-              from (select w.journal_row_no, min(array[x.journal_theirs, x.journal_their_key]) as their
-                      from (select r.journal_row_no, r.journal_tableoid, r.journal_ctid, %4$s from (%5$s%6$L) r where %7$s) w
+              from (select w.journal_row_no, min(array[%8$s, %9$s]) as their
+                      from w
                      cross join lateral (
-                           select %8$s as journal_theirs, %9$s as journal_their_key
-                             from %10$s x
-                            where %7$s and %11$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and not %12$s) x
+                           select x.*, x.tableoid, x.ctid from %10$s x
+                            where %7$s and %11$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
+                     where not %12$s
                      group by w.journal_row_no) r
              where r.journal_row_no = u.row_no$check$,
             relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name,

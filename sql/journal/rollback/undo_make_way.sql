@@ -1,5 +1,6 @@
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
--- on, such as a flag that only one may have, the one that has it goes back first. What waits in a circle is parked.
+-- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
+-- What waits in a circle is parked.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -7,7 +8,7 @@ as $undo_make_way$
 declare
     item  record;
     way   text;
-    first bigint[];
+    level bigint[];
     would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
 begin
     for item in
@@ -27,30 +28,42 @@ begin
          where not s.unknown
     loop
         way := format($way$
+            create temporary table journal_undo_way on commit drop as
             with w as materialized (
                 select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
-            ), kept as (
-                select w.journal_row_no from w
-                 where w.journal_in and exists (select from %1$s x where (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid) and %2$s and %6$s)
+            ), taken as materialized (
+                select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
+                  from w
+                 cross join lateral (
+                       select x.tableoid, x.ctid from %1$s x
+                        where %2$s and %6$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
+                 where w.journal_in
             )
-            select array_agg(y.journal_row_no) from w y
-             where exists (select from %1$s x where (x.tableoid, x.ctid) = (y.journal_tableoid, y.journal_ctid) and %2$s
-                                                and exists (select from w where w.journal_in and (w.journal_tableoid, w.journal_ctid) is distinct from (x.tableoid, x.ctid) and %6$s))$way$,
+            select k.waits, k.alone, y.journal_row_no as waits_for
+              from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
             journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
         loop
-            perform journal.undo_catalog_first();
-            execute way || ' and y.journal_row_no not in (select journal_row_no from kept)' into first;
+            perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
+            execute way;
             perform journal.undo_as_caller(false);
-            exit when first is null;
-            perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.restoring, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+            level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
+            exit when level = '{}';
+            create index on pg_temp.journal_undo_way (waits_for);
+            create index on pg_temp.journal_undo_way (waits);
+            analyze pg_temp.journal_undo_way;
+            execute format('create index if not exists journal_undo_%1$s_row_no on pg_temp.journal_undo_%1$s (row_no)', relation);
+            while level <> '{}' loop
+                perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                                    journal.undo_rows(relation), item.restoring, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+                -- those that waited for these and nobody else, as far as anybody waits for them in turn
+                level := array(select k.waits from pg_temp.journal_undo_way k
+                                where k.waits_for = any (level) and k.alone and exists (select from pg_temp.journal_undo_way n where n.waits_for = k.waits));
+            end loop;
         end loop;
-        perform journal.undo_catalog_first();
-        execute way into first;
-        perform journal.undo_as_caller(false);
-        if first is not null and item.parking is not null then
+        level := array(select distinct k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null);
+        if level <> '{}' and item.parking is not null then
             perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.parked, item.parking, relation, first, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+                                                journal.undo_rows(relation), item.parked, item.parking, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
         end if;
     end loop;
 end
