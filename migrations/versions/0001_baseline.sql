@@ -10230,6 +10230,71 @@ $undo_follow$;
 
 comment on function journal.undo_follow(oid, oid[]) is 'Follows rows whose key followed the key of a parent. Private.';
 
+-- sql/journal/rollback/undo_half_restored.sql
+-- Foreign keys of several columns of which a plan restores some and not all, in rows whose parent's key it puts back too: by ON
+-- UPDATE that takes along the columns that are to stay as well. The table that keeps them meanwhile, and as SQL text the rows u it
+-- concerns, what is kept of them, how it is put back, and where it has to be.
+create function journal.undo_half_restored(relation oid) returns table (keeps text, concerned text, kept text, put_back text, moved text)
+language plpgsql stable
+as $undo_half_restored$
+#variable_conflict use_variable
+begin
+    return query
+    select 'journal_kept_' || f.oid,
+           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.conkey),
+           string_agg(format('t.%s as k%s', c.name, c.attnum), ', ' order by c.attnum),
+           string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then t.%1$s else k.k%2$s end', c.name, c.attnum), ', ' order by c.attnum),
+           string_agg(format('%2$s operator(pg_catalog.<>) all (u.restored) and pg_catalog.record_image_ne(row(t.%1$s), row(k.k%2$s))', c.name, c.attnum), ' or ' order by c.attnum)
+      from pg_constraint f
+      join pg_temp.journal_undo p on p.relation = f.confrelid and p.restored && f.confkey
+      join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = any (f.conkey)
+     where f.contype = 'f' and f.confupdtype not in ('a', 'r') and f.conrelid = undo_half_restored.relation
+       and exists (select from pg_temp.journal_undo_group g
+                    where g.relation = f.conrelid and g.status = 'restore' and g.restored && f.conkey and not f.conkey <@ g.restored)
+     group by f.oid, f.conkey;
+end
+$undo_half_restored$;
+
+comment on function journal.undo_half_restored(oid) is 'Foreign keys that a rollback restores in part while it puts their parents back. Private.';
+
+-- sql/journal/rollback/undo_keep.sql
+-- Before keys are put back: what the foreign keys hold that are restored in part.
+create function journal.undo_keep(relation oid) returns void
+language plpgsql volatile
+as $undo_keep$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    for item in select * from journal.undo_half_restored(relation) loop
+        perform journal.undo_drop(item.keeps);
+        execute format('create temporary table %I on commit drop as select u.row_no, %s from pg_temp.journal_undo_%s u join %s t on %s where %s',
+                       item.keeps, item.kept, relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.concerned);
+    end loop;
+end
+$undo_keep$;
+
+comment on function journal.undo_keep(oid) is 'Remembers the columns of foreign keys that are to stay while parents are put back. Private.';
+
+-- sql/journal/rollback/undo_put_back_kept.sql
+-- After all keys and rows are back: the columns that undo_keep remembered, where a parent took them along.
+create function journal.undo_put_back_kept(relation oid) returns void
+language plpgsql volatile
+as $undo_put_back_kept$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    for item in select * from journal.undo_half_restored(relation) loop
+        perform journal.undo_execute(format(
+            'update %s t set %s from pg_temp.journal_undo_%s u join pg_temp.%I k on k.row_no operator(pg_catalog.=) u.row_no where %s and %s and (%s)',
+            journal.undo_rows(relation), item.put_back, relation, item.keeps, item.concerned, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.moved));
+    end loop;
+end
+$undo_put_back_kept$;
+
+comment on function journal.undo_put_back_kept(oid) is 'Puts back the columns of foreign keys that were to stay. Private.';
+
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
 -- the next part reads: unreferenced parts would run in no order one may rely on. Of the rows that it wrote, as_meant counts those
@@ -10392,6 +10457,7 @@ declare
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
+    perform journal.undo_keep(u.relation) from pg_temp.journal_undo u where u.target is not null;
     for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if item.inline or journal.undo_apply_keys(item.relation, false) then
             moved := moved || item.relation;
@@ -10416,6 +10482,7 @@ begin
         perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
+    perform journal.undo_put_back_kept(u.relation) from pg_temp.journal_undo u where u.target is not null;
     if journal.undo_stirs_triggers() then
         perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
     end if;
