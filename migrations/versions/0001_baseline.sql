@@ -7457,7 +7457,7 @@ create table journal.left_image (
     row_key      text
 );
 
-create index left_image_place on journal.left_image (statement_id, rollback_id, pg_catalog.hashtextextended(row_key, 0));
+create index left_image_place on journal.left_image (statement_id, pg_catalog.hashtextextended(row_key, 0), rollback_id);
 
 comment on table journal.left_image is 'Changes that partial rollbacks left as they are. Private; read journal.residue.';
 comment on column journal.left_image.row_key is 'The key of the row before and after the change; null: the statement was left whole.';
@@ -7729,8 +7729,9 @@ begin atomic
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                undo_segment_source.segment_id,
                case when undo_segment_source.taken_back then pg_catalog.format(
-                    ' and (s.taken_by is null or pg_catalog.cardinality(s.taken_by) = (select pg_catalog.count(*) from journal.left_image l, pg_catalog.format(''%%s'', row(%s)) as k '
-                    'where l.statement_id = s.statement_id and l.rollback_id = any (s.taken_by) and pg_catalog.hashtextextended(l.row_key, 0) = pg_catalog.hashtextextended(k, 0) and l.row_key = k))',
+                    ' and (s.taken_by is null or pg_catalog.cardinality(s.taken_by) = (select pg_catalog.count(*) from journal.left_image l '
+                    'where l.statement_id = s.statement_id and pg_catalog.hashtextextended(l.row_key, 0) = pg_catalog.hashtextextended(pg_catalog.format(''%%s'', row(%1$s)), 0) '
+                    'and l.row_key = pg_catalog.format(''%%s'', row(%1$s)) and l.rollback_id = any (s.taken_by)))',
                     pg_catalog.string_agg(journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) || ', ' || journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden), ', ' order by c.key_position)
                         filter (where c.key_position is not null)) end)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c

@@ -5,7 +5,7 @@ create table journal.left_image (
     row_key      text
 );
 
-create index left_image_place on journal.left_image (statement_id, rollback_id, pg_catalog.hashtextextended(row_key, 0));
+create index left_image_place on journal.left_image (statement_id, pg_catalog.hashtextextended(row_key, 0), rollback_id);
 
 comment on table journal.left_image is 'Changes that partial rollbacks left as they are. Private; read journal.residue.';
 comment on column journal.left_image.row_key is 'The key of the row before and after the change; null: the statement was left whole.';
