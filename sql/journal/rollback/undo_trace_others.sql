@@ -20,19 +20,19 @@ begin
     execute format($trace$
         with other as materialized (
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
-        ), seen as (
-            select u.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(t.xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
-                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+        ), met as (
+            select u.row_no, t.xmin as live_xmin, o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
               from pg_temp.%2$I u
               join %3$s t on %4$s
-              left join lateral (
-                   select o.*, m.meddled, not o.family and (u.kind = 'I' or o.whole or m.meddled is not null) as meddles
-                     from other o
-                    cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
-                    where o.row_key = %5$s and o.statement_id > u.last_statement) o on true
+              left join other o on o.row_key = %5$s and o.statement_id > u.last_statement
+             cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
-             group by u.row_no
+        ), seen as (
+            select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
+                   coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
+                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+              from met o
+             group by o.row_no
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
