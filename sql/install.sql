@@ -409,7 +409,7 @@
 \ir journal/rollback/unique_expressions.sql
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql
-\ir journal/rollback/undo_last_statement.sql
+\ir journal/rollback/undo_last_statements.sql
 \ir journal/rollback/undo_check_referenced.sql
 \ir journal/rollback/undo_parent_value.sql
 \ir journal/rollback/undo_would_be.sql

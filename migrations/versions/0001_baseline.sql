@@ -9444,23 +9444,22 @@ end;
 
 comment on function journal.live_key(oid, text) is 'SQL text: the key of a live row as images spell it. Private.';
 
--- sql/journal/rollback/undo_last_statement.sql
--- The last journaled statement of anybody but the rolled back sessions on one row.
-create function journal.undo_last_statement(relation oid, row_key text) returns bigint
+-- sql/journal/rollback/undo_last_statements.sql
+-- The last journaled statement of anybody but the rolled back sessions on each of some rows.
+create function journal.undo_last_statements(relation oid, keys text[]) returns table (row_key text, statement_id bigint)
 language plpgsql stable
-as $undo_last_statement$
-#variable_conflict use_variable
+as $undo_last_statements$
+#variable_conflict use_column
 begin
-    if row_key is null then
-        return null;
-    end if;
-    return (select max(o.statement_id)
-              from pg_temp.journal_undo_args a, journal.undo_others(relation, a.session_ids, a.step_ids, 0, array[row_key]) o
-             where not o.family);
+    return query
+    select o.row_key, max(o.statement_id)
+      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, 0, keys) o
+     where not o.family
+     group by o.row_key;
 end
-$undo_last_statement$;
+$undo_last_statements$;
 
-comment on function journal.undo_last_statement(oid, text) is 'The last statement of others on one row. Private.';
+comment on function journal.undo_last_statements(oid, text[]) is 'The last statements of others on some rows. Private.';
 
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
@@ -10825,13 +10824,20 @@ begin
                   from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
                  where not o.family
                  group by o.row_key
+            ), theirs as materialized (
+                select r.relation, l.row_key, l.statement_id
+                  from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c
+                         where c.their_statement is null and c.their_key is not null group by c.their_relation) r
+                 cross join lateral journal.undo_last_statements(r.relation, r.keys) l
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
                        'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
-                                     then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
-              from conflict c left join other o using (row_key)$conflicts$,
+                                     then journal.undo_their(coalesce(c.their_statement, l.statement_id, o.statement_id)) end) order by c.row_no), '[]')
+              from conflict c
+              left join other o using (row_key)
+              left join theirs l on l.relation = c.their_relation and l.row_key = c.their_key$conflicts$,
             item.relation,
             'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',
             (select string_agg(format('%L, pg_catalog.format(''%%s'', coalesce(u.a%s, u.b%2$s))', c.name, c.attnum), ', ' order by c.key_position)
@@ -10888,7 +10894,9 @@ begin
                   from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, array(select c.row_key from conflict c where c.their_key is null)) o
                  where not o.family group by o.row_key
                 union
-                select journal.undo_last_statement(c.their_relation, c.their_key) from conflict c where c.their_key is not null)$built_on$,
+                select l.statement_id
+                  from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c where c.their_key is not null group by c.their_relation) r
+                 cross join lateral journal.undo_last_statements(r.relation, r.keys) l)$built_on$,
             item.relation, 'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))')
            into statements using item.first_statement;
         return query select s from journal.undo_agents_of(statements) s;

@@ -19,7 +19,9 @@ begin
                   from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, array(select c.row_key from conflict c where c.their_key is null)) o
                  where not o.family group by o.row_key
                 union
-                select journal.undo_last_statement(c.their_relation, c.their_key) from conflict c where c.their_key is not null)$built_on$,
+                select l.statement_id
+                  from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c where c.their_key is not null group by c.their_relation) r
+                 cross join lateral journal.undo_last_statements(r.relation, r.keys) l)$built_on$,
             item.relation, 'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))')
            into statements using item.first_statement;
         return query select s from journal.undo_agents_of(statements) s;

@@ -32,13 +32,20 @@ begin
                   from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
                  where not o.family
                  group by o.row_key
+            ), theirs as materialized (
+                select r.relation, l.row_key, l.statement_id
+                  from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c
+                         where c.their_statement is null and c.their_key is not null group by c.their_relation) r
+                 cross join lateral journal.undo_last_statements(r.relation, r.keys) l
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
                        'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
-                                     then journal.undo_their(coalesce(c.their_statement, journal.undo_last_statement(c.their_relation, c.their_key), o.statement_id)) end) order by c.row_no), '[]')
-              from conflict c left join other o using (row_key)$conflicts$,
+                                     then journal.undo_their(coalesce(c.their_statement, l.statement_id, o.statement_id)) end) order by c.row_no), '[]')
+              from conflict c
+              left join other o using (row_key)
+              left join theirs l on l.relation = c.their_relation and l.row_key = c.their_key$conflicts$,
             item.relation,
             'pg_catalog.format(''%s'', row(' || journal.undo_list(item.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))',
             (select string_agg(format('%L, pg_catalog.format(''%%s'', coalesce(u.a%s, u.b%2$s))', c.name, c.attnum), ', ' order by c.key_position)
