@@ -5,10 +5,11 @@ A finding is met where one of its tests would fail if somebody forgot it. What o
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
+
+from tests.findings import assert_is_there
 
 _TESTS = Path(__file__).parent
 _CAPTURE = {
@@ -205,5 +206,5 @@ def test_the_findings_are_numbered_without_a_hole() -> None:
 @pytest.mark.parametrize("finding", _FINDINGS)
 def test_each_finding_has_its_test(finding: int) -> None:
     _, *tests = _FINDINGS[finding]
-    for place, name in (test.split("::") for test in tests):
-        assert re.search(rf"^def (test_)?{name}\(", (_TESTS / place).read_text(), re.MULTILINE), f"{place}: {name}"
+    for test in tests:
+        assert_is_there(_TESTS, test)
