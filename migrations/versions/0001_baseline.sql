@@ -9077,15 +9077,22 @@ begin
         execute format($move$
             with other as materialized (
                 select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
-            ), step as (
-                select u.row_no, m.statement_id, m.moved_to, u.restored && %2$L as keyed,
-                       (select c from other o, unnest(case when o.whole then u.changed else o.changed end) c
-                         where o.row_key = m.row_key and o.statement_id > coalesce(u.their_statement, u.last_statement) and o.statement_id < m.statement_id
-                           and c = any (u.restored) and c <> all (%8$L) limit 1) as meddled
+            ), move as (
+                select distinct on (u.row_no) u.row_no, u.restored, u.changed, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to
                   from pg_temp.%3$I u
-                 cross join lateral (select o.* from other o where o.row_key = %4$s and o.moved_to is not null and o.statement_id > coalesce(u.their_statement, u.last_statement)
-                                      order by o.statement_id limit 1) m
+                  join other m on m.row_key = %4$s and m.moved_to is not null and m.statement_id > coalesce(u.their_statement, u.last_statement)
                  where %5$s
+                 order by u.row_no, m.statement_id
+            ), meddled as (
+                select m.row_no, min(c.attnum) as attnum
+                  from move m
+                  join other o on o.row_key = m.row_key and o.statement_id > m.since and o.statement_id < m.statement_id
+                 cross join lateral unnest(case when o.whole then m.changed else o.changed end) as c (attnum)
+                 where c.attnum = any (m.restored) and c.attnum <> all (%8$L)
+                 group by m.row_no
+            ), step as (
+                select m.row_no, m.statement_id, m.moved_to, m.restored && %2$L as keyed, w.attnum as meddled
+                  from move m left join meddled w using (row_no)
             )
             update pg_temp.%3$I u
                set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
