@@ -9452,21 +9452,21 @@ end;
 comment on function journal.live_key(oid, text) is 'SQL text: the key of a live row as images spell it. Private.';
 
 -- sql/journal/rollback/undo_last_statements.sql
--- The last journaled statement of anybody but the rolled back sessions on each of some rows.
-create function journal.undo_last_statements(relation oid, keys text[]) returns table (row_key text, statement_id bigint)
+-- The last journaled statement since one of anybody but the rolled back sessions on each of some rows.
+create function journal.undo_last_statements(relation oid, keys text[], since bigint default 0) returns table (row_key text, statement_id bigint)
 language plpgsql stable
 as $undo_last_statements$
 #variable_conflict use_column
 begin
     return query
     select o.row_key, max(o.statement_id)
-      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, 0, keys) o
+      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
      where not o.family
      group by o.row_key;
 end
 $undo_last_statements$;
 
-comment on function journal.undo_last_statements(oid, text[]) is 'The last statements of others on some rows. Private.';
+comment on function journal.undo_last_statements(oid, text[], bigint) is 'The last statements of others on some rows. Private.';
 
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
@@ -10799,7 +10799,7 @@ comment on function journal.undo_digest() is 'Digest of the plan in the work tab
 -- sql/journal/rollback/undo_conflicts.sql
 -- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. With forced, the
 -- rows that it overwrites; to be asked before it does.
-create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer, forced boolean) returns jsonb
+create function journal.undo_conflicts(shown integer, forced boolean) returns jsonb
 language plpgsql volatile
 as $undo_conflicts$
 declare
@@ -10825,12 +10825,9 @@ begin
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
                  where case when %11$L then u.forced and u.status not in ('conflict', 'refuse') else u.status in ('conflict', 'refuse') end
                  order by u.row_no
-                 limit $3
+                 limit $1
             ), other as materialized (
-                select o.row_key, max(o.statement_id) as statement_id
-                  from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
-                 where not o.family
-                 group by o.row_key
+                select o.* from journal.undo_last_statements(%1$s, array(select c.row_key from conflict c), %9$s) o
             ), theirs as materialized (
                 select r.relation, l.row_key, l.statement_id
                   from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c
@@ -10853,14 +10850,14 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
             journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced)
-           into part using session_ids, step_ids, shown;
+           into part using shown;
         all_of_them := all_of_them || part;
     end loop;
     return all_of_them;
 end
 $undo_conflicts$;
 
-comment on function journal.undo_conflicts(uuid[], uuid[], integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';
+comment on function journal.undo_conflicts(integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';
 
 -- sql/journal/rollback/undo_agents_of.sql
 -- The agent sessions that statements belong to; statements of nobody and of rollbacks belong to none.
@@ -10897,9 +10894,7 @@ begin
             select array(
                 select c.their_statement from conflict c where c.their_statement is not null
                 union
-                select max(o.statement_id)
-                  from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, array(select c.row_key from conflict c where c.their_key is null)) o
-                 where not o.family group by o.row_key
+                select o.statement_id from journal.undo_last_statements(%1$s, array(select c.row_key from conflict c where c.their_key is null), $1) o
                 union
                 select l.statement_id
                   from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c where c.their_key is not null group by c.their_relation) r
@@ -11520,7 +11515,7 @@ begin
                 end loop;
                 report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
                 perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-                lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
+                lost := case when on_conflict = 'force' then journal.undo_conflicts(shown, true) else '[]' end;
                 exit when not executing or not journal.undo_may_proceed(report, on_conflict);
                 perform journal.undo_progress('writing');
                 failure := journal.undo_carry_out(on_conflict);
@@ -11535,7 +11530,7 @@ begin
                 perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
             end;
         end loop;
-        conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
+        conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);

@@ -15,9 +15,7 @@ begin
             select array(
                 select c.their_statement from conflict c where c.their_statement is not null
                 union
-                select max(o.statement_id)
-                  from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, array(select c.row_key from conflict c where c.their_key is null)) o
-                 where not o.family group by o.row_key
+                select o.statement_id from journal.undo_last_statements(%1$s, array(select c.row_key from conflict c where c.their_key is null), $1) o
                 union
                 select l.statement_id
                   from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c where c.their_key is not null group by c.their_relation) r

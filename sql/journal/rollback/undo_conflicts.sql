@@ -1,6 +1,6 @@
 -- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. With forced, the
 -- rows that it overwrites; to be asked before it does.
-create function journal.undo_conflicts(session_ids uuid[], step_ids uuid[], shown integer, forced boolean) returns jsonb
+create function journal.undo_conflicts(shown integer, forced boolean) returns jsonb
 language plpgsql volatile
 as $undo_conflicts$
 declare
@@ -26,12 +26,9 @@ begin
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
                  where case when %11$L then u.forced and u.status not in ('conflict', 'refuse') else u.status in ('conflict', 'refuse') end
                  order by u.row_no
-                 limit $3
+                 limit $1
             ), other as materialized (
-                select o.row_key, max(o.statement_id) as statement_id
-                  from journal.undo_others(%1$s, $1, $2, %9$s, array(select c.row_key from conflict c)) o
-                 where not o.family
-                 group by o.row_key
+                select o.* from journal.undo_last_statements(%1$s, array(select c.row_key from conflict c), %9$s) o
             ), theirs as materialized (
                 select r.relation, l.row_key, l.statement_id
                   from (select c.their_relation as relation, array_agg(distinct c.their_key) as keys from conflict c
@@ -54,11 +51,11 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
             journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced)
-           into part using session_ids, step_ids, shown;
+           into part using shown;
         all_of_them := all_of_them || part;
     end loop;
     return all_of_them;
 end
 $undo_conflicts$;
 
-comment on function journal.undo_conflicts(uuid[], uuid[], integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';
+comment on function journal.undo_conflicts(integer, boolean) is 'The conflicts of a plan, as the report shows them. Private.';

@@ -1,15 +1,15 @@
--- The last journaled statement of anybody but the rolled back sessions on each of some rows.
-create function journal.undo_last_statements(relation oid, keys text[]) returns table (row_key text, statement_id bigint)
+-- The last journaled statement since one of anybody but the rolled back sessions on each of some rows.
+create function journal.undo_last_statements(relation oid, keys text[], since bigint default 0) returns table (row_key text, statement_id bigint)
 language plpgsql stable
 as $undo_last_statements$
 #variable_conflict use_column
 begin
     return query
     select o.row_key, max(o.statement_id)
-      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, 0, keys) o
+      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
      where not o.family
      group by o.row_key;
 end
 $undo_last_statements$;
 
-comment on function journal.undo_last_statements(oid, text[]) is 'The last statements of others on some rows. Private.';
+comment on function journal.undo_last_statements(oid, text[], bigint) is 'The last statements of others on some rows. Private.';

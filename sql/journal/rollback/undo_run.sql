@@ -38,7 +38,7 @@ begin
                 end loop;
                 report := report || journal.undo_counts() || jsonb_build_object('plan_digest', journal.undo_digest());
                 perform journal.undo_check_plan(report, expected_digest, max_rows, executing);
-                lost := case when on_conflict = 'force' then journal.undo_conflicts(members, step_ids, shown, true) else '[]' end;
+                lost := case when on_conflict = 'force' then journal.undo_conflicts(shown, true) else '[]' end;
                 exit when not executing or not journal.undo_may_proceed(report, on_conflict);
                 perform journal.undo_progress('writing');
                 failure := journal.undo_carry_out(on_conflict);
@@ -53,7 +53,7 @@ begin
                 perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
             end;
         end loop;
-        conflicts := lost || journal.undo_conflicts(members, step_ids, case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
+        conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
             report := report || journal.undo_messages(members, step_ids, rollback);
