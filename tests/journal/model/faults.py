@@ -150,6 +150,28 @@ FAULTS = (
         ),
     ),
     Fault(
+        "does not look into partial indexes",
+        "undo_check_unique_index",
+        body="begin return 0; end",
+        shown=story(
+            stories.FLAGGED,
+            "insert into t (k, v, w) values (1, 1, 5), (2, 2, 5)",
+            "S: update t set v = 3 where k = 1",
+            "T: update t set v = 1 where k = 2",
+        ),
+    ),
+    Fault(
+        "does not hand on a place in a partial index",
+        "undo_make_way",
+        body="begin return; end",
+        shown=story(
+            stories.FLAGGED,
+            "insert into t (k, v, w) values (1, 1, 5), (2, 2, 5), (3, 3, 5)",
+            "S: update t set v = 4 where k = 1; update t set v = 1 where k = 2",
+            "S: update t set v = 5 where k = 2; update t set v = 1 where k = 3",
+        ),
+    ),
+    Fault(
         "skips in silence",
         "undo_conflicts",
         body="begin return '[]'; end",

@@ -17,10 +17,12 @@ from tests.journal.model.schema import (
     Check,
     Column,
     ForeignKey,
+    Index,
     Schema,
     Summary,
     Table,
     Unique,
+    Where,
     literal,
     names,
     quoted,
@@ -30,6 +32,7 @@ _TABLE_NAMES = ("a", "b", "c", "old", "New rows", "order", "ünï")
 _COLUMN_NAMES = ("v", "w", "x", "note", "old", "n", "Price", "t", "row")
 _ACTIONS = ("no action", "restrict", "cascade", "set null", "set default")
 _TIMINGS = ("", "", "deferrable", "deferrable initially deferred")
+_FITTING = {"text": ("lower",), "int": ("abs", "coalesce"), "numeric": ("abs", "coalesce"), "jsonb": ("a of",)}
 _RID = Column(RID, "bigint", not_null=True, default="nextval('rid_seq')")
 
 
@@ -42,7 +45,39 @@ def random_schema(seed: int) -> Schema:
     summary = _summary(random, tables) if random.random() < 0.25 else None
     random = Random(f"partitions {seed}")
     tables = [t if t.uniques or random.random() < 0.85 else replace(t, partitions=2, _index={}) for t in tables]
+    random = Random(f"indexes {seed}")
+    tables = [t if random.random() < 0.6 else _indexed(random, t) for t in tables]
     return Schema((*tables, summary) if summary else tuple(tables))
+
+
+def _indexed(random: Random, table: Table) -> Table:
+    """A table with an index that is partial, has expressions, takes nulls for equal, or excludes."""
+    if not table.partitions and random.random() < 0.2:
+        span = Column("span", "int4range", values=VALUES["int4range"])
+        index = Index(("span",), (None,), _where(random, table), excluding="&&", timing=random.choice(_TIMINGS))
+        return replace(table, columns=(*table.columns, span), indexes=(index,), _index={})
+    fit = [c for c in table.stored if c.values and c.kind != "bool" and c.name not in table.key]
+    if not fit:
+        return table
+    columns = random.sample(fit, min(len(fit), random.choice((1, 1, 2))))
+    expressions = [random.choice([None, *_FITTING.get(c.kind, ())]) for c in columns]
+    where = _where(random, table)
+    if not table.partitions and random.random() < 0.2:
+        timing = random.choice(_TIMINGS)
+        index = Index(tuple(c.name for c in columns), tuple(expressions), where, excluding="=", timing=timing)
+    else:
+        part = [table.column(table.key[0])] if table.partitions else []
+        listed, plain = tuple(c.name for c in (*part, *columns)), (*(None for _ in part), *expressions)
+        index = Index(listed, plain, where, nulls_distinct=random.random() < 0.7)
+    return replace(table, indexes=(index,), _index={})
+
+
+def _where(random: Random, table: Table) -> Where | None:
+    """A predicate, over the key or another column: of the rows that it holds for, one may have what the index lists."""
+    if random.random() < 0.35:
+        return None
+    column = random.choice([c for c in table.stored if c.values])
+    return Where(column.name, random.choice(("=", "<>")), random.choice(column.values))
 
 
 def _table(random: Random, name: str, before: Sequence[Table]) -> Table:
@@ -163,6 +198,8 @@ class _Writer:
         table = self.random.choice(self.schema.written)
         kinds: list[Callable[[Table], str]] = [self._update, self._update, self._update, self._update, self._update]
         kinds += [self._update, self._shift, self._noop, self._merge, self._point]
+        if table.indexes:
+            kinds += [self._hand_on] * 3
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
@@ -297,11 +334,29 @@ class _Writer:
 
     def _swap(self, table: Table) -> str:
         """Swap two values of a column, which may be unique or the key."""
-        column = table.column(self.random.choice([*table.key, *(c for u in table.uniques for c in u.columns)]))
+        column = table.column(
+            self.random.choice(
+                [
+                    *table.key,
+                    *(c for u in table.uniques for c in u.columns),
+                    *(c for i in table.indexes for c in i.columns),
+                ]
+            )
+        )
         one, other = (literal(v) for v in self.random.sample(column.values, 2))
         name = quoted(column.name)
         swapped = f"case when {name} = {one} then {other}::{column.kind} else {one}::{column.kind} end"
         return f"update {quoted(table.name)} set {name} = {swapped} where {name} in ({one}, {other})"
+
+    def _hand_on(self, table: Table) -> str:
+        """Let a row leave a place in an index, and another take it."""
+        index = self.random.choice(table.indexes)
+        listed = [c for c in index.columns if c not in table.key]
+        column = table.column(index.where.column if index.where and self.random.random() < 0.6 else listed[0])
+        place, other = (literal(v) for v in self.random.sample(column.values, 2))
+        name, target = quoted(column.name), quoted(table.name)
+        leave = f"update {target} set {name} = {other} where {name} = {place}"
+        return f"{leave}; update {target} set {name} = {place} where {self._here(table)}"
 
     def _merge(self, table: Table) -> str:
         free = self._free(table)

@@ -149,7 +149,7 @@ def _smaller_schemas(schema: Schema) -> Iterator[Schema]:
             used = any(t.summary is not None and t.summary.of == table.name for t in tables)
             if len(tables) > 1 and not used:
                 yield Schema(tables[:n] + tables[n + 1 :])
-        for name in ("foreign_keys", "uniques", "checks", "triggers"):
+        for name in ("foreign_keys", "uniques", "indexes", "checks", "triggers"):
             part = getattr(table, name)
             for m in range(len(part)):
                 less = replace(table, **{name: part[:m] + part[m + 1 :]}, _index={})

@@ -6,6 +6,7 @@ as it was before; what nobody but others changed has to stay; where both were, t
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -412,6 +413,13 @@ def _duplicates(table: Table, state: State) -> Iterable[str]:
                 yield f"{table.name} {columns}: {value} in rows {seen[value]} and {rid}"
             if value is not None:
                 seen[value] = rid
+    for index in table.indexes:
+        places = {
+            rid: place for rid, row in state[table.name].items() if (place := index.place(table, row)) is not None
+        }
+        for (rid, place), (other, taken) in itertools.combinations(places.items(), 2):
+            if index.meet(place, taken):
+                yield f"{table.name} {index.sql(table.name)}: {place} and {taken} in rows {rid} and {other}"
 
 
 def _orphans(schema: Schema, table: Table, state: State) -> Iterable[str]:

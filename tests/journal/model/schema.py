@@ -6,7 +6,8 @@ column like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "jsonb": ('{"a": 1}', '{"a": 1, "b": 2}', "[]", "null"),
     "bool": ("t", "f"),
     "int[]": ("{}", "{1}", "{1,NULL,3}"),
+    "int4range": ("[1,3)", "[2,5)", "[4,6)", "[6,)", "empty"),
 }
 KEYS: dict[str, tuple[str, ...]] = {
     "int": ("1", "2", "3", "4", "5"),
@@ -26,6 +28,18 @@ KEYS: dict[str, tuple[str, ...]] = {
     "numeric": ("1", "2.50", "3.00", "4.0", "5"),
 }
 NUMBERS = {"int", "numeric"}
+# Expressions that an index may have: their SQL over a column, and what they make of a value.
+EXPRESSIONS: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
+    "lower": ("lower({})", lambda v: None if v is None else v.lower()),
+    "abs": ("abs({})", lambda v: None if v is None else str(abs(Decimal(v)).normalize())),
+    "coalesce": ("coalesce({}, 0)", lambda v: "0" if v is None else str(Decimal(v).normalize())),
+    "a of": ("({} ->> 'a')", lambda v: None if v is None else _member(v)),
+}
+
+
+def _member(value: str) -> str | None:
+    found = json.loads(value)
+    return str(found["a"]) if isinstance(found, dict) and "a" in found else None
 
 
 def quoted(name: str) -> str:
@@ -72,6 +86,74 @@ class Unique:
     @property
     def sql(self) -> str:
         return f"unique ({names(self.columns)}) {self.timing}".strip()
+
+
+@dataclass(frozen=True)
+class Where:
+    """The predicate of a partial index: `column operator value`; null is not in it."""
+
+    column: str
+    operator: str
+    value: str
+
+    @property
+    def sql(self) -> str:
+        return f"{quoted(self.column)} {self.operator} {literal(self.value)}"
+
+    def holds(self, table: Table, row: Sequence[str | None]) -> bool:
+        column = table.column(self.column)
+        found = column.normal(row[table.index(self.column)])
+        return found is not None and (found == column.normal(self.value)) == (self.operator == "=")
+
+
+@dataclass(frozen=True)
+class Index:
+    """A unique index, or an exclusion constraint by an operator, over columns or expressions of them; `where` makes it partial."""
+
+    columns: tuple[str, ...]
+    expressions: tuple[str | None, ...]
+    where: Where | None = None
+    nulls_distinct: bool = True
+    excluding: str | None = None
+    timing: str = ""
+
+    def sql(self, table: str) -> str:
+        parts = [
+            EXPRESSIONS[e][0].format(quoted(c)) if e else quoted(c)
+            for c, e in zip(self.columns, self.expressions, strict=True)
+        ]
+        where = f" where ({self.where.sql})" if self.where else ""
+        if self.excluding is None:
+            nulls = "" if self.nulls_distinct else " nulls not distinct"
+            return f"create unique index on {quoted(table)} ({', '.join(parts)}){nulls}{where}"
+        method = "btree" if self.excluding == "=" else "gist"
+        listed = ", ".join(f"{part} with {self.excluding}" for part in parts)
+        return f"alter table {quoted(table)} add exclude using {method} ({listed}){where} {self.timing}".rstrip()
+
+    def place(self, table: Table, row: Sequence[str | None]) -> tuple[str | None, ...] | None:
+        """What the row has in the index; None if it is not in it, or meets nobody there."""
+        if self.where is not None and not self.where.holds(table, row):
+            return None
+        found = tuple(self._value(table, row, c, e) for c, e in zip(self.columns, self.expressions, strict=True))
+        return None if self.nulls_distinct and None in found else found
+
+    def _value(self, table: Table, row: Sequence[str | None], name: str, expression: str | None) -> str | None:
+        value = row[table.index(name)]
+        return EXPRESSIONS[expression][1](value) if expression else table.column(name).normal(value)
+
+    def meet(self, one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
+        """Whether two places are one."""
+        return one == other if self.excluding != "&&" else _overlap(str(one[0]), str(other[0]))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two int4ranges, as they print, have a number in common."""
+    if "empty" in {one, other}:
+        return False
+    (low, high), (low2, high2) = (
+        (float(a or "-inf"), float(b or "inf")) for a, b in (r[1:-1].split(",") for r in (one, other))
+    )
+    return low < high2 and low2 < high
 
 
 @dataclass(frozen=True)
@@ -128,6 +210,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     uniques: tuple[Unique, ...] = ()
+    indexes: tuple[Index, ...] = ()
     checks: tuple[Check, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     triggers: tuple[str, ...] = ()
@@ -184,6 +267,7 @@ class Schema:
         for table in self.tables:
             yield table.sql
             yield from table.leaves()
+            yield from (index.sql(table.name) for index in table.indexes)
             yield f"create table {quoted(table.name + '_seed')} as table {quoted(table.name)} with no data"
         for table in self.tables:
             yield from _triggers(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.journal.model.history import History, Statement, Transaction
-from tests.journal.model.schema import RID, TRIGGER_COLUMNS, Column, ForeignKey, Schema, Summary, Table
+from tests.journal.model.schema import RID, TRIGGER_COLUMNS, Column, ForeignKey, Index, Schema, Summary, Table, Where
 
 ROW_ID = Column(RID, "bigint", not_null=True, default="nextval('rid_seq')")
 K = Column("k", "int", not_null=True)
@@ -13,6 +13,7 @@ V = Column("v", "int")
 W = Column("w", "int")
 
 PLAIN = Schema((Table("t", (ROW_ID, K, V), ("k",)),))
+FLAGGED = Schema((Table("t", (ROW_ID, K, V, W), ("k",), indexes=(Index(("w",), (None,), Where("v", "=", "1")),)),))
 WIDE = Schema((Table("t", (ROW_ID, K, V, W), ("k",)),))
 TOUCHED = Schema((Table("t", (ROW_ID, K, V, W, TRIGGER_COLUMNS["touch"]), ("k",), triggers=("touch",)),))
 _COUNTS = (ROW_ID, Column("grp", "int", not_null=True), Column("n", "int"), Column("total", "int"))
