@@ -159,6 +159,7 @@
 \ir journal/functions/resume_agent.sql
 \ir journal/functions/abandoned_after.sql
 \ir journal/functions/effective_rollback.sql
+\ir journal/functions/is_overtaken.sql
 \ir journal/functions/session_reversed.sql
 \ir journal/functions/steps_in_effect.sql
 \ir journal/functions/reverse_steps.sql
@@ -339,10 +340,13 @@
 \ir journal/tables/rollback.sql
 \ir journal/tables/residue_item.sql
 \ir journal/tables/left_image.sql
+\ir journal/functions/forget_left.sql
 \ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
 \ir journal/rollback/undo_settled.sql
+\ir journal/rollback/undo_standing.sql
 \ir journal/rollback/undo_statements.sql
+\ir journal/rollback/undo_planned.sql
 \ir journal/rollback/undo_relations.sql
 \ir journal/rollback/undo_already.sql
 \ir journal/rollback/undo_obstacle.sql

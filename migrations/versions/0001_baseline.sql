@@ -2695,6 +2695,7 @@ begin
         bytes := pg_total_relation_size(to_regclass('journal.segment_' || found.segment_id));
         execute format('drop table journal.segment_%s', found.segment_id);
         update journal.segment s set dropped_at = clock_timestamp() where s.segment_id = found.segment_id;
+        perform journal.forget_left(found.segment_id);
         return next;
     end loop;
 end
@@ -3295,21 +3296,43 @@ $effective_rollback$;
 comment on function journal.effective_rollback(uuid, uuid) is
     'The rollback that a session or step is taken back by, null where it is in effect. A rollback that was rolled back does not count.';
 
+-- sql/journal/functions/is_overtaken.sql
+-- Whether a rollback no longer tells what is taken back: an earlier one of the same was itself rolled back after it, if only in part. What
+-- that one had taken back, this one found done already; and it is in effect again.
+create function journal.is_overtaken(reversal journal.reversal) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $is_overtaken$
+begin
+    return exists (
+        select
+          from journal.reversal e
+          join journal.reversal x on x.session_id = e.rollback_id and x.reversal_id > reversal.reversal_id and x.rollback_id <> reversal.rollback_id
+         where e.session_id = reversal.session_id and e.reversal_id < reversal.reversal_id
+           and (e.step_id is null or reversal.step_id is null or e.step_id = reversal.step_id)
+           and journal.session_reversed(e.rollback_id) <> 'no');
+end
+$is_overtaken$;
+
+comment on function journal.is_overtaken(journal.reversal) is 'Whether an earlier rollback of the same was itself rolled back after it. Private.';
+
 -- sql/journal/functions/session_reversed.sql
--- How much of a session is taken back by rollbacks that are themselves in effect.
+-- How much of a session is taken back by rollbacks that are themselves in effect. A rollback is a session too: of what one did that
+-- was itself rolled back in part, the rest is in effect.
 create function journal.session_reversed(session_id uuid) returns text
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $session_reversed$
 declare
     taken_back journal.reversal;
+    undone     text;
     answer     text := 'no';
 begin
     for taken_back in select r.* from journal.reversal r where r.session_id = session_reversed.session_id loop
-        if journal.effective_rollback(taken_back.rollback_id) is null then
-            if taken_back.step_id is null and not taken_back.partly then
-                return 'fully';
-            end if;
+        undone := journal.session_reversed(taken_back.rollback_id);
+        if undone = 'no' and taken_back.step_id is null and not taken_back.partly and not journal.is_overtaken(taken_back) then
+            return 'fully';
+        elsif undone <> 'fully' then
             answer := 'partly';
         end if;
     end loop;
@@ -7450,7 +7473,8 @@ create index residue_item_rollback on journal.residue_item (rollback_id);
 comment on table journal.residue_item is 'What rollbacks left. Private; read journal.residue.';
 
 -- sql/journal/tables/left_image.sql
--- The changes that a rollback left as they are, one row each: all other changes of what it took back are taken back. Insert only.
+-- The changes that a rollback left as they are, one row each: all other changes of what it took back are taken back. Retention leaves one
+-- row for each statement whose images it drops.
 create table journal.left_image (
     rollback_id  uuid not null,
     statement_id bigint not null,
@@ -7460,7 +7484,26 @@ create table journal.left_image (
 create index left_image_place on journal.left_image (statement_id, pg_catalog.hashtextextended(row_key, 0), rollback_id);
 
 comment on table journal.left_image is 'Changes that partial rollbacks left as they are. Private; read journal.residue.';
-comment on column journal.left_image.row_key is 'The key of the row before and after the change; null: the statement was left whole.';
+comment on column journal.left_image.row_key is 'The key of the row before and after the change; null: the statement was left whole, or its images were dropped.';
+
+-- sql/journal/functions/forget_left.sql
+-- Which changes of a dropped segment rollbacks left as they are: without its images nobody can take them back any more. That a rollback left something
+-- of a statement is kept, one row each, so that the rest of a session is refused for want of images and not taken for undone.
+create function journal.forget_left(segment_id integer) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with forgotten as (
+        delete from journal.left_image l
+         using journal.statement s
+         where s.segment_id = forget_left.segment_id and l.statement_id = s.statement_id
+        returning l.rollback_id, l.statement_id
+    )
+    insert into journal.left_image (rollback_id, statement_id)
+    select distinct f.rollback_id, f.statement_id from forgotten f;
+end;
+
+comment on function journal.forget_left(integer) is 'Drops what is known of single changes in a dropped segment. Private.';
 
 -- sql/journal/rollback/unreadable.sql
 -- Why the caller may not see all of a table: no_privilege, hidden_by_rls; null where nothing is hidden.
@@ -7507,31 +7550,40 @@ $check_readable$;
 comment on function journal.check_readable(oid) is 'Raises RollbackRefused unless the caller may read the whole table. Private.';
 
 -- sql/journal/rollback/undo_settled.sql
--- The rollbacks by which sessions and steps are taken back now, but for those that are to be taken back with them: then all of it is
--- undone at once. Where an earlier rollback of the same was itself rolled back after a later one, that later one found nothing to do there: it
--- settled nothing, except in other steps (but_for).
-create function journal.undo_settled(session_ids uuid[])
-returns table (session_id uuid, step_id uuid, rollback_id uuid, partly boolean, but_for uuid[])
+-- The rollbacks that tell what of sessions and steps is taken back now, but for those that are to be taken back with them: then all of it is
+-- undone at once. Not those that were rolled back in part or overtaken: of these, undo_standing.
+create function journal.undo_settled(session_ids uuid[]) returns setof journal.reversal
 language sql stable
 begin atomic
-    with reversal as materialized (
-        select r.*, journal.effective_rollback(r.rollback_id) as undone_by
-          from journal.reversal r
-         where r.session_id = any (undo_settled.session_ids)
-    ), redone as (
-        select r.session_id, r.step_id, r.reversal_id, pg_catalog.max(q.reversal_id) as until
-          from reversal r join journal.reversal q on q.session_id = r.rollback_id and q.rollback_id = r.undone_by
-         group by r.session_id, r.step_id, r.reversal_id
-    )
-    select r.session_id, r.step_id, r.rollback_id, r.partly, array_remove(e.steps, null)
-      from reversal r
-     cross join lateral (
-           select coalesce(pg_catalog.array_agg(e.step_id), '{}') as steps, coalesce(pg_catalog.bool_or(e.step_id is null or e.step_id = r.step_id), false) as wholly
-             from redone e where e.session_id = r.session_id and e.reversal_id < r.reversal_id and e.until > r.reversal_id) e
-     where r.undone_by is null and r.rollback_id <> all (undo_settled.session_ids) and not e.wholly;
+    select r.*
+      from journal.reversal r
+     where r.session_id = any (undo_settled.session_ids) and r.rollback_id <> all (undo_settled.session_ids)
+       and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r);
 end;
 
-comment on function journal.undo_settled(uuid[]) is 'The rollbacks by which sessions and steps are taken back now. Private.';
+comment on function journal.undo_settled(uuid[]) is 'The rollbacks that tell what of sessions is taken back now. Private.';
+
+-- sql/journal/rollback/undo_standing.sql
+-- The rollbacks of sessions, and the rollbacks of those, that are in effect and do not tell which changes of theirs: they were rolled back in part,
+-- or overtaken. Their own changes tell it: what still stands of them is folded together with what they took back.
+create function journal.undo_standing(session_ids uuid[]) returns uuid[]
+language sql stable
+begin atomic
+    with recursive unsettled as (
+        select r.rollback_id
+          from journal.reversal r
+         where r.session_id = any (undo_standing.session_ids) and r.rollback_id <> all (undo_standing.session_ids)
+           and (journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r))
+        union
+        select r.rollback_id
+          from unsettled u
+          join journal.reversal r on r.session_id = u.rollback_id and r.rollback_id <> all (undo_standing.session_ids)
+         where journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r)
+    )
+    select coalesce(pg_catalog.array_agg(u.rollback_id), '{}') from unsettled u;
+end;
+
+comment on function journal.undo_standing(uuid[]) is 'Rollbacks whose own changes tell what they still take back. Private.';
 
 -- sql/journal/rollback/undo_statements.sql
 -- The statements of sessions or steps, by the bindings of their transactions: a statement belongs to the last binding
@@ -7558,7 +7610,7 @@ begin atomic
          cross join lateral (
                select pg_catalog.array_agg(d.rollback_id) as taken_by, coalesce(pg_catalog.bool_or(not d.partly), false) as wholly
                  from settled d
-                where d.session_id = b.session_id and (d.step_id is null or d.step_id = b.step_id) and (b.step_id = any (d.but_for)) is not true
+                where d.session_id = b.session_id and (d.step_id is null or d.step_id = b.step_id)
                   and not (d.partly and exists (select from journal.left_image l where l.statement_id = s.statement_id and l.rollback_id = d.rollback_id and l.row_key is null))) t
          where b.session_id = any (undo_statements.session_ids)
            and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids))
@@ -7576,16 +7628,37 @@ end;
 
 comment on function journal.undo_statements(uuid[], uuid[], boolean) is 'The captured statements of sessions, or of some of their steps. Private.';
 
+-- sql/journal/rollback/undo_planned.sql
+-- The statements that a plan reads: those of the sessions that are in effect, and on the same tables (standing) those of rollbacks
+-- by which alone it is known what of them is taken back.
+create function journal.undo_planned(session_ids uuid[], step_ids uuid[])
+returns table (statement_id bigint, segment_id integer, relation oid, transaction_id xid8, ledger_xmin xid, depth smallint,
+               same_cluster boolean, rows bigint, operation "char", taken_by uuid[], standing boolean)
+language sql stable
+begin atomic
+    with named as materialized (
+        select s.* from journal.undo_statements(undo_planned.session_ids, undo_planned.step_ids) s
+    )
+    select n.*, false from named n
+    union all
+    select s.*, true
+      from journal.undo_statements(journal.undo_standing(undo_planned.session_ids), null) s
+     where s.relation in (select n.relation from named n);
+end;
+
+comment on function journal.undo_planned(uuid[], uuid[]) is 'The captured statements that a plan reads. Private.';
+
 -- sql/journal/rollback/undo_relations.sql
--- The tables that sessions changed, with the counts that a plan starts from, and what stands in the way of a table as a whole:
+-- The tables that sessions changed, with the counts that a plan starts from (images: of the sessions; loaded: with those of standing rollbacks), and what stands in the way of a table as a whole:
 -- it is recorded only, gone, has lost images to retention, was written in a shape that cover has not seen, or its rows may no longer be told apart by the
 -- key that the images have.
 create function journal.undo_relations(session_ids uuid[], step_ids uuid[])
-returns table (relation oid, table_name text, images bigint, segments integer[], first_statement bigint, only_updates boolean, obstacle text)
+returns table (relation oid, table_name text, images bigint, standing bigint[], loaded bigint, segments integer[], first_statement bigint, only_updates boolean, obstacle text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-    select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows)::bigint,
+    select s.relation, coalesce(journal.qualified_name(s.relation), pg_catalog.max(g.table_name)), pg_catalog.sum(s.rows) filter (where not s.standing)::bigint,
+           coalesce(pg_catalog.array_agg(s.statement_id) filter (where s.standing), '{}'), pg_catalog.sum(s.rows)::bigint,
            pg_catalog.array_agg(distinct s.segment_id), pg_catalog.min(s.statement_id),
            pg_catalog.bool_and(s.operation = 'U'),
            case when exists (select from journal.covered_table c where c.relation = s.relation and not c.undo) then 'audit_only'
@@ -7595,7 +7668,7 @@ begin atomic
                 when not exists (select from pg_catalog.pg_index i
                                   where i.indrelid = s.relation and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
                                     and (i.indkey::int2[])[0:i.indnkeyatts - 1] <@ (select k.key from journal.segment k where k.segment_id = pg_catalog.max(s.segment_id))) then 'key_changed' end
-      from journal.undo_statements(undo_relations.session_ids, undo_relations.step_ids) s
+      from journal.undo_planned(undo_relations.session_ids, undo_relations.step_ids) s
       join journal.segment g on g.segment_id = s.segment_id
      group by s.relation
      order by s.relation;
@@ -7753,7 +7826,7 @@ as $undo_images$
 declare
     segments integer[];
     source   text;
-    taken_back constant boolean := exists (select from journal.undo_settled(session_ids));
+    taken_back constant boolean := exists (select from journal.reversal r where r.session_id = any (session_ids));
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
@@ -7761,7 +7834,7 @@ begin
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
-    return query execute 'with s as materialized (select * from journal.undo_statements($1, $2)) ' || source using session_ids, step_ids;
+    return query execute 'with s as materialized (select * from journal.undo_planned($1, $2)) ' || source using session_ids, step_ids;
 end
 $undo_images$;
 
@@ -8188,7 +8261,7 @@ declare
     deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
     args         record;
 begin
-    select a.session_ids, a.step_ids, u.images, u.only_updates into args
+    select a.session_ids, a.step_ids, u.loaded, u.only_updates into args
       from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
         select i.ordinality as place, i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
@@ -8202,7 +8275,7 @@ begin
         relation,
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_source.relation and c.carried),
         journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
-        args.session_ids, args.step_ids, args.images + 1);
+        args.session_ids, args.step_ids, args.loaded + 1);
 end
 $undo_source$;
 
@@ -8210,15 +8283,18 @@ comment on function journal.undo_source(oid) is 'SQL text: the images of the ses
 
 -- sql/journal/rollback/undo_identify.sql
 -- Finds the rows that a session touched more than once: by key, or, where keys changed, by following them. Their images go
--- into a table of their own, with the identity they share. Returns whether there are any.
+-- into a table of their own, with the identity they share, numbered behind all that the work table holds. Returns whether there are any.
 create function journal.undo_identify(relation oid) returns boolean
 language plpgsql volatile
 as $undo_identify$
 #variable_conflict use_variable
 declare
-    moved constant boolean := (select u.changed && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_identify.relation);
+    args  record;
+    moved boolean;
     twice boolean;
 begin
+    select u.loaded, u.standing, u.changed into args from pg_temp.journal_undo u where u.relation = undo_identify.relation;
+    moved := args.changed && journal.undo_key_attnums(relation);
     execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
                    journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
     if not moved and not twice then
@@ -8227,9 +8303,10 @@ begin
     execute format($images$
         create temporary table %1$I on commit drop as
         select i.*, min(i.row_no) over w as identity, count(*) over w as images
-          from (select row_number() over (order by i.statement_id) as row_no, i.* from (%2$s) i) i
+          from (select row_number() over (order by i.statement_id) + %4$s as row_no, i.*, i.statement_id = any (%5$L::bigint[]) as standing from (%2$s) i) i
         window w as (partition by %3$s)$images$,
-        'journal_image_' || relation, journal.undo_source(relation), journal.undo_list(relation, 'coalesce(i.a%1$s, i.b%1$s)', ', ', 'key'));
+        'journal_image_' || relation, journal.undo_source(relation), journal.undo_list(relation, 'coalesce(i.a%1$s, i.b%1$s)', ', ', 'key'),
+        args.loaded, args.standing);
     if moved then
         perform journal.undo_trace(relation);
     end if;
@@ -8371,7 +8448,8 @@ comment on function journal.undo_between(oid) is 'What others did to rows betwee
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
 -- the beginning of the next, or the journal knows of others in between, the session came anew. What it did between two such
 -- breaks and took back itself is nothing; where something is left on both sides of a break, or before one, no value is right
--- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row.
+-- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row. What a standing rollback did ends what it took
+-- back, whatever it met there; what it did to others' columns, or to others' rows, is left out.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
@@ -8385,30 +8463,33 @@ begin
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
-            select *, array[ledger_xmin] as xmins from pg_temp.%1$I where images > 1
+            select * from (select *, array[ledger_xmin] as xmins, bool_and(standing) over (partition by identity) as alone from pg_temp.%1$I where images > 1) i where not alone
         ), cell as (
-            select i.identity, i.transaction_id, i.row_no, i.statement_id, c.attnum, c.side, c.there, c.value
+            select i.identity, i.transaction_id, i.statement_id, i.standing, c.attnum, c.side, c.there, c.value
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
              where c.attnum <> all (coalesce(i.elided, '{}'))
         ), net as (
-            select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
+            select identity, attnum, transaction_id, min(statement_id) as at, bool_and(standing) as standing, there, value, sum(side) as net
               from cell
              group by identity, attnum, transaction_id, there, value
             having sum(side) <> 0
         ), walk as (
-            select identity, attnum, transaction_id, min(at) as at, bool_or(abs(net) > 1) or count(*) > 2 as torn,
+            select identity, attnum, transaction_id, min(at) as at, bool_and(standing) as standing, bool_or(abs(net) > 1) or count(*) > 2 as torn,
                    bool_or(there) filter (where net > 0) as before_there, max(value) filter (where net > 0) as before,
                    bool_or(there) filter (where net < 0) as after_there, max(value) filter (where net < 0) as after
               from net
              group by identity, attnum, transaction_id
+        ), begun as (
+            select *, bool_and(standing) over (partition by identity, attnum order by at) as others from walk
         ), chain as (
             select *, lag(after) over w as their_after, lag(after_there) over w as their_there, lag(at) over w as since, lead(at) over w as next
-              from walk
+              from begun
+             where not others
             window w as (partition by identity, attnum order by at)
         ), met as (
-            select c.*, since is not null and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
+            select c.*, since is not null and not standing and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
               from chain c
         ), run as (
             select *, count(*) filter (where anew) over (partition by identity, attnum order by at) as run,
@@ -8435,7 +8516,7 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
+            select identity, min(row_no) as row_no, count(*) filter (where not standing) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
                    (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity
@@ -8595,7 +8676,7 @@ create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
 declare
-    counted constant bigint := (select u.images from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    counted constant bigint := (select u.loaded from pg_temp.journal_undo u where u.relation = undo_load.relation);
     hashing constant text := current_setting('enable_hashjoin');
     loaded  bigint;
 begin
@@ -8620,6 +8701,8 @@ begin
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;
+    execute format('delete from pg_temp.journal_undo_%1$s d using pg_temp.journal_undo u
+                     where u.relation = %1$s and u.standing <> ''{}'' and d.xmins is null and d.first_statement = any (u.standing)', relation);
     perform journal.undo_reconsider(relation);
 end
 $undo_load$;
@@ -8653,7 +8736,7 @@ begin
             journal.undo_drop('journal_undo_group');
     create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough, false as skipping;
     create temporary table journal_undo on commit drop as
-    select r.relation, r.table_name, r.images, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
+    select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
            case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
            '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts, false as inline
@@ -11403,11 +11486,11 @@ begin
             execute format($left$
                 select array_agg(l.statement_id), array_agg(l.row_key)
                   from (select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key
-                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.images = 1 %3$s) l$left$,
+                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.xmins is null %3$s) l$left$,
                 item.relation, journal.undo_image_key(item.relation),
                 case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity and w.images > 1
-                      where w.status = ''conflict'' and u.images > 1', item.relation, journal.undo_image_key(item.relation)) else '' end)
+                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
+                      where w.status = ''conflict'' and u.images > 1 and not u.standing', item.relation, journal.undo_image_key(item.relation)) else '' end)
                into statements, keys;
         end if;
         perform journal.undo_record_left(rollback_id, item.relation, item.session_ids, item.step_ids, statements, keys);

@@ -133,3 +133,25 @@ def test_only_the_owner_of_the_journal_may_drop_young_images(
         assert rows(conn, "select * from journal.prune(keep => '1 hour')") == []
     assert rows(admin, "select * from journal.prune(keep => '0')") == []
     assert t
+
+
+def test_what_a_rollback_left_goes_with_the_images(conn: psycopg.Connection, admin: psycopg.Connection, t: str) -> None:
+    """The changes it left are forgotten; that there were some is not, so the session is not taken for undone."""
+    conn.execute("insert into t select n, 'a' from generate_series(2, 4) n")
+    session = open_session(conn)
+    with conn.transaction():
+        bind(conn, session)
+        conn.execute("update t set v = 'b'")
+    conn.execute("update t set v = 'c' where id < 4")
+    conn.execute("select journal.close_session(%s)", (session,))
+    conn.execute("select journal.rollback(%s, on_conflict => 'skip')", (session,))
+    assert one(conn, "select count(*) from journal.left_image") == 3
+    age(admin, "2 days")
+    actions(conn)
+    age(admin, "31 days")
+    assert ("public.t", "dropped") in actions(conn)
+    assert one(conn, "select count(*) from journal.left_image") == 1
+    report = one(
+        conn, "select journal.rollback_report(array[%s::uuid], on_conflict => 'force', mode => 'plan')", session
+    )
+    assert (report["exit_code"], {c["reason"] for c in report["conflicts"]}) == (3, {"images_pruned"})

@@ -38,6 +38,7 @@ begin
         bytes := pg_total_relation_size(to_regclass('journal.segment_' || found.segment_id));
         execute format('drop table journal.segment_%s', found.segment_id);
         update journal.segment s set dropped_at = clock_timestamp() where s.segment_id = found.segment_id;
+        perform journal.forget_left(found.segment_id);
         return next;
     end loop;
 end

@@ -4,7 +4,8 @@
 -- the first, the reverse is the last. Between transactions the order of statement ids holds; where the end of one is not
 -- the beginning of the next, or the journal knows of others in between, the session came anew. What it did between two such
 -- breaks and took back itself is nothing; where something is left on both sides of a break, or before one, no value is right
--- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row.
+-- for all: the column is broken. Depth 0 says that both the session and its triggers wrote the row. What a standing rollback did ends what it took
+-- back, whatever it met there; what it did to others' columns, or to others' rows, is left out.
 create function journal.undo_fold(relation oid) returns void
 language plpgsql volatile
 as $undo_fold$
@@ -18,30 +19,33 @@ begin
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
-            select *, array[ledger_xmin] as xmins from pg_temp.%1$I where images > 1
+            select * from (select *, array[ledger_xmin] as xmins, bool_and(standing) over (partition by identity) as alone from pg_temp.%1$I where images > 1) i where not alone
         ), cell as (
-            select i.identity, i.transaction_id, i.row_no, i.statement_id, c.attnum, c.side, c.there, c.value
+            select i.identity, i.transaction_id, i.statement_id, i.standing, c.attnum, c.side, c.there, c.value
               from image i
              cross join lateral (values (0::int2, 1, i.kind <> 'I', null::text), (0::int2, -1, i.kind <> 'D', null::text), %2$s)
                    as c (attnum, side, there, value)
              where c.attnum <> all (coalesce(i.elided, '{}'))
         ), net as (
-            select identity, attnum, transaction_id, min(statement_id) as at, there, value, sum(side) as net
+            select identity, attnum, transaction_id, min(statement_id) as at, bool_and(standing) as standing, there, value, sum(side) as net
               from cell
              group by identity, attnum, transaction_id, there, value
             having sum(side) <> 0
         ), walk as (
-            select identity, attnum, transaction_id, min(at) as at, bool_or(abs(net) > 1) or count(*) > 2 as torn,
+            select identity, attnum, transaction_id, min(at) as at, bool_and(standing) as standing, bool_or(abs(net) > 1) or count(*) > 2 as torn,
                    bool_or(there) filter (where net > 0) as before_there, max(value) filter (where net > 0) as before,
                    bool_or(there) filter (where net < 0) as after_there, max(value) filter (where net < 0) as after
               from net
              group by identity, attnum, transaction_id
+        ), begun as (
+            select *, bool_and(standing) over (partition by identity, attnum order by at) as others from walk
         ), chain as (
             select *, lag(after) over w as their_after, lag(after_there) over w as their_there, lag(at) over w as since, lead(at) over w as next
-              from walk
+              from begun
+             where not others
             window w as (partition by identity, attnum order by at)
         ), met as (
-            select c.*, since is not null and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
+            select c.*, since is not null and not standing and ((their_after, their_there) is distinct from (before, before_there) or %8$s) as anew, next is null and %9$s as left_to_others
               from chain c
         ), run as (
             select *, count(*) filter (where anew) over (partition by identity, attnum order by at) as run,
@@ -68,7 +72,7 @@ begin
               from changed
              group by identity
         ), whole as (
-            select identity, min(row_no) as row_no, count(*) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
+            select identity, min(row_no) as row_no, count(*) filter (where not standing) as images, min(statement_id) as first_statement, max(statement_id) as last_statement,
                    (array_agg(transaction_id order by statement_id desc))[1] as transaction_id, bool_and(same_cluster) as same_cluster, case when min(depth) <= 1 and max(depth) > 1 then 0::smallint else min(depth) end as depth, %4$s
               from image
              group by identity

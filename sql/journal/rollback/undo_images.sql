@@ -8,7 +8,7 @@ as $undo_images$
 declare
     segments integer[];
     source   text;
-    taken_back constant boolean := exists (select from journal.undo_settled(session_ids));
+    taken_back constant boolean := exists (select from journal.reversal r where r.session_id = any (session_ids));
 begin
     perform journal.check_readable(relation);
     select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
@@ -16,7 +16,7 @@ begin
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
-    return query execute 'with s as materialized (select * from journal.undo_statements($1, $2)) ' || source using session_ids, step_ids;
+    return query execute 'with s as materialized (select * from journal.undo_planned($1, $2)) ' || source using session_ids, step_ids;
 end
 $undo_images$;
 

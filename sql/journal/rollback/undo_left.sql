@@ -18,11 +18,11 @@ begin
             execute format($left$
                 select array_agg(l.statement_id), array_agg(l.row_key)
                   from (select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key
-                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.images = 1 %3$s) l$left$,
+                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.xmins is null %3$s) l$left$,
                 item.relation, journal.undo_image_key(item.relation),
                 case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity and w.images > 1
-                      where w.status = ''conflict'' and u.images > 1', item.relation, journal.undo_image_key(item.relation)) else '' end)
+                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
+                      where w.status = ''conflict'' and u.images > 1 and not u.standing', item.relation, journal.undo_image_key(item.relation)) else '' end)
                into statements, keys;
         end if;
         perform journal.undo_record_left(rollback_id, item.relation, item.session_ids, item.step_ids, statements, keys);

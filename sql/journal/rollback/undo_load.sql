@@ -4,7 +4,7 @@ create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
 declare
-    counted constant bigint := (select u.images from pg_temp.journal_undo u where u.relation = undo_load.relation);
+    counted constant bigint := (select u.loaded from pg_temp.journal_undo u where u.relation = undo_load.relation);
     hashing constant text := current_setting('enable_hashjoin');
     loaded  bigint;
 begin
@@ -29,6 +29,8 @@ begin
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;
+    execute format('delete from pg_temp.journal_undo_%1$s d using pg_temp.journal_undo u
+                     where u.relation = %1$s and u.standing <> ''{}'' and d.xmins is null and d.first_statement = any (u.standing)', relation);
     perform journal.undo_reconsider(relation);
 end
 $undo_load$;

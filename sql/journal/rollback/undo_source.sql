@@ -9,7 +9,7 @@ declare
     deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
     args         record;
 begin
-    select a.session_ids, a.step_ids, u.images, u.only_updates into args
+    select a.session_ids, a.step_ids, u.loaded, u.only_updates into args
       from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
         select i.ordinality as place, i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
@@ -23,7 +23,7 @@ begin
         relation,
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_source.relation and c.carried),
         journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
-        args.session_ids, args.step_ids, args.images + 1);
+        args.session_ids, args.step_ids, args.loaded + 1);
 end
 $undo_source$;
 

@@ -22,7 +22,7 @@ begin atomic
          cross join lateral (
                select pg_catalog.array_agg(d.rollback_id) as taken_by, coalesce(pg_catalog.bool_or(not d.partly), false) as wholly
                  from settled d
-                where d.session_id = b.session_id and (d.step_id is null or d.step_id = b.step_id) and (b.step_id = any (d.but_for)) is not true
+                where d.session_id = b.session_id and (d.step_id is null or d.step_id = b.step_id)
                   and not (d.partly and exists (select from journal.left_image l where l.statement_id = s.statement_id and l.rollback_id = d.rollback_id and l.row_key is null))) t
          where b.session_id = any (undo_statements.session_ids)
            and (undo_statements.step_ids is null or b.step_id = any (undo_statements.step_ids))
