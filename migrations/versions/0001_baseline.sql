@@ -9139,7 +9139,7 @@ comment on function journal.undo_trace_moved(oid) is 'Finds inserted rows to whi
 -- sql/journal/rollback/undo_trace_rekeyed.sql
 -- Rows that a session updated and that are not where it left them, because others gave them another key: they are followed to
 -- it, through further keys too, and judged there. Where others changed what the session changed before they moved the row, or
--- the session had changed the key itself, it is a conflict. Returns whether any row was found.
+-- the session had changed the key itself, it is a conflict; not where a rollback of the session's put the key back. Returns whether any row was found.
 create function journal.undo_trace_rekeyed(relation oid) returns boolean
 language plpgsql volatile
 as $undo_trace_rekeyed$
@@ -9159,9 +9159,9 @@ begin
         exit when keys is null;
         execute format($move$
             with other as materialized (
-                select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
+                select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
             ), move as (
-                select distinct on (u.row_no) u.row_no, u.restored, u.changed, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to
+                select distinct on (u.row_no) u.row_no, u.restored, u.changed, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to, m.family
                   from pg_temp.%3$I u
                   join other m on m.row_key = %4$s and m.moved_to is not null and m.statement_id > coalesce(u.their_statement, u.last_statement)
                  where %5$s
@@ -9169,12 +9169,12 @@ begin
             ), meddled as (
                 select m.row_no, min(c.attnum) as attnum
                   from move m
-                  join other o on o.row_key = m.row_key and o.statement_id > m.since and o.statement_id < m.statement_id
+                  join other o on not o.family and o.row_key = m.row_key and o.statement_id > m.since and o.statement_id < m.statement_id
                  cross join lateral unnest(case when o.whole then m.changed else o.changed end) as c (attnum)
                  where c.attnum = any (m.restored) and c.attnum <> all (%8$L)
                  group by m.row_no
             ), step as (
-                select m.row_no, m.statement_id, m.moved_to, m.restored && %2$L as keyed, w.attnum as meddled
+                select m.row_no, m.statement_id, m.moved_to, m.restored && %2$L and not m.family as keyed, w.attnum as meddled
                   from move m left join meddled w using (row_no)
             )
             update pg_temp.%3$I u
@@ -9183,7 +9183,7 @@ begin
               from step s
              where s.row_no = u.row_no$move$,
             relation, attnums, work, row_key, missing, attnums[1],
-            (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when s.keyed then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type), ', ')
+            (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when u.restored && %4$L then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type, attnums), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
             journal.undo_counters(relation), journal.undo_image_key(relation))
         using since, keys;
@@ -9248,7 +9248,8 @@ comment on function journal.undo_trace_deleted(oid) is 'Finds deleted rows that 
 
 -- sql/journal/rollback/undo_trace_displaced.sql
 -- Rows that a session wrote and to which others gave another key, where yet another row stands at the old one: that is not the
--- session's, whatever it holds. The session's counts as missing there, and is looked for where they put it.
+-- session's, whatever it holds. The session's counts as missing there, and is looked for where they put it. A rollback is such
+-- another one, too, if it put a key back that the row had when the session wrote it.
 create function journal.undo_trace_displaced(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_displaced$
@@ -9267,10 +9268,10 @@ begin
     execute format('update pg_temp.%1$I u
                        set live = false, live_xmin = null, culprit = null, status = case when u.kind = ''U'' or u.broken is not null then ''conflict'' else ''noop'' end,
                            reason = case when u.broken is not null then u.reason when u.kind = ''U'' then ''deleted_since'' end
-                      from (select o.row_key, max(o.statement_id) as statement_id
+                      from (select o.row_key, max(o.statement_id) as statement_id, max(o.statement_id) filter (where not o.family) as by_others
                               from pg_temp.journal_undo_args a, journal.undo_others(%2$s, a.session_ids, a.step_ids, $1, $2, moving => true) o
-                             where not o.family and o.moved_to is not null group by o.row_key) o
-                     where %3$s and %4$s = o.row_key and o.statement_id > u.last_statement',
+                             where o.moved_to is not null group by o.row_key) o
+                     where %3$s and %4$s = o.row_key and case when u.kind = ''U'' then o.statement_id else o.by_others end > u.last_statement',
                    work, relation, written, row_key)
     using since, keys;
 end
@@ -9872,27 +9873,37 @@ $undo_check_constraints$;
 comment on function journal.undo_check_constraints(oid) is 'Turns away rows that a constraint would not accept; returns how many. Private.';
 
 -- sql/journal/rollback/undo_leave_to_triggers.sql
--- Where rows of a table with triggers are left alone, or rows that triggers keep, nobody can say what these triggers would have come to without the others:
--- rows that triggers had a part in are then left to them, and reported. Only with skip; otherwise nothing is written anyway.
--- Returns whether there were any.
+-- Rows that triggers had a part in are left to them, and reported, where nobody can say what the triggers would have come to: with skip, if other
+-- rows that fire or feel triggers are left alone; and always where others wrote them, if others have put a row of the session's back themselves,
+-- or an earlier rollback has: then its part in them is put back too, and something else may have made up for that. Returns whether there were any.
 create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
 as $undo_leave_to_triggers$
 declare
-    item record;
-    more bigint;
+    firing constant oid[] := array(select t.tgrelid from pg_trigger t
+                                     join pg_temp.journal_undo u on u.relation = t.tgrelid
+                                     join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
+                                    where not t.tgisinternal);
+    skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
+                           and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
+    item   record;
+    more   bigint;
     turned boolean := false;
 begin
-    if not (select a.skipping from pg_temp.journal_undo_args a) or not exists (
+    if not skips and not exists (
             select from pg_temp.journal_undo_group g
-             where g.status = 'conflict' and (g.by_triggers or exists (
-                   select from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
-                    where t.tgrelid = g.relation and not t.tgisinternal))) then
+             where g.status = 'noop' and g.kind <> 'N' and not g.by_triggers and g.relation = any (firing)
+               and (g.kind <> 'U' or not g.changed <@ journal.undo_maintained(g.relation)))
+       and not exists (
+            select from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids, true) s
+             where exists (select from pg_temp.journal_undo_group g where g.by_triggers)) then
         return false;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = ''trigger_rewrote'' where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'')',
-                       item.relation);
+        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = case when $1 then ''trigger_rewrote'' else ''changed_and_back'' end
+                         where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'') and ($1 or u.their_statement is not null)',
+                       item.relation)
+        using skips;
         get diagnostics more = row_count;
         if more > 0 then
             turned := true;
@@ -9903,7 +9914,7 @@ begin
 end
 $undo_leave_to_triggers$;
 
-comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where others are skipped. Private.';
+comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where nobody can say what these would have come to. Private.';
 
 -- sql/journal/rollback/undo_depend.sql
 -- Turns rows away that cannot be undone because of other rows, until nothing changes any more: a row that is left alone

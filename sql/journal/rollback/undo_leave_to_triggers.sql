@@ -1,24 +1,34 @@
--- Where rows of a table with triggers are left alone, or rows that triggers keep, nobody can say what these triggers would have come to without the others:
--- rows that triggers had a part in are then left to them, and reported. Only with skip; otherwise nothing is written anyway.
--- Returns whether there were any.
+-- Rows that triggers had a part in are left to them, and reported, where nobody can say what the triggers would have come to: with skip, if other
+-- rows that fire or feel triggers are left alone; and always where others wrote them, if others have put a row of the session's back themselves,
+-- or an earlier rollback has: then its part in them is put back too, and something else may have made up for that. Returns whether there were any.
 create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
 as $undo_leave_to_triggers$
 declare
-    item record;
-    more bigint;
+    firing constant oid[] := array(select t.tgrelid from pg_trigger t
+                                     join pg_temp.journal_undo u on u.relation = t.tgrelid
+                                     join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
+                                    where not t.tgisinternal);
+    skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
+                           and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
+    item   record;
+    more   bigint;
     turned boolean := false;
 begin
-    if not (select a.skipping from pg_temp.journal_undo_args a) or not exists (
+    if not skips and not exists (
             select from pg_temp.journal_undo_group g
-             where g.status = 'conflict' and (g.by_triggers or exists (
-                   select from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
-                    where t.tgrelid = g.relation and not t.tgisinternal))) then
+             where g.status = 'noop' and g.kind <> 'N' and not g.by_triggers and g.relation = any (firing)
+               and (g.kind <> 'U' or not g.changed <@ journal.undo_maintained(g.relation)))
+       and not exists (
+            select from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids, true) s
+             where exists (select from pg_temp.journal_undo_group g where g.by_triggers)) then
         return false;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = ''trigger_rewrote'' where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'')',
-                       item.relation);
+        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = case when $1 then ''trigger_rewrote'' else ''changed_and_back'' end
+                         where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'') and ($1 or u.their_statement is not null)',
+                       item.relation)
+        using skips;
         get diagnostics more = row_count;
         if more > 0 then
             turned := true;
@@ -29,4 +39,4 @@ begin
 end
 $undo_leave_to_triggers$;
 
-comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where others are skipped. Private.';
+comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where nobody can say what these would have come to. Private.';

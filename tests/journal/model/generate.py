@@ -198,8 +198,6 @@ class _Writer:
         table = self.random.choice(self.schema.written)
         kinds: list[Callable[[Table], str]] = [self._update, self._update, self._update, self._update, self._update]
         kinds += [self._update, self._shift, self._noop, self._merge, self._point]
-        if table.indexes:
-            kinds += [self._hand_on] * 3
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
@@ -249,6 +247,16 @@ class _Writer:
         table, here, column, value = self.random.choice(self.said)
         update = f"update {table} set {quoted(column.name)} = "
         return Statement(f"{update}{self._value(column)} where {here}"), Statement(f"{update}{value} where {here}")
+
+    def hand_on(self, table: Table) -> tuple[Step, ...]:
+        """Let a row leave a place in an index, and another take it."""
+        index = self.random.choice(table.indexes)
+        listed = [c for c in index.columns if c not in table.key]
+        column = table.column(index.where.column if index.where and self.random.random() < 0.6 else listed[0])
+        place, other = (literal(v) for v in self.random.sample(column.values, 2))
+        name, target = quoted(column.name), quoted(table.name)
+        leave = f"update {target} set {name} = {other} where {name} = {place}"
+        return Statement(leave), Statement(f"update {target} set {name} = {place} where {self._here(table)}")
 
     def _shift(self, table: Table) -> str:
         """An update that reads what it writes."""
@@ -348,16 +356,6 @@ class _Writer:
         swapped = f"case when {name} = {one} then {other}::{column.kind} else {one}::{column.kind} end"
         return f"update {quoted(table.name)} set {name} = {swapped} where {name} in ({one}, {other})"
 
-    def _hand_on(self, table: Table) -> str:
-        """Let a row leave a place in an index, and another take it."""
-        index = self.random.choice(table.indexes)
-        listed = [c for c in index.columns if c not in table.key]
-        column = table.column(index.where.column if index.where and self.random.random() < 0.6 else listed[0])
-        place, other = (literal(v) for v in self.random.sample(column.values, 2))
-        name, target = quoted(column.name), quoted(table.name)
-        leave = f"update {target} set {name} = {other} where {name} = {place}"
-        return f"{leave}; update {target} set {name} = {place} where {self._here(table)}"
-
     def _merge(self, table: Table) -> str:
         free = self._free(table)
         if self.shy or not free:
@@ -416,6 +414,7 @@ def _course(writer: _Writer, targets: tuple[str, ...], shy: bool, length: int) -
     """Transactions of the targets and of others, who are shy (they only update) in some histories: not all end in conflict."""
     random = writer.random
     alone = random.random() < 0.2
+    indexed = [table for table in writer.schema.written if table.indexes]
     found = []
     for number in range(length):
         ours = alone or number == 1 or random.random() < 0.5
@@ -424,6 +423,8 @@ def _course(writer: _Writer, targets: tuple[str, ...], shy: bool, length: int) -
         steps = tuple(author.statement() for _ in range(random.choice((1, 1, 2, 3)) if ours else 1))
         if not ours and writer.said and random.random() < 0.1:
             steps = author.there_and_back()
+        elif indexed and random.random() < 0.3:
+            steps += author.hand_on(random.choice(indexed))
         unbound = 1 if actor != UNBOUND and len(steps) > 1 and random.random() < 0.05 else 0
         found.append(Transaction(actor, steps, guarded=random.random() < 0.8, unbound=unbound))
     return tuple(found)
