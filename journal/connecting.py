@@ -75,10 +75,17 @@ def plain_text(value: Any, name: str, refused: Callable[[str], JournalError]) ->
     if value is None:
         return None
     if not isinstance(value, str):
-        raise refused(f"{name} is text, not {type(value).__name__}")
+        raise _hinted(refused(f"{name} is text, not {type(value).__name__}"), "write str(…)")
     if "\0" in value or _has_surrogate(value):
-        raise refused(f"{name} is text without NUL and lone surrogates")
+        raise _hinted(
+            refused(f"{name} is text without NUL and lone surrogates"), "PostgreSQL stores neither: leave them out"
+        )
     return value
+
+
+def _hinted(error: JournalError, hint: str) -> JournalError:
+    error.hint = error.hint or hint
+    return error
 
 
 def _has_surrogate(text: str) -> bool:

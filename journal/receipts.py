@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
-from journal.connecting import call, perform
-from journal.errors import UnknownReceipt
+from journal.connecting import call, perform, plain_text
+from journal.errors import ProofError, UnknownReceipt
 from outbox.pg.flow import Flow
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def confirm(conn: Any, receipt_id: UUID | str, consumer: str) -> bool | Awaitabl
     False where that consumer said so before. Raises `UnknownReceipt`.
     """
     wanted = _receipt_id(receipt_id)
-    return perform(conn, lambda: call(_CONFIRM, receipt_id=str(wanted), consumer=consumer))
+    named = plain_text(consumer, "the name of a consumer", ProofError)
+    return perform(conn, lambda: call(_CONFIRM, receipt_id=str(wanted), consumer=named))
 
 
 receipt.__module__ = confirm.__module__ = "journal"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
-from journal.claims import Claim, Proof, ReplyCheck, claimed, reply_checked
+from journal.claims import Claim, Proof, ReplyCheck, claimed, listed, reply_checked, said
 from journal.connecting import awaited, call, link, perform, plain_text
 from journal.current import enter, leave
-from journal.errors import SessionError
+from journal.errors import SessionError, UnsupportedConnection
 from journal.external import AsyncExternal, External, Probe
 from journal.rollbacks import is_undoable, plan_rollback
 from journal.step_calls import Call, RunOptions, StepOptions, asked
@@ -102,6 +102,14 @@ class _Session:
         yield from call(_CLOSE, session_id=str(self.id), status=status, reason=reason)
 
 
+def _refuse_coroutine(function: Any, what: str) -> None:
+    if iscoroutinefunction(function):
+        raise UnsupportedConnection(
+            f"{what} is a coroutine function, and the session is on a synchronous connection",
+            hint="pass a plain function, or open the session on an asynchronous connection",
+        )
+
+
 class AgentSession(_Session):
     """One run of an agent, on a synchronous connection. A value, and a context manager that closes it.
 
@@ -127,6 +135,7 @@ class AgentSession(_Session):
 
     def run(self, tool: str, fn: Callable[[Step], Any], *, key: str | None, **options: Unpack[RunOptions]) -> Step:
         """Run `fn(step)` as a step; what it returns is the result. A replay does not run it at all. Options as of `step`."""
+        _refuse_coroutine(fn, "what session.run is to call")
         with Step(link(self._conn), self._asked(tool, key=key, **options), runs_replays=False) as step:
             if not step.replayed:
                 value = fn(step)
@@ -149,6 +158,7 @@ class AgentSession(_Session):
 
         Entering raises as `step` does, and `OutcomeUnknown`.
         """
+        _refuse_coroutine(probe, "the probe")
         return External(link(self._conn), self._asked(tool, key=key, **options), probe)
 
     def claim(self, text: str, *, receipt: Proof) -> Claim:
@@ -156,7 +166,8 @@ class AgentSession(_Session):
 
         Works also when the session is closed. Its verdict is judged anew by `check_reply`, and whenever `journal.claims` is read.
         """
-        found: Claim = perform(self._conn, lambda: claimed(self.id, text, receipt))  # type: ignore[assignment]
+        claim = said(text, receipt)
+        found: Claim = perform(self._conn, lambda: claimed(self.id, claim))  # type: ignore[assignment]
         return found
 
     def check_reply(self, claims: Iterable[Claim | tuple[str, Proof]]) -> ReplyCheck:
@@ -165,8 +176,8 @@ class AgentSession(_Session):
         True where each is backed by a receipt that is in effect; else `.unbacked` and `.contradicted` list the others. An empty
         reply is true.
         """
-        listed = list(claims)
-        found: ReplyCheck = perform(self._conn, lambda: reply_checked(self.id, listed))  # type: ignore[assignment]
+        reply = listed(claims)
+        found: ReplyCheck = perform(self._conn, lambda: reply_checked(self.id, reply))  # type: ignore[assignment]
         return found
 
     def undoable(self) -> bool:
@@ -233,13 +244,14 @@ class AsyncAgentSession(_Session):
 
     async def claim(self, text: str, *, receipt: Proof) -> Claim:
         """As `AgentSession.claim`."""
-        found: Claim = await awaited(perform(self._conn, lambda: claimed(self.id, text, receipt)))
+        claim = said(text, receipt)
+        found: Claim = await awaited(perform(self._conn, lambda: claimed(self.id, claim)))
         return found
 
     async def check_reply(self, claims: Iterable[Claim | tuple[str, Proof]]) -> ReplyCheck:
         """As `AgentSession.check_reply`."""
-        listed = list(claims)
-        found: ReplyCheck = await awaited(perform(self._conn, lambda: reply_checked(self.id, listed)))
+        reply = listed(claims)
+        found: ReplyCheck = await awaited(perform(self._conn, lambda: reply_checked(self.id, reply)))
         return found
 
     async def undoable(self) -> bool:

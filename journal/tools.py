@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_type_hints
 
 from journal.current import current_session
@@ -43,8 +44,12 @@ def tool(
         raise UnknownKind(f"there is no kind of tool {kind!r}", hint=f"one of {', '.join(get_args(Kind))}")
     if returns not in {"result", "envelope"}:
         raise TypeError(f"a tool returns 'result' or 'envelope', not {returns!r}")
+    if isinstance(arguments, str) or not all(isinstance(named, str) for named in arguments):
+        raise TypeError(f"arguments is a list of parameter names, such as ['order_id'], not {arguments!r}")
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not inspect.isfunction(function) and not inspect.ismethod(function):
+            raise TypeError(f"a tool is made of a function or method, not of {type(function).__name__}")
         called = _Tool(function, name or function.__name__, kind, key, tuple(arguments), join, returns)
         return called.asynchronous() if inspect.iscoroutinefunction(function) else called.synchronous()
 
@@ -95,12 +100,16 @@ class _Tool:
 
     @functools.cached_property
     def _annotations(self) -> dict[str, Any]:
-        """Resolved where the function stands, as far as that is possible by now."""
+        """Resolved where the function stands, as far as that is possible by now. That of the step may be for type checkers only."""
+        seen = {name: hint for name, hint in self.function.__annotations__.items() if name != self._step_name}
         try:
-            found = get_type_hints(self.function, include_extras=True)
+            found = get_type_hints(
+                SimpleNamespace(__annotations__=seen),
+                globalns=inspect.unwrap(self.function).__globals__,
+                include_extras=True,
+            )
         except NameError:
-            found = dict(self.function.__annotations__)
-        found.pop(self._step_name, None)
+            found = seen
         return found | ({"return": dict[str, Any]} if self.returns == "envelope" else {})
 
     @functools.cached_property
@@ -161,7 +170,11 @@ class _Tool:
 
 def _named(function: Callable[..., Any]) -> list[str]:
     """The parameters that a key function asks for."""
-    return list(inspect.signature(function).parameters)
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        hint = "such as lambda order_id: f'order-{order_id}'"
+        raise TypeError(f"key is a function of the tool's own parameters, {hint}, not {function!r}") from None
 
 
 tool.__module__ = "journal"

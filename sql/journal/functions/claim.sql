@@ -13,9 +13,11 @@ begin
     if not found then
         perform journal.raise_unknown_session(session_id);
     elsif owner <> session_user then
-        raise exception using errcode = 'JR012', message = format('session %s was opened by another database user', session_id);
+        raise exception using
+            errcode = 'JR012', message = format('session %s was opened by another database user', session_id),
+            hint = 'a session claims for itself: open one of your own';
     elsif coalesce(claim, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a claim says something';
+        raise exception using errcode = 'JR039', message = 'a claim says something', hint = 'pass what the agent says, such as refund submitted';
     end if;
     insert into journal.claim (claim_id, session_id, receipt_id, step_id, claim)
     values (recorded, session_id, case when not of_step then subject end, case when of_step then subject end, claim);

@@ -7,8 +7,9 @@ as $confirm$
 begin
     if not exists (select from journal.receipt r where r.receipt_id = confirm.receipt_id) then
         raise exception using errcode = 'JR040', message = 'there is no such receipt', hint = 'journal.receipts lists them';
-    elsif coalesce(consumer, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a confirmation needs the name of its consumer';
+    elsif octet_length(coalesce(consumer, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR039', message = 'a confirmation needs the name of its consumer, of 1 to 512 bytes', hint = 'name the service that did the work';
     end if;
     insert into journal.confirmation (receipt_id, consumer) values (confirm.receipt_id, confirm.consumer) on conflict do nothing;
     return found;

@@ -1,7 +1,10 @@
 """What an agent says it did is held against receipts, by ids; and what a receipt stands for goes on after its commit."""
 
+# ruff: noqa: PT012  what is tested is the body of a step
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,6 +48,53 @@ def noted_again(agent: journal.AgentSession) -> journal.Step:
 )
 def test_a_claim_without_a_receipt_is_unbacked(agent: journal.AgentSession, proof: Any) -> None:
     assert agent.claim("refund submitted", receipt=proof).verdict == "unbacked"
+
+
+def test_what_is_claimed_wrongly_is_refused_in_our_words_and_records_nothing(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    def refused(ask: Callable[..., object], *given: Any, **options: Any) -> str:
+        with pytest.raises(journal.ProofError) as caught:
+            ask(*given, **options)
+        assert caught.value.hint
+        return str(caught.value)
+
+    texts: list[Any] = [5, b"x", {"a": 1}, "a\0b", "\ud800"]
+    for text in texts:
+        assert refused(agent.claim, text, receipt=None).startswith("a claim is text")
+    for nothing in ("", None):
+        assert refused(agent.claim, nothing, receipt=None) == "a claim says something"
+    proofs: list[Any] = [5, b"x", {"receipt": 1}, object(), ["receipt"]]
+    for proof in proofs:
+        assert "what backs a claim" in refused(agent.claim, "done", receipt=proof)
+    for claims in ("done", None, 5, {"done": None}):
+        assert "are a list" in refused(agent.check_reply, claims)
+    for claim in (5, None, "ab", ("done",), ("done", None, 3)):
+        assert "or pairs" in refused(agent.check_reply, [("fine", None), claim])
+    assert refused(agent.check_reply, [("fine", None), ("", None)]) == "a claim says something"
+    assert column(db, "select 1 from journal.claims") == []
+
+
+def test_a_reply_is_not_backed_by_claims_that_are_not_on_record(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    """Left out, they would let pass whatever the reply says."""
+    with pytest.raises(ZeroDivisionError), agent.step("note") as step:
+        undone = agent.claim("the note was written", receipt=step)
+        raise ZeroDivisionError
+    made_up = journal.Claim(uuid4(), "refund submitted", uuid4(), "backed")
+    elsewhere = journal.open_session(db, agent="bot", tenant="south")
+    foreign = elsewhere.claim("done", receipt=noted(elsewhere))
+    reply = agent.check_reply([undone, made_up, foreign])
+    assert not reply
+    assert [claim.text for claim in reply.unbacked] == ["the note was written", "refund submitted", "done"]
+
+
+def test_claims_of_a_child_session_are_judged_in_the_reply(agent: journal.AgentSession) -> None:
+    child = agent.child(agent="helper")
+    good, bad = child.claim("noted", receipt=noted(child)), child.claim("refunded", receipt=None)
+    assert agent.check_reply([good])
+    assert agent.check_reply([bad, good]).unbacked == (bad,)
 
 
 def test_a_receipt_of_another_tenant_backs_nothing(db: psycopg.Connection) -> None:
@@ -186,5 +236,6 @@ def test_who_confirms_must_name_the_receipt_and_himself(db: psycopg.Connection, 
     for wrong in (uuid4(), "no id"):
         with pytest.raises(journal.UnknownReceipt):
             journal.confirm(db, wrong, "mailer")
-    with pytest.raises(journal.ProofError):
-        journal.confirm(db, receipt.id, "")
+    for nobody in ("", None, 5, "a\0b", "x" * 513):
+        with pytest.raises(journal.ProofError, match="the name of"):
+            journal.confirm(db, receipt.id, nobody)  # type: ignore[arg-type]

@@ -83,6 +83,20 @@ async def in_mcp(function: Callable[..., Any]) -> str:
 FRAMEWORKS = [in_openai_agents, in_langchain, in_langgraph, in_mcp]
 
 
+def in_a_module_of_its_own() -> Any:
+    """As in modules that import the type of the step for type checkers only."""
+    names: dict[str, Any] = {"note": note, "Any": Any}
+    source = """
+from __future__ import annotations
+def refund(step: for_type_checkers.Step, order_id: int, reason: str = "") -> dict[str, Any]:
+    "Refund an order."
+    note(step.conn, reason)
+    return {"refunded": order_id}
+"""
+    exec(source, names)  # noqa: S102  the module
+    return names["refund"]
+
+
 def _types(schema: dict[str, Any]) -> dict[str, str]:
     return {name: described["type"] for name, described in schema["properties"].items()}
 
@@ -94,6 +108,14 @@ async def test_a_plain_function(call: Call, conn: psycopg.Connection) -> None:
         for _ in range(2):
             assert json.loads(await call(refund)) == {"refunded": 42}
     assert one(conn, "select array_agg(note) from notes") == ["broken"]
+
+
+@pytest.mark.parametrize("call", FRAMEWORKS)
+async def test_the_type_of_the_step_is_nobodys_business(call: Call, conn: psycopg.Connection) -> None:
+    conn.execute(NOTES)
+    tool = journal.tool(key=lambda order_id: f"order-{order_id}", arguments=["order_id"])(in_a_module_of_its_own())
+    with journal.open_session(conn, agent="bot"):
+        assert json.loads(await call(tool)) == {"refunded": 42}
 
 
 @pytest.mark.parametrize("call", FRAMEWORKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Annotated, Any, get_type_hints
 
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 import journal
-from tests.journal.steps.support import note, notes, one
+from tests.journal.steps.support import note, notes, one, statuses
 
 
 @journal.tool(key=lambda order_id: f"order-{order_id}", arguments=["order_id"])
@@ -125,6 +126,32 @@ def test_what_is_decorated_wrongly_is_refused_at_once() -> None:
         journal.tool(key=lambda amount: f"{amount}", arguments=[])(good)
     with pytest.raises(TypeError, match="first parameter"):
         journal.tool(key=None, arguments=[])(no_step)
+    for wrong in ("order_id", [5]):
+        with pytest.raises(TypeError, match="list of parameter names"):
+            journal.tool(key=None, arguments=wrong)(good)  # type: ignore[arg-type]
+    for no_key in (str, "order-42"):
+        with pytest.raises(TypeError, match="key is a function"):
+            journal.tool(key=no_key, arguments=[])(good)  # type: ignore[arg-type]
+    for no_function in (functools.partial(good), len, 5):
+        with pytest.raises(TypeError, match="made of a function"):
+            journal.tool(key=None, arguments=[])(no_function)  # type: ignore[arg-type]
+
+
+def test_session_run_takes_no_coroutine_function_on_a_plain_connection(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with pytest.raises(journal.UnsupportedConnection, match="what session"):
+        agent.run("refund", refund_soon, key="k")
+    assert statuses(db, agent) == []
+
+
+def test_session_run_stores_what_was_completed_or_returned(agent: journal.AgentSession) -> None:
+    def both(step: journal.Step) -> int:
+        step.complete(1)
+        return 2
+
+    bodies: list[Any] = [lambda _: None, lambda step: step.complete(1), both]
+    assert [agent.run("t", body, key=f"{n}").result for n, body in enumerate(bodies)] == [None, 1, 2]
 
 
 def test_what_cannot_be_a_key_or_a_result_runs_nothing_or_takes_no_effect(
