@@ -18,10 +18,21 @@ from journal.connecting import call, json_text
 from journal.errors import OutcomeUnknown, ReplayedStepWrites, StepFailed
 from journal.receipts import Receipt
 from journal.step_calls import Call
-from journal.step_flows import SERIALIZATION_FAILURE, StepFlows, description
+from journal.step_flows import READ_ONLY, SERIALIZATION_FAILURE, StepFlows, description
 from journal.steps import AsyncStep, Step
 from outbox.pg.errors import sqlstate_of
-from outbox.pg.flow import Begin, Commit, CommitLost, Effect, Flow, Link, Rollback, own_transaction
+from outbox.pg.flow import (
+    Begin,
+    Commit,
+    CommitLost,
+    Effect,
+    Flow,
+    Link,
+    Rollback,
+    RollbackToSavepoint,
+    Savepoint,
+    own_transaction,
+)
 
 Probe = Callable[[str], Any]
 
@@ -135,7 +146,7 @@ class _ExternalFlows(StepFlows):
             yield from self._settled("unknown")
             raise self._unknown()
         try:
-            found = yield _Ask(self._probe, str(self._provider_key))
+            found = yield from self._answer_of(self._probe)
             result = json_text(found, "result")
         except StepFailed as error:
             yield from self._settled("failed", result=json_text(error.result, "result"))
@@ -148,6 +159,15 @@ class _ExternalFlows(StepFlows):
         else:
             yield from call(_END, step_id=str(self._id), result=result)
             yield Commit()
+
+    def _answer_of(self, probe: Probe) -> Flow[Any]:
+        """What the probe says. It may read in the transaction, and leaves nothing of its own there: not even an error."""
+        yield Savepoint()
+        yield from call(READ_ONLY)
+        try:
+            return (yield _Ask(probe, str(self._provider_key)))
+        finally:
+            yield RollbackToSavepoint()
 
     def _settled(self, outcome: str, *, result: str | None = None, error: str | None = None) -> Flow[None]:
         settled = yield from call(_SETTLE, step_id=str(self._id), outcome=outcome, result=result, error=error)
@@ -168,6 +188,7 @@ class _ExternalFlows(StepFlows):
             return
         ended = yield from call(_END, step_id=str(self._id), result=self._given)
         self._receipt = Receipt.from_document(ended["document"], ended["digest"], "committed")
+        self._result = ended["document"]["result"]
 
     def _meaning(self, error: BaseException) -> BaseException:
         if not self._runs:

@@ -15,6 +15,7 @@ from journal.errors import (
     JournalError,
     OutcomeUnknown,
     ReplayedStepWrites,
+    StepError,
     StepFailed,
     TransactionOpen,
     WriteRefused,
@@ -63,7 +64,7 @@ select to_jsonb(journal.fail_step(
     step_id => (:step_id)::text::uuid, error => (:error)::text::jsonb, result => (:result)::text::jsonb,
     final => (:final)::text::boolean, started_at => (:started_at)::text::timestamptz, {_CALL}))::text
 """
-_READ_ONLY = "select to_json(set_config('transaction_read_only', 'on', true))::text"
+READ_ONLY = "select to_json(set_config('transaction_read_only', 'on', true))::text"
 _SET_ROLE = "select json_build_array(current_setting('role'), set_config('role', (:role)::text, true))::text"
 
 SERIALIZATION_FAILURE = "40001"
@@ -81,6 +82,7 @@ class StepFlows:
         self._conn: Any = None
         self._replayed = False
         self._joined = False
+        self._left = False
         self._given: str | None = None
         self._result: Any = None
         self._receipt: Receipt | None = None
@@ -151,6 +153,13 @@ class StepFlows:
 
     def _take(self, result: Any) -> None:
         """A replay keeps the result of the first time."""
+        if self._left:
+            raise StepError(
+                "the step has ended, and its result with it",
+                hint="call complete inside the block",
+                tool=self.tool,
+                key=self.key,
+            )
         if not self._replayed:
             self._given = json_text(result, "result")
             self._result = None if self._given is None else json.loads(self._given)
@@ -220,7 +229,7 @@ class StepFlows:
             yield Savepoint()
             self._read_only = True
             if self._joined or not self._replayed:
-                yield from call(_READ_ONLY)
+                yield from call(READ_ONLY)
         yield from self._take_role()
 
     def _failed_before(self, result: Any, next_attempt: int) -> StepFailed:
@@ -234,6 +243,7 @@ class StepFlows:
     # -- how it ends
 
     def _ended(self, error: BaseException | None) -> Flow[None]:
+        self._left = True
         unawaited.set(self._unawaited_before)
         try:
             yield from self._ended_either_way(error)

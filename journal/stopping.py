@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
-from journal.connecting import call, perform, session_id_text
+from journal.connecting import call, perform, plain_text, session_id_text
+from journal.errors import SessionError
 
 if TYPE_CHECKING:
     from outbox.pg.connections.types import AsyncConn, Conn
@@ -29,8 +30,8 @@ def stop_session(conn: Any, id: UUID | str, reason: str) -> Any:  # noqa: A002  
 
     A session that is not open stays as it is.
     """
-    wanted = session_id_text(id)
-    return perform(conn, lambda: call(STOP_SESSION, session_id=wanted, reason=reason))
+    wanted, why = session_id_text(id), plain_text(reason, "a reason", SessionError)
+    return perform(conn, lambda: call(STOP_SESSION, session_id=wanted, reason=why))
 
 
 @overload
@@ -46,7 +47,8 @@ def stop_agent(conn: Any, name: str, reason: str) -> Any:
 
     An agent is the name that it gives itself: what may open sessions under another name is kept from it by its database role.
     """
-    return perform(conn, lambda: call(_STOP_AGENT, agent=name, reason=reason))
+    agent, why = plain_text(name, "the name of an agent", SessionError), plain_text(reason, "a reason", SessionError)
+    return perform(conn, lambda: call(_STOP_AGENT, agent=agent, reason=why))
 
 
 @overload
@@ -59,7 +61,8 @@ def resume_agent(conn: AsyncConn, name: str) -> Awaitable[bool]: ...
 
 def resume_agent(conn: Any, name: str) -> Any:
     """Let a stopped agent work again. Returns whether it was stopped. Sessions stopped one by one stay stopped."""
-    return perform(conn, lambda: call(_RESUME_AGENT, agent=name))
+    agent = plain_text(name, "the name of an agent", SessionError)
+    return perform(conn, lambda: call(_RESUME_AGENT, agent=agent))
 
 
 for _public in (stop_session, stop_agent, resume_agent):

@@ -170,9 +170,13 @@
 \ir journal/functions/arguments_differ.sql
 \ir journal/functions/differing_arguments.sql
 \ir journal/functions/raise_in_progress.sql
+\ir journal/functions/raise_held.sql
+\ir journal/functions/session_is_held.sql
+\ir journal/functions/enter_session_of_step.sql
 \ir journal/functions/next_attempt.sql
 \ir journal/functions/check_attempt.sql
 \ir journal/functions/raise_arguments_differ.sql
+\ir journal/functions/free_expired_key.sql
 \ir journal/functions/step_to_replay.sql
 \ir journal/functions/remember_step.sql
 \ir journal/functions/place_of_step.sql

@@ -2791,6 +2791,7 @@ create table journal.external (
     note           text
 );
 
+create index external_provider_key on journal.external (provider_key);
 create index external_unsettled on journal.external (step_id) where status in ('intended', 'unknown');
 
 comment on table journal.external is 'Intents of external effects and what became of them. Private; read journal.externals.';
@@ -3134,13 +3135,21 @@ declare
     above  journal.session;
     there  journal.session;
 begin
-    if coalesce(open_session.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'a session needs the name of its agent';
+    if octet_length(coalesce(open_session.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a session needs the name of its agent, of 1 to 512 bytes', hint = 'such as billing-bot';
+    elsif octet_length(open_session.tenant) > 512 then
+        raise exception using errcode = 'JR008', message = 'the name of a tenant has at most 512 bytes', hint = 'pass its id; empty: none';
+    elsif octet_length(open_session.run_id) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a run_id has 1 to 512 bytes', hint = 'it names one run, such as ticket-8123; null: none';
     end if;
     if open_session.parent is not null then
         above := journal.enter_session(open_session.parent);
         if open_session.tenant not in ('', above.tenant) then
-            raise exception using errcode = 'JR008', message = 'a child session belongs to the tenant of its parent';
+            raise exception using
+                errcode = 'JR008', message = 'a child session belongs to the tenant of its parent',
+                hint = 'leave the tenant out, or open a session without a parent';
         end if;
     end if;
     perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
@@ -3235,8 +3244,9 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $stop_agent$
 begin
-    if coalesce(stop_agent.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'name the agent that is to stop';
+    if octet_length(coalesce(stop_agent.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'name the agent that is to stop, in 1 to 512 bytes', hint = 'journal.sessions has their names';
     end if;
     insert into journal.stop (agent, reason, db_user)
     select stop_agent.agent, coalesce(stop_agent.reason, ''), session_user
@@ -3489,6 +3499,59 @@ $raise_in_progress$;
 
 comment on function journal.raise_in_progress(text, text) is 'Raises StepInProgress. Private.';
 
+-- sql/journal/functions/raise_held.sql
+-- One wording for a step that was kept waiting by what holds its session, and not by its key.
+create function journal.raise_held(tool text, key text) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $raise_held$
+begin
+    raise exception using
+        errcode = 'JR016', message = 'the session of this step is being rolled back in part, or closed',
+        hint = 'call again later: no step of the session begins until that has ended',
+        detail = jsonb_build_object('tool', tool, 'key', key, 'retry_after', 1);
+end
+$raise_held$;
+
+comment on function journal.raise_held(text, text) is 'Raises StepInProgress where the session is held. Private.';
+
+-- sql/journal/functions/session_is_held.sql
+-- Whether somebody holds a session so that no step of it can begin: a rollback of some of its steps, or who closes it.
+create function journal.session_is_held(session_id uuid) returns boolean
+language plpgsql volatile
+as $session_is_held$
+begin
+    perform from journal.session s where s.session_id = session_is_held.session_id for share of s skip locked;
+    return not found and exists (select from journal.session s where s.session_id = session_is_held.session_id);
+end
+$session_is_held$;
+
+comment on function journal.session_is_held(uuid) is 'Whether no step of a session can begin, because somebody holds it. Private.';
+
+-- sql/journal/functions/enter_session_of_step.sql
+-- As enter_session, for a step that waits only so long for what holds its session.
+create function journal.enter_session_of_step(session_id uuid, tool text, key text, wait interval) returns journal.session
+language plpgsql volatile
+as $enter_session_of_step$
+declare
+    entered  journal.session;
+    patience text := current_setting('lock_timeout');
+begin
+    begin
+        perform set_config('lock_timeout', journal.lock_timeout_of(wait), true);
+        entered := journal.enter_session(session_id);
+    exception
+        when lock_not_available then
+            perform journal.raise_held(tool, key);
+    end;
+    patience := set_config('lock_timeout', patience, true);
+    return entered;
+end
+$enter_session_of_step$;
+
+comment on function journal.enter_session_of_step(uuid, text, text, interval) is
+    'As journal.enter_session; raises StepInProgress where the session is held for longer than wait. Private.';
+
 -- sql/journal/functions/next_attempt.sql
 -- The attempt that a caller goes on with: the last one while it is in effect, else the one after it.
 create function journal.next_attempt(held journal.step) returns integer
@@ -3553,6 +3616,27 @@ $raise_arguments_differ$;
 
 comment on function journal.raise_arguments_differ(journal.step, jsonb) is 'Raises ArgumentsDiffer. Private.';
 
+-- sql/journal/functions/free_expired_key.sql
+-- Frees the key of a step for another effect, where it has been kept long enough. Never while nobody knows whether its external
+-- effect took place, and not while a later attempt of the key is kept: whoever asks for the first is still to be told of that one.
+create function journal.free_expired_key(held journal.step) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $free_expired_key$
+begin
+    update journal.step s set holds_key = false
+     where s.step_id = held.step_id and s.key_expires_at <= clock_timestamp()
+       and not exists (select from journal.external e where e.step_id = held.step_id and e.status in ('intended', 'unknown'))
+       and not exists (
+           select from journal.step later
+            where later.tenant = held.tenant and later.tool = held.tool and later.key = held.key and later.attempt > held.attempt
+              and later.holds_key and later.key_expires_at > clock_timestamp());
+    return found;
+end
+$free_expired_key$;
+
+comment on function journal.free_expired_key(journal.step) is 'Whether the key of a step had expired, and is free now. Private.';
+
 -- sql/journal/functions/step_to_replay.sql
 -- What a retry finds under its key: the completed step that it replays, with its receipt; or how the step of the key failed for
 -- good, which is told and not raised, because the server's log keeps the detail of an error and a result is the user's. Null where
@@ -3578,8 +3662,7 @@ begin
         return null;
     end if;
     holder := there.step;
-    if holder.key_expires_at <= clock_timestamp() and coalesce(there.effect not in ('intended', 'unknown'), true) then
-        update journal.step s set holds_key = false where s.step_id = holder.step_id;
+    if holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
         perform journal.raise_arguments_differ(holder, step_to_replay.arguments);
@@ -3699,7 +3782,7 @@ declare
     patience      text := current_setting('lock_timeout');
 begin
     if attempt > 1 and key is not null then
-        home := journal.enter_session(session_id);
+        home := journal.enter_session_of_step(session_id, tool, key, wait);
         done := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
     if current_setting('journal.binding', true) <> '' then
@@ -3729,6 +3812,7 @@ begin
             returning ctid into place;
         exception
             when lock_not_available then
+                done := journal.session_is_held(session_id) and journal.raise_held(tool, key) is null;
                 done := journal.raise_in_progress(tool, key) is null;
         end;
         patience := set_config('lock_timeout', patience, true);
@@ -3950,12 +4034,23 @@ comment on function journal.end_step(uuid, jsonb, boolean) is
     'As journal.complete_step; returns document and digest of the receipt, null for a replay. last: the caller commits next, and the transaction may stay bound.';
 
 -- sql/journal/functions/provider_key.sql
--- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database.
+-- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database. A
+-- key that had expired stands for another effect, which the provider must not take for the first.
 create function journal.provider_key(tenant text, tool text, key text, attempt integer) returns text
 language plpgsql stable
 as $provider_key$
+declare
+    effect   jsonb := jsonb_build_array(tenant, tool, key, attempt);
+    provider text;
 begin
-    return 'journal-' || left(journal.keyed_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
+    loop
+        provider := 'journal-' || left(journal.keyed_digest('provider key', effect::text, null), 48);
+        exit when not exists (
+            select from journal.external e join journal.step s on s.step_id = e.step_id
+             where e.provider_key = provider and s.key_expires_at <= clock_timestamp());
+        effect := effect || jsonb_build_array(provider);
+    end loop;
+    return provider;
 end
 $provider_key$;
 
@@ -3984,14 +4079,18 @@ as $intend_step$
 #variable_conflict use_column
 declare
     checked  boolean := journal.check_step(tool, key, attempt, kind);
-    home     constant journal.session := journal.enter_session(session_id);
+    home     constant journal.session := journal.enter_session_of_step(session_id, tool, key, wait);
     holder   journal.step;
     patience text := current_setting('lock_timeout');
 begin
     if intend_step.key is null then
         raise exception using
             errcode = 'JR014', message = 'an external effect needs a key: without one nobody can tell a retry from another effect',
-            detail = jsonb_build_object('tool', tool);
+            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+    elsif kind = 'read' then
+        raise exception using
+            errcode = 'JR042', message = 'an external effect is made, and a tool of kind read makes none',
+            hint = 'give it the kind that says what it does, or look things up in session.step';
     elsif attempt > 1 then
         checked := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
@@ -4021,7 +4120,9 @@ begin
         end if;
         select s.* into holder from journal.step s
          where s.tenant = home.tenant and s.tool = intend_step.tool and s.key = intend_step.key and s.attempt = intend_step.attempt and s.holds_key;
-        if found then
+        if found and holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
+            continue;
+        elsif found then
             external := exists (select from journal.external e where e.step_id = holder.step_id and e.status in ('intended', 'unknown'));
             if external and journal.arguments_differ(holder, intend_step.arguments) then
                 perform journal.raise_arguments_differ(holder, intend_step.arguments);
@@ -4068,7 +4169,7 @@ begin
     turn := case when taken.status in ('completed', 'failed') then 'done'
                  when taken.status = 'intended' and taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
-        home := journal.enter_session(step.session_id);
+        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
         bound := journal.set_binding(step.session_id, step.step_id);
     end if;
 end
@@ -4142,8 +4243,10 @@ declare
     step  journal.step;
     found_status text;
 begin
-    if outcome not in ('completed', 'failed') then
-        raise exception using errcode = 'JR013', message = 'an external effect is resolved as completed or failed';
+    if coalesce(outcome, '') not in ('completed', 'failed') then
+        raise exception using
+            errcode = 'JR013', message = 'an external effect is resolved as completed or failed',
+            hint = 'say what the provider says; leave it unknown where that is not known either';
     end if;
     select s.* into step from journal.step s where s.step_id = resolve_external.step_id;
     begin
@@ -4424,8 +4527,9 @@ as $confirm$
 begin
     if not exists (select from journal.receipt r where r.receipt_id = confirm.receipt_id) then
         raise exception using errcode = 'JR040', message = 'there is no such receipt', hint = 'journal.receipts lists them';
-    elsif coalesce(consumer, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a confirmation needs the name of its consumer';
+    elsif octet_length(coalesce(consumer, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR039', message = 'a confirmation needs the name of its consumer, of 1 to 512 bytes', hint = 'name the service that did the work';
     end if;
     insert into journal.confirmation (receipt_id, consumer) values (confirm.receipt_id, confirm.consumer) on conflict do nothing;
     return found;
@@ -4503,9 +4607,11 @@ begin
     if not found then
         perform journal.raise_unknown_session(session_id);
     elsif owner <> session_user then
-        raise exception using errcode = 'JR012', message = format('session %s was opened by another database user', session_id);
+        raise exception using
+            errcode = 'JR012', message = format('session %s was opened by another database user', session_id),
+            hint = 'a session claims for itself: open one of your own';
     elsif coalesce(claim, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a claim says something';
+        raise exception using errcode = 'JR039', message = 'a claim says something', hint = 'pass what the agent says, such as refund submitted';
     end if;
     insert into journal.claim (claim_id, session_id, receipt_id, step_id, claim)
     values (recorded, session_id, case when not of_step then subject end, case when of_step then subject end, claim);
@@ -4567,7 +4673,8 @@ comment on column journal.claims.verdict is
 comment on column journal.claims.claimed_at is 'When it was said.';
 
 -- sql/journal/functions/check_claims.sql
--- Claims of a session as they stand now, as drivers of any kind read them.
+-- Claims as they stand now, as drivers of any kind read them: of a session, and of others that work for the same tenant, such as
+-- its children.
 create function journal.check_claims(session_id uuid, claim_ids uuid[]) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4576,12 +4683,15 @@ begin
     return (
         select coalesce(jsonb_agg(to_jsonb(c) order by named.n), '[]')
           from unnest(claim_ids) with ordinality as named (claim_id, n)
-          join journal.claims c on c.claim_id = named.claim_id and c.session_id = check_claims.session_id
-          join journal.session s on s.session_id = c.session_id and s.db_user = session_user);
+          join journal.claims c on c.claim_id = named.claim_id
+          join journal.session s on s.session_id = c.session_id and s.db_user = session_user
+          join journal.session asking on asking.session_id = check_claims.session_id and asking.db_user = session_user
+         where s.tenant = asking.tenant);
 end
 $check_claims$;
 
-comment on function journal.check_claims(uuid, uuid[]) is 'Rows of journal.claims as JSON, in the order asked for: of a session of the caller''s.';
+comment on function journal.check_claims(uuid, uuid[]) is
+    'Rows of journal.claims as JSON, in the order asked for: of sessions of the caller''s, of the tenant of this one. Those that are not there are left out.';
 
 -- sql/journal/functions/receipt_json.sql
 -- A receipt as drivers of any kind read it: for whoever may read journal.receipts, and for the user whose step it was.

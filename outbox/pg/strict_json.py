@@ -28,6 +28,8 @@ def dumps(value: Any, name: str) -> str:
         return _encode(value)
     except RecursionError:
         raise NotJson(name, "nested too deeply, or contains itself") from None
+    except ValueError:  # of int.__str__, the only one that is left
+        raise NotJson(name, "a whole number has too many digits") from None
 
 
 def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,7 @@ declare
     patience      text := current_setting('lock_timeout');
 begin
     if attempt > 1 and key is not null then
-        home := journal.enter_session(session_id);
+        home := journal.enter_session_of_step(session_id, tool, key, wait);
         done := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
     if current_setting('journal.binding', true) <> '' then
@@ -64,6 +64,7 @@ begin
             returning ctid into place;
         exception
             when lock_not_available then
+                done := journal.session_is_held(session_id) and journal.raise_held(tool, key) is null;
                 done := journal.raise_in_progress(tool, key) is null;
         end;
         patience := set_config('lock_timeout', patience, true);

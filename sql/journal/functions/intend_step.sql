@@ -20,14 +20,18 @@ as $intend_step$
 #variable_conflict use_column
 declare
     checked  boolean := journal.check_step(tool, key, attempt, kind);
-    home     constant journal.session := journal.enter_session(session_id);
+    home     constant journal.session := journal.enter_session_of_step(session_id, tool, key, wait);
     holder   journal.step;
     patience text := current_setting('lock_timeout');
 begin
     if intend_step.key is null then
         raise exception using
             errcode = 'JR014', message = 'an external effect needs a key: without one nobody can tell a retry from another effect',
-            detail = jsonb_build_object('tool', tool);
+            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+    elsif kind = 'read' then
+        raise exception using
+            errcode = 'JR042', message = 'an external effect is made, and a tool of kind read makes none',
+            hint = 'give it the kind that says what it does, or look things up in session.step';
     elsif attempt > 1 then
         checked := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
@@ -57,7 +61,9 @@ begin
         end if;
         select s.* into holder from journal.step s
          where s.tenant = home.tenant and s.tool = intend_step.tool and s.key = intend_step.key and s.attempt = intend_step.attempt and s.holds_key;
-        if found then
+        if found and holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
+            continue;
+        elsif found then
             external := exists (select from journal.external e where e.step_id = holder.step_id and e.status in ('intended', 'unknown'));
             if external and journal.arguments_differ(holder, intend_step.arguments) then
                 perform journal.raise_arguments_differ(holder, intend_step.arguments);

@@ -18,13 +18,21 @@ declare
     above  journal.session;
     there  journal.session;
 begin
-    if coalesce(open_session.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'a session needs the name of its agent';
+    if octet_length(coalesce(open_session.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a session needs the name of its agent, of 1 to 512 bytes', hint = 'such as billing-bot';
+    elsif octet_length(open_session.tenant) > 512 then
+        raise exception using errcode = 'JR008', message = 'the name of a tenant has at most 512 bytes', hint = 'pass its id; empty: none';
+    elsif octet_length(open_session.run_id) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a run_id has 1 to 512 bytes', hint = 'it names one run, such as ticket-8123; null: none';
     end if;
     if open_session.parent is not null then
         above := journal.enter_session(open_session.parent);
         if open_session.tenant not in ('', above.tenant) then
-            raise exception using errcode = 'JR008', message = 'a child session belongs to the tenant of its parent';
+            raise exception using
+                errcode = 'JR008', message = 'a child session belongs to the tenant of its parent',
+                hint = 'leave the tenant out, or open a session without a parent';
         end if;
     end if;
     perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);

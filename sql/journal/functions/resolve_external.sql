@@ -7,8 +7,10 @@ declare
     step  journal.step;
     found_status text;
 begin
-    if outcome not in ('completed', 'failed') then
-        raise exception using errcode = 'JR013', message = 'an external effect is resolved as completed or failed';
+    if coalesce(outcome, '') not in ('completed', 'failed') then
+        raise exception using
+            errcode = 'JR013', message = 'an external effect is resolved as completed or failed',
+            hint = 'say what the provider says; leave it unknown where that is not known either';
     end if;
     select s.* into step from journal.step s where s.step_id = resolve_external.step_id;
     begin

@@ -22,8 +22,7 @@ begin
         return null;
     end if;
     holder := there.step;
-    if holder.key_expires_at <= clock_timestamp() and coalesce(there.effect not in ('intended', 'unknown'), true) then
-        update journal.step s set holds_key = false where s.step_id = holder.step_id;
+    if holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
         perform journal.raise_arguments_differ(holder, step_to_replay.arguments);

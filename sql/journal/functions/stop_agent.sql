@@ -4,8 +4,9 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $stop_agent$
 begin
-    if coalesce(stop_agent.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'name the agent that is to stop';
+    if octet_length(coalesce(stop_agent.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'name the agent that is to stop, in 1 to 512 bytes', hint = 'journal.sessions has their names';
     end if;
     insert into journal.stop (agent, reason, db_user)
     select stop_agent.agent, coalesce(stop_agent.reason, ''), session_user

@@ -29,7 +29,7 @@ begin
     turn := case when taken.status in ('completed', 'failed') then 'done'
                  when taken.status = 'intended' and taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
-        home := journal.enter_session(step.session_id);
+        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
         bound := journal.set_binding(step.session_id, step.step_id);
     end if;
 end

@@ -13,6 +13,7 @@ create table journal.external (
     note           text
 );
 
+create index external_provider_key on journal.external (provider_key);
 create index external_unsettled on journal.external (step_id) where status in ('intended', 'unknown');
 
 comment on table journal.external is 'Intents of external effects and what became of them. Private; read journal.externals.';

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -121,6 +123,81 @@ def test_without_a_probe_it_is_never_run_again_blindly(
     assert notes(db) == 0
 
 
+def test_its_result_is_the_stored_one_also_the_first_time(agent: journal.AgentSession) -> None:
+    results = []
+    for _ in range(2):
+        with agent.external("charge", key="k") as step:
+            if not step.replayed:
+                step.complete({"cents": 1e22, "at": (1, 2.0)})
+        results.append(repr(step.result))
+    assert results == [repr({"at": [1, 2.0], "cents": 10**22})] * 2
+
+
+@pytest.mark.parametrize("before", ["external", "failed", "step"])
+def test_an_expired_key_is_another_effect_with_another_intent_and_provider_key(
+    watch: psycopg.Connection, agent: journal.AgentSession, superuser_dsn: str, before: str
+) -> None:
+    seen = set()
+    if before == "step":
+        with agent.step("charge", key="k"):
+            pass
+    else:
+        with contextlib.suppress(journal.StepFailed), agent.external("charge", key="k") as step:
+            seen.add(step.provider_key)
+            if before == "failed":
+                raise journal.StepFailed("declined")
+    for _ in range(2):
+        expire_keys(superuser_dsn)
+        with pytest.raises(journal.OutcomeUnknown), agent.external("charge", key="k") as step:
+            assert step.provider_key not in seen
+            assert column(watch, "select 1 from journal.externals where status = 'intended'") == [1]
+            seen.add(step.provider_key)
+            raise TimeoutError
+        with agent.external("charge", key="k", probe=lambda _: None) as again:
+            assert again.provider_key == step.provider_key
+    with agent.external("charge", key="k") as step:
+        assert step.replayed
+
+
+def test_an_unknown_outcome_never_expires(agent: journal.AgentSession, superuser_dsn: str) -> None:
+    with pytest.raises(journal.OutcomeUnknown), agent.external("charge", key="k"):
+        raise TimeoutError
+    expire_keys(superuser_dsn)
+    for call in (agent.external, agent.step):
+        with pytest.raises(journal.OutcomeUnknown), call("charge", key="k"):
+            pytest.fail("the body ran")
+
+
+def expire_keys(superuser_dsn: str) -> None:
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute("update journal.step set key_expires_at = now() - interval '1 second'")
+
+
+def test_a_probe_reads_in_the_transaction_and_leaves_nothing_there(
+    db: psycopg.Connection, agent: journal.AgentSession
+) -> None:
+    with pytest.raises(journal.OutcomeUnknown), agent.external("charge", key="k"):
+        raise TimeoutError
+    for broken in ("insert into notes (note) values ('x')", "select 1 / 0", "no sql"):
+        with pytest.raises(journal.OutcomeUnknown) as caught:
+            agent.external("charge", key="k", probe=partial(asking, db, broken)).__enter__()
+        assert isinstance(caught.value.__cause__, psycopg.Error)
+    with agent.external("charge", key="k", probe=lambda _: one(db, "select count(*) from notes")) as step:
+        assert step.replayed
+    assert step.result == 0
+
+
+def asking(db: psycopg.Connection, sql: str, _: str) -> None:
+    db.execute(sql.encode())
+
+
+def test_a_coroutine_function_is_no_probe_of_a_plain_session(agent: journal.AgentSession) -> None:
+    async def find(_: str) -> None: ...
+
+    with pytest.raises(journal.UnsupportedConnection, match="the probe"):
+        agent.external("charge", key="k", probe=find)
+
+
 def test_a_probe_that_cannot_tell_leaves_it_unknown(
     db: psycopg.Connection, agent: journal.AgentSession, bank: Provider
 ) -> None:
@@ -166,6 +243,16 @@ def test_a_person_says_what_happened(
     else:
         assert charge(agent, bank).replayed
     assert len(bank.charges) == 1
+
+
+def test_a_person_says_completed_or_failed(watch: psycopg.Connection, agent: journal.AgentSession) -> None:
+    with pytest.raises(journal.OutcomeUnknown), agent.external("charge", key="k") as step:
+        raise TimeoutError
+    for outcome in (None, "unknown", ""):
+        with pytest.raises(psycopg.DatabaseError) as caught:
+            watch.execute("select journal.resolve_external(%s, %s, 'seen')", [step.id, outcome])
+        assert isinstance(journal.from_database(caught.value), journal.StepError)
+    assert statuses(watch, agent) == ["unknown"]
 
 
 def test_a_second_caller_waits_and_gets_the_result(
@@ -227,6 +314,11 @@ def test_what_is_asked_wrongly_sends_nothing(
     with pytest.raises(journal.OutcomeUnknown):
         charge(agent, bank, key="k")
     with pytest.raises(expected), agent.external("charge", key=key, arguments=arguments, probe=bank.find):
+        pytest.fail("the body ran")
+
+
+def test_reading_is_no_external_effect(agent: journal.AgentSession) -> None:
+    with pytest.raises(journal.UnknownKind, match="read"), agent.external("look up", key="k", kind="read"):
         pytest.fail("the body ran")
 
 

@@ -231,6 +231,26 @@ def test_an_expired_key_is_free(db: psycopg.Connection, superuser_dsn: str, agen
     assert notes(db) == 2
 
 
+def test_an_expired_attempt_is_not_run_again_while_a_later_one_is_kept(
+    db: psycopg.Connection, superuser_dsn: str, agent: journal.AgentSession
+) -> None:
+    with agent.step("note", key="k"):
+        note(db)
+    journal.rollback(db, agent)
+    agent = journal.open_session(db, agent="bot")
+    with agent.step("note", key="k", attempt=2):
+        note(db)
+    expire = "update journal.step set key_expires_at = now() - interval '1 second' where attempt = any (%s)"
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute(expire, [[1]])
+        with pytest.raises(journal.StepReversed) as caught, agent.step("note", key="k"):
+            pytest.fail("the body ran")
+        assert caught.value.next_attempt == 2
+        admin.execute(expire, [[1, 2]])
+    with agent.step("note", key="k") as step:
+        assert not step.replayed
+
+
 def test_a_step_inside_itself_is_told_that_it_is_in_progress(agent: journal.AgentSession) -> None:
     with agent.step("refund", key="k"):
         with pytest.raises(journal.StepInProgress), agent.step("refund", key="k", join=True):

@@ -137,11 +137,20 @@ def test_two_first_attempts_after_a_rollback_are_both_told(db: psycopg.Connectio
 
 
 def test_the_wait_bounds_the_lock_on_the_session_too(agent: journal.AgentSession, superuser_dsn: str) -> None:
-    """A rollback of some of its steps may hold it for long."""
+    """A rollback of some of its steps may hold it for long, and whoever waits is told of that."""
+    with pytest.raises(journal.StepFailed), agent.step("note", key="failed"):
+        raise journal.StepFailed
+    calls = [
+        agent.step("note", key="k", wait=0.02),
+        agent.step("note", key="failed", attempt=2, wait=0.02),
+        agent.external("note", key="k", wait=0.02),
+    ]
     with psycopg.connect(superuser_dsn) as rollback:
         rollback.execute("select from journal.session where session_id = %s for no key update", [agent.id])
-        with pytest.raises(journal.StepInProgress), agent.step("note", key="k", wait=0.05):
-            pytest.fail("the body ran")
+        for call in calls:
+            with pytest.raises(journal.StepInProgress, match="rolled back in part, or closed") as caught, call:
+                pytest.fail("the body ran")
+            assert caught.value.retry_after == 1
     with agent.step("note", key="k") as step:
         pass
     assert not step.replayed

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -125,9 +126,34 @@ def test_a_child_belongs_to_its_parent_and_tenant(db: psycopg.Connection) -> Non
     assert status(db, child)[0] == "open"
 
 
-def test_an_agent_has_a_name(db: psycopg.Connection) -> None:
-    with pytest.raises(journal.SessionError):
-        journal.open_session(db, agent="")
+def test_names_have_a_length(db: psycopg.Connection) -> None:
+    """What is longer fits into no index, and an empty run_id would make one run of all."""
+    names = ("agent", "tenant", "run_id")
+    wrong: list[dict[str, Any]] = [{"agent": ""}, {"run_id": ""}, *({name: "ä" * 257} for name in names)]
+    for options in wrong:
+        with pytest.raises(journal.SessionError, match="bytes") as caught:
+            journal.open_session(db, **{"agent": "bot", **options})
+        assert caught.value.hint
+    for name in ("", "ä" * 257):
+        with pytest.raises(journal.SessionError, match="bytes"):
+            journal.stop_agent(db, name, "enough")
+    assert column(db, "select 1 from journal.sessions") == []
+    longest: dict[str, Any] = dict.fromkeys(names, "ä" * 256)
+    with journal.open_session(db, **longest).step("s" * 512, key="k" * 512):
+        pass
+
+
+def test_who_and_why_are_text(db: psycopg.Connection) -> None:
+    session = journal.open_session(db, agent="bot")
+    for call in (
+        partial(journal.stop_session, db, session.id),
+        partial(journal.stop_agent, db, "bot"),
+        lambda name: journal.stop_agent(db, name, "enough"),
+        partial(journal.resume_agent, db),
+    ):
+        for wrong in (5, "a\0b"):
+            with pytest.raises(journal.SessionError, match="is text"):
+                call(wrong)
 
 
 def test_what_is_no_session_is_refused_in_our_words(db: psycopg.Connection) -> None:

@@ -91,6 +91,7 @@ def test_tuples_come_back_as_lists_the_first_time_too(agent: journal.AgentSessio
         (["\ud800"], "result[0]"),
         ({"a\0": 1}, "result"),
         ({1, 2}, "result"),
+        ([10**5000], "result"),
     ],
 )
 def test_a_result_that_is_no_strict_json_is_refused(
@@ -126,6 +127,14 @@ def test_the_last_complete_counts(agent: journal.AgentSession) -> None:
         step.complete(1)
         step.complete(2)
     assert step.result == 2
+
+
+def test_what_is_completed_after_the_block_is_refused(agent: journal.AgentSession) -> None:
+    with agent.step("note", key="k") as step:
+        step.complete(1)
+    with pytest.raises(journal.StepError, match="has ended"):
+        step.complete(2)
+    assert step.result == 1
 
 
 def test_a_replay_keeps_its_result_whatever_the_body_completes(agent: journal.AgentSession) -> None:
