@@ -347,6 +347,9 @@
 \ir journal/functions/forget_left.sql
 \ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
+\ir journal/rollback/attnums_in.sql
+\ir journal/rollback/foreign_keys.sql
+\ir journal/rollback/stands_in.sql
 \ir journal/rollback/undo_settled.sql
 \ir journal/rollback/undo_standing.sql
 \ir journal/rollback/undo_statements.sql
@@ -418,6 +421,7 @@
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql
 \ir journal/rollback/undo_last_statements.sql
+\ir journal/rollback/undo_lands_in.sql
 \ir journal/rollback/undo_check_referenced.sql
 \ir journal/rollback/undo_parent_value.sql
 \ir journal/rollback/undo_would_be.sql

@@ -10,35 +10,37 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, k.*,
-               exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
-          from pg_constraint f
-          join pg_temp.journal_undo u on u.relation = f.conrelid
+        select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
+               exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback
+          from journal.foreign_keys(relation) f
+          join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
                select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
                       string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
-                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.confrelid, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
+                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
                       string_agg(format('w%s is not null', k.n), ' and ') as complete
-                 from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
-                 join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and journal.unreadable(f.confrelid) is null
-           and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
+                 from rows from (unnest(f.parent_attnums), unnest(f.child_attnums), unnest(f.operators)) with ordinality as k (parent, child, operator, n)
+                 join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent) k
+         where f.child = undo_check_referencing.relation and journal.unreadable(f.parent) is null
+           and (u.reinserts or u.restored && f.child_attnums) and k.would_be is not null
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
               from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join %5$s t on %6$s
-                     where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) and %14$s) w
              where w.row_no = u.row_no and %8$s
-               and not exists (select from %9$s x where %10$s and not %11$s)
+               and not exists (select from %9$s x where %10$s and %13$s and not %11$s)
                %12$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.undo_rows(relation),
-            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
-            journal.undo_rows(item.confrelid), item.live_match,
-            journal.undo_leaving(item.confrelid, item.confkey),
+            relation, item.name, item.parent_name || ' has no such row', item.would_be, journal.undo_rows(relation),
+            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.child_attnums, item.complete,
+            journal.undo_rows(item.parent), item.live_match,
+            journal.undo_leaving(item.parent, item.parent_attnums),
             case when item.under_rollback and item.image_match is not null then
                 format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
-                       item.confrelid, item.confkey, item.image_match) else '' end);
+                       item.parent, item.parent_attnums, item.image_match) else '' end,
+            journal.stands_in(item.parent_part, item.parent, 'x'),
+            journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;

@@ -23,15 +23,15 @@ begin
                bool_or(s.operation = 'T') as truncated, min(s.executed_at) as written_at
           from journal.undo_statements(session_ids, step_ids) x join journal.statement s using (statement_id) where x.relation = undo_gaps.relation
     )
-    select format('%s is not covered', journal.qualified_name(f.conrelid)), f.conname::text, a.by_delete, f.confkey
-      from pg_constraint f
+    select format('%s is not covered', journal.qualified_name(f.child)), f.name::text, a.by_delete, f.parent_attnums
+      from journal.foreign_keys(relation) f
      cross join deleting d
-     cross join lateral (values (true, d.since, d.since is not null and (f.confdeltype in ('c', 'n', 'd') or d.truncated)),
-                                (false, d.written_at, f.confupdtype in ('n', 'd'))) as a (by_delete, since, matters)
-     where f.contype = 'f' and f.confrelid = undo_gaps.relation and f.conparentid = 0 and a.matters
+     cross join lateral (values (true, d.since, d.since is not null and (f.on_delete in ('c', 'n', 'd') or d.truncated)),
+                                (false, d.written_at, f.on_update in ('n', 'd'))) as a (by_delete, since, matters)
+     where f.parent = undo_gaps.relation and a.matters
        and not exists (select from journal.covered_table c
-                        where c.relation = f.conrelid and journal.coverage_state(c.relation) ->> 'status' <> 'gap'
-                          and (select min(s.from_at) from journal.segment s where s.relation = f.conrelid) <= a.since);
+                        where c.relation = f.child and journal.coverage_state(c.relation) ->> 'status' <> 'gap'
+                          and (select min(s.from_at) from journal.segment s where s.relation = f.child) <= a.since);
 end
 $undo_gaps$;
 

@@ -8,17 +8,17 @@ as $undo_half_restored$
 begin
     return query
     select 'journal_kept_' || f.oid,
-           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.conkey),
+           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.child_attnums),
            string_agg(format('t.%s as k%s', c.name, c.attnum), ', ' order by c.attnum),
            string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then t.%1$s else k.k%2$s end', c.name, c.attnum), ', ' order by c.attnum),
            string_agg(format('%2$s operator(pg_catalog.<>) all (u.restored) and pg_catalog.record_image_ne(row(t.%1$s), row(k.k%2$s))', c.name, c.attnum), ' or ' order by c.attnum)
-      from pg_constraint f
-      join pg_temp.journal_undo p on p.relation = f.confrelid and p.restored && f.confkey
-      join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = any (f.conkey)
-     where f.contype = 'f' and f.confupdtype not in ('a', 'r') and f.conrelid = undo_half_restored.relation
+      from journal.foreign_keys(relation) f
+      join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
+      join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums)
+     where f.on_update not in ('a', 'r') and f.child = undo_half_restored.relation
        and exists (select from pg_temp.journal_undo_group g
-                    where g.relation = f.conrelid and g.status = 'restore' and g.restored && f.conkey and not f.conkey <@ g.restored)
-     group by f.oid, f.conkey;
+                    where g.relation = f.child and g.status = 'restore' and g.restored && f.child_attnums and not f.child_attnums <@ g.restored)
+     group by f.oid, f.child_attnums;
 end
 $undo_half_restored$;
 

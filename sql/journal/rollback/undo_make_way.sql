@@ -9,6 +9,8 @@ declare
     item  record;
     way   text;
     level bigint[];
+    left_over bigint;
+    waiting   bigint;
     would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
 begin
     for item in
@@ -42,12 +44,15 @@ begin
             select k.waits, k.alone, y.journal_row_no as waits_for
               from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
             journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        waiting := null;
         loop
             perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
             execute way;
             perform journal.undo_as_caller(false);
             level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
-            exit when level = '{}';
+            left_over := (select count(*) from pg_temp.journal_undo_way);
+            exit when level = '{}' or left_over >= waiting;  -- a trigger that puts back what was moved gets its way
+            waiting := left_over;
             create index on pg_temp.journal_undo_way (waits_for);
             create index on pg_temp.journal_undo_way (waits);
             analyze pg_temp.journal_undo_way;

@@ -14,7 +14,7 @@ begin
       into deferred, immediate
       from pg_catalog.pg_constraint x
       join pg_catalog.pg_namespace n on n.oid = x.connamespace
-      join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+      join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid, pg_catalog.pg_partition_root(x.conrelid), pg_catalog.pg_partition_root(x.confrelid))
      where x.condeferrable;
     if deferred is not null then
         perform journal.undo_execute('set constraints ' || deferred || ' immediate');
@@ -22,7 +22,7 @@ begin
           into deferred
           from pg_catalog.pg_constraint x
           join pg_catalog.pg_namespace n on n.oid = x.connamespace
-          join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+          join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid, pg_catalog.pg_partition_root(x.conrelid), pg_catalog.pg_partition_root(x.confrelid))
          where x.condeferred;
         if deferred is not null then
             execute 'set constraints ' || deferred || ' deferred';

@@ -651,3 +651,25 @@ def test_a_foreign_key_restored_in_part_keeps_its_other_column(history: History,
     history.expect_start()
     history.redo(done)
     assert history.rows("select a, b, parent_a, parent_b from t") == {(1, "c", 2, "a"), (2, "a", None, None)}
+
+
+@pytest.mark.parametrize("on", ["(flag) where flag", "(abs(pos))"])
+def test_a_place_that_a_trigger_does_not_let_go(history: History, on: str) -> None:
+    """A trigger puts back what the rollback moves out of the way: it moved it again and again, without an end."""
+    history.given(
+        "create table t (id int primary key, flag boolean, pos int)",
+        f"create unique index only_one on t {on}",
+        "insert into t values (1, true, 1), (2, false, 2), (3, false, 3)",
+    )
+    history.agent(
+        "update t set flag = false, pos = 4 where id = 1",
+        "update t set pos = 1, flag = true where id = 2",
+    )
+    history.others(
+        "create function keep() returns trigger language plpgsql as "
+        "$$begin new.flag = old.flag; new.pos = old.pos; return new; end$$",
+        "create trigger keep before update on t for each row execute function keep()",
+    )
+    history.operator.execute("set statement_timeout = '20s'")
+    done = history.roll_back(predicted=False)
+    assert (done.outcome, done.rows, done.reasons) == ("refused", {"conflict": 2}, {"trigger_rewrote"})

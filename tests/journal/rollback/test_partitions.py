@@ -145,3 +145,86 @@ def test_case_50_foreign_table(history: History) -> None:
     )
     with pytest.raises(psycopg.DatabaseError, match="foreign table"):
         history.cover("t")
+
+
+LEAVES = (
+    "create table p (id int, region text, v text, primary key (id, region)) partition by list (region)",
+    "create table p_us (v text, region text not null, id int not null unique)",
+    "alter table p attach partition p_us for values in ('us')",
+    "create table p_eu partition of p for values in ('eu')",
+    "insert into p values (1, 'us', 'a'), (2, 'eu', 'b')",
+)
+
+
+@pytest.mark.parametrize("action", ["cascade", "set null"])
+def test_case_07_a_row_hung_below_one_of_a_partition(history: History, action: str) -> None:
+    """The foreign key points at the partition alone: T's child went with S's row, without a word."""
+    history.given(
+        *LEAVES, f"create table c (id int primary key, p_id int default 1 references p_us (id) on delete {action})"
+    )
+    history.agent("insert into p values (9, 'us', 'x'), (9, 'eu', 'y')")
+    history.others("insert into c values (1, 9)")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons) == ({"remove": 1, "conflict": 1}, {"referenced_since"})
+    assert history.rows("table c") == {(1, 9)}
+
+
+def test_case_08_below_a_partition(history: History) -> None:
+    """A cascade from a partition comes back with what it took; where it may have taken what is not covered, nothing does."""
+    history.given(
+        *LEAVES,
+        "create table c (id int primary key, p_id int references p_us (id) on delete cascade)",
+        "insert into c values (1, 1)",
+    )
+    history.agent("delete from p")
+    assert history.roll_back().rows == {"reinsert": 3}
+    history.expect_start()
+
+
+def test_case_09_cascade_from_a_partition_into_an_uncovered_table(history: History) -> None:
+    """Rolled back with a gap: S's rows came back, what went with them did not."""
+    history.given(
+        *LEAVES, "create table c (id int primary key, p_id int references p_us (id) on delete cascade)", uncovered=["c"]
+    )
+    history.agent("delete from p")
+    assert history.roll_back().reasons == {"coverage_gap"}
+
+
+BRANCHES = (
+    "create table par (id int primary key)",
+    "create table c (id int, par int, v text, primary key (id, par)) partition by list (id)",
+    "create table c_1 (v text, par int not null, id int not null)",
+    "alter table c attach partition c_1 for values in (1)",
+    "create table c_2 partition of c for values in (2)",
+    "insert into par values (1), (2)",
+    "insert into c values (1, 1, 'x'), (2, 1, 'z')",
+)
+
+
+def test_case_03_rows_of_a_partition_that_alone_follows_a_key(history: History) -> None:
+    """Only one partition has the foreign key: its rows follow the parent's key back, those of the other stay."""
+    history.given(*BRANCHES, "alter table c_1 add foreign key (par) references par on update cascade")
+    history.agent(
+        "update par set id = id + 10", "update c set v = 'agent'", "insert into c values (1, 12, 'new'), (2, 12, '')"
+    )
+    assert history.roll_back().outcome == "done"
+    history.expect_start()
+
+
+def test_case_06_and_08_a_foreign_key_of_a_partition(history: History) -> None:
+    """Parent and child that S inserted, and those that it deleted, in the partition that has the foreign key."""
+    history.given(*BRANCHES, "alter table c_1 add foreign key (par) references par on delete cascade")
+    history.agent(
+        "insert into par values (7)", "insert into c values (1, 7, 'y'), (2, 99, 'z')", "delete from par where id = 1"
+    )
+    assert history.roll_back().rows == {"remove": 3, "reinsert": 2}
+    history.expect_start()
+
+
+def test_case_12_deferred_foreign_key_of_a_partition(history: History) -> None:
+    """The child's parent is gone: found in the dry run, for the row that the partition would get."""
+    history.given(*BRANCHES, "alter table c_1 add foreign key (par) references par deferrable initially deferred")
+    history.agent("delete from c")
+    history.others("delete from par where id = 1")
+    done = history.roll_back("skip")
+    assert (done.rows, done.keys) == ({"reinsert": 1, "conflict": 1}, {"id=1 par=1"})
