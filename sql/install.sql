@@ -163,6 +163,7 @@
 \ir journal/functions/session_reversed.sql
 \ir journal/functions/steps_in_effect.sql
 \ir journal/functions/reverse_steps.sql
+\ir journal/functions/refuse_step.sql
 \ir journal/functions/check_step.sql
 \ir journal/functions/lock_timeout_of.sql
 \ir journal/functions/key_retention.sql

@@ -3391,38 +3391,40 @@ $reverse_steps$;
 comment on function journal.reverse_steps(uuid[], uuid[], uuid, boolean) is
     'Marks sessions, or with step_ids single steps, as taken back by a rollback. Returns how many keys and receipts were in effect before. Private.';
 
--- sql/journal/functions/check_step.sql
--- Refuses a step that is called in a wrong way, before anything runs. One expression finds the fault: plpgsql prepares each of a
--- function's expressions anew in every transaction.
-create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
+-- sql/journal/functions/refuse_step.sql
+-- Why a step that check_step does not let pass is called in a wrong way.
+create function journal.refuse_step(tool text, key text, attempt integer, kind text) returns boolean
 language plpgsql immutable
-as $check_step$
-declare
-    fault constant text := case
-        when tool is null or octet_length(tool) not between 1 and 512 then 'tool'
-        when octet_length(key) not between 1 and 512 then 'key'
-        when attempt is null or attempt < 1 then 'attempt'
-        when kind not in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then 'kind' end;
+as $refuse_step$
 begin
-    case fault
-        when 'tool' then
-            raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
-        when 'key' then
-            raise exception using
-                errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
-                hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
-        when 'attempt' then
-            raise exception using
-                errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
-        when 'kind' then
-            raise exception using
-                errcode = 'JR042', message = format('there is no kind of tool %L', kind),
-                hint = 'read, idempotent, reversible, compensable or irreversible';
-        else
-            return true;
-    end case;
+    if tool is null or octet_length(tool) not between 1 and 512 then
+        raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
+    elsif octet_length(key) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
+            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+    elsif attempt is null or attempt < 1 then
+        raise exception using
+            errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
+    end if;
+    raise exception using
+        errcode = 'JR042', message = format('there is no kind of tool %L', kind),
+        hint = 'read, idempotent, reversible, compensable or irreversible';
 end
-$check_step$;
+$refuse_step$;
+
+comment on function journal.refuse_step(text, text, integer, text) is 'Raises StepError, InvalidKey or UnknownKind. Private: journal.check_step asks.';
+
+-- sql/journal/functions/check_step.sql
+-- Refuses a step that is called in a wrong way, before anything runs. One expression, which is inlined: each step asks.
+create function journal.check_step(tool text, key text, attempt integer, kind text) returns boolean
+language sql immutable
+begin atomic
+    select case
+        when octet_length(tool) between 1 and 512 and coalesce(octet_length(key), 1) between 1 and 512 and attempt >= 1
+             and coalesce(kind, 'read') in ('read', 'idempotent', 'reversible', 'compensable', 'irreversible') then true
+        else journal.refuse_step(tool, key, attempt, kind) end;
+end;
 
 comment on function journal.check_step(text, text, integer, text) is 'True, or raises StepError, InvalidKey or UnknownKind. Private.';
 
@@ -3716,14 +3718,12 @@ $remember_step$;
 comment on function journal.remember_step(uuid, tid) is 'Notes where the row of an open step is. True. Private.';
 
 -- sql/journal/functions/place_of_step.sql
--- Where remember_step found the row of an open step of this transaction. No regular expression: one per step would be compiled anew.
+-- Where remember_step noted the row of an open step of this transaction. No regular expression: one per step would be compiled anew.
 create function journal.place_of_step(step_id uuid) returns tid
-language plpgsql stable
-as $place_of_step$
-begin
-    return nullif(split_part(split_part(current_setting('journal.steps', true), step_id::text || '@', 2), ' ', 1), '');
-end
-$place_of_step$;
+language sql stable
+begin atomic
+    select nullif(split_part(split_part(pg_catalog.current_setting('journal.steps', true), step_id::text || '@', 2), ' ', 1), '')::tid;
+end;
 
 comment on function journal.place_of_step(uuid) is 'Where the row of an open step of this transaction lies; null where that was not noted. Private.';
 
@@ -4719,17 +4719,15 @@ comment on function journal.receipt_json(uuid) is 'A row of journal.receipts as 
 
 -- the outbox: messages and seals
 -- sql/outbox/functions/uuid7.sql
--- UUIDv7 (RFC 9562) on PostgreSQL 15 to 18: 48 bits of milliseconds, 12 bits of their fraction, 62 random bits.
+-- UUIDv7 (RFC 9562) on PostgreSQL 15 to 18: 48 bits of milliseconds, 12 bits of their fraction, 62 random bits. The time is counted
+-- in 4096ths of a millisecond and written as 15 hex digits; the version follows the twelfth. One expression, which is inlined:
+-- every step needs two ids, every message one.
 create function outbox.uuid7() returns uuid
-language plpgsql volatile parallel safe
-as $uuid7$
-declare
-    micros constant bigint := extract(epoch from pg_catalog.clock_timestamp()) * 1000000;
-    head constant bigint := ((micros / 1000) << 16) | 28672 | ((micros % 1000) * 4096 / 1000);   -- 28672: version 7
-begin
-    return pg_catalog.encode(overlay(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) placing pg_catalog.int8send(head) from 1 for 8), 'hex')::uuid;
-end
-$uuid7$;
+language sql volatile parallel safe
+begin atomic
+    select (overlay(lpad(to_hex((date_part('epoch', pg_catalog.clock_timestamp()) * 4096000)::bigint), 15, '0') placing '7' from 13 for 0)
+            || substr(gen_random_uuid()::text, 19))::uuid;
+end;
 
 comment on function outbox.uuid7() is 'A new UUIDv7: ids rise with time, to the microsecond.';
 
