@@ -1,6 +1,6 @@
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
--- What waits in a circle is parked.
+-- What waits in a circle is parked. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -12,19 +12,22 @@ declare
     left_over bigint;
     waiting   bigint;
     would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
+    key   constant int2[] := journal.undo_key_attnums(relation);
 begin
     for item in
-        select i.*, s.restoring, p.parking, p.name as parked
+        select i.*, s.restoring, s.moving, p.parking, p.name as parked
           from journal.unique_expressions(relation) i
           join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
          cross join lateral (
                select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
+                      string_agg(format('a%1$s = case when %1$s = any (u.restored) then u.b%1$s else u.a%1$s end', c.attnum), ', ') filter (where c.attnum = any (key)) as moving,
                       bool_or(c.generated or c.problem is not null or c.image_type is null) as unknown
-                 from pg_temp.journal_undo_column c where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and (c.attnum = any (u.restored) or c.generated)) s
+                 from pg_temp.journal_undo_column c
+                where c.relation = undo_make_way.relation and (c.attnum = any (i.attnums) or i.attnums && key and c.attnum = any (key)) and (c.attnum = any (u.restored) or c.generated)) s
           left join lateral (
                select journal.undo_parking(relation, c.attnum, false, i.exclusion) as parking, c.name
                  from pg_temp.journal_undo_column c
-                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored)
+                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored) and c.attnum <> all (key)
                   and journal.undo_parking(relation, c.attnum, false, i.exclusion) is not null
                 limit 1) p on true
          where not s.unknown
@@ -60,6 +63,9 @@ begin
             while level <> '{}' loop
                 perform journal.undo_execute(format('update %s t set %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
                                                     journal.undo_rows(relation), item.restoring, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+                if item.moving is not null then
+                    execute format('update pg_temp.journal_undo_%s u set %s where u.row_no = any ($1) and u.restored && $2', relation, item.moving) using level, key;
+                end if;
                 -- those that waited for these and nobody else, as far as anybody waits for them in turn
                 level := array(select k.waits from pg_temp.journal_undo_way k
                                 where k.waits_for = any (level) and k.alone and exists (select from pg_temp.journal_undo_way n where n.waits_for = k.waits));

@@ -1,5 +1,6 @@
 -- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
--- refer to them, and until these are undone too, no foreign key would let them go. Not where others follow by ON UPDATE CASCADE
+-- refer to them, and until these are undone too, no foreign key would let them go; or with the key they come back to a place in
+-- another unique index, which is free only then. Not where others follow by ON UPDATE CASCADE
 -- (what followed has to be seen first), where triggers moved them, or where rows stand in each other's way. Nor where a key is left
 -- by one row and taken by another: written by one statement, their images have no order that would tell the two apart.
 create function journal.undo_moves_inline(relation oid) returns boolean
@@ -11,9 +12,19 @@ declare
     occupied boolean;
 begin
     if moved = '{}'
+<<<<<<< HEAD
        or not exists (select from journal.foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
                        where f.parent = undo_moves_inline.relation and f.parent_attnums && moved)
        or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
+=======
+       or not exists (select from pg_constraint f join pg_temp.journal_undo c on c.relation = f.conrelid and c.target is not null
+                       where f.contype = 'f' and f.confrelid = relation and f.confkey && moved
+                      union all
+                      select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
+                      union all
+                      select from journal.unique_expressions(relation) i where i.attnums && moved)
+       or exists (select from pg_constraint f where f.contype = 'f' and f.confrelid = relation and f.confkey && moved and f.confupdtype = 'c')
+>>>>>>> 815b64a (A key that is part of another unique index goes back with the rest of its row, when the place there is free)
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;

@@ -14,7 +14,7 @@ begin
          cross join lateral (
                select a.attnum, journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) as parking
                  from unnest(i.attnums) as a (attnum)
-                where a.attnum = any (u.restored) and journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) is not null
+                where a.attnum = any (u.restored) and a.attnum <> all (journal.undo_key_attnums(relation)) and journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) is not null
                 order by journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) <> 'null'
                 limit 1) p
           join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum

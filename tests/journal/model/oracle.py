@@ -40,6 +40,7 @@ class Line:
     current: Row | None = None
     expected: Row | None = None
     base: Row | None = None
+    bases: dict[int, Value] = field(default_factory=dict)
     verdict: Verdict = Verdict.UNTOUCHED
     rewritten: bool = False
     why: str = ""
@@ -205,6 +206,8 @@ def _judge(line: Line) -> None:
         verdicts.add(verdict)
         values.append(value)
         bases.append(base)
+        if verdict != "kept":
+            line.bases[number] = base
         if verdict == "conflict":
             line.why += f" {column.name}"
     line.base = None if ABSENT in bases else tuple(bases)
@@ -284,13 +287,21 @@ def _cell(row: Row | None, number: int) -> Value:
 
 
 def _forgive_reused_slots(lines: list[Line]) -> None:
-    """A row of ours that is gone, and whose place somebody else's row has taken: by its key the two are one."""
+    """A row of ours that is gone, and whose place somebody else's row has taken: by its key the two are one.
+
+    One that we changed may be refused, or be nothing: where the other row has the values that ours had before us.
+    """
     taken = {(line.table.name, slot_of(line.table, line.current)): line for line in lines if line.current is not None}
     for line in lines:
-        if line.verdict is Verdict.RESTORE and line.current is None:
+        if line.current is None and line.verdict in {Verdict.RESTORE, Verdict.CONFLICT}:
             others = [taken.get((line.table.name, slot)) for slot in line.slots]
-            if any(other is not None and any(not ours for ours, _, _ in other.changes) for other in others):
+            met = [x for x in others if x is not None and any(not ours for ours, _, _ in x.changes)]
+            if met and (line.verdict is Verdict.RESTORE or any(_has(x.current, line.bases) for x in met)):
                 line.verdict = Verdict.EITHER
+
+
+def _has(row: Row | None, values: dict[int, Value]) -> bool:
+    return row is not None and all(row[number] == value for number, value in values.items())
 
 
 def merged(schema: Schema, lines: Iterable[Line], current: State) -> State:
