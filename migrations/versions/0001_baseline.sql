@@ -2791,6 +2791,7 @@ create table journal.external (
     note           text
 );
 
+create index external_provider_key on journal.external (provider_key);
 create index external_unsettled on journal.external (step_id) where status in ('intended', 'unknown');
 
 comment on table journal.external is 'Intents of external effects and what became of them. Private; read journal.externals.';
@@ -3134,13 +3135,21 @@ declare
     above  journal.session;
     there  journal.session;
 begin
-    if coalesce(open_session.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'a session needs the name of its agent';
+    if octet_length(coalesce(open_session.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a session needs the name of its agent, of 1 to 512 bytes', hint = 'such as billing-bot';
+    elsif octet_length(open_session.tenant) > 512 then
+        raise exception using errcode = 'JR008', message = 'the name of a tenant has at most 512 bytes', hint = 'pass its id; empty: none';
+    elsif octet_length(open_session.run_id) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'a run_id has 1 to 512 bytes', hint = 'it names one run, such as ticket-8123; null: none';
     end if;
     if open_session.parent is not null then
         above := journal.enter_session(open_session.parent);
         if open_session.tenant not in ('', above.tenant) then
-            raise exception using errcode = 'JR008', message = 'a child session belongs to the tenant of its parent';
+            raise exception using
+                errcode = 'JR008', message = 'a child session belongs to the tenant of its parent',
+                hint = 'leave the tenant out, or open a session without a parent';
         end if;
     end if;
     perform outbox.release_at(open_session.hold, clock_timestamp()), journal.refuse_stopped(null, open_session.agent);
@@ -3235,8 +3244,9 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $stop_agent$
 begin
-    if coalesce(stop_agent.agent, '') = '' then
-        raise exception using errcode = 'JR008', message = 'name the agent that is to stop';
+    if octet_length(coalesce(stop_agent.agent, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR008', message = 'name the agent that is to stop, in 1 to 512 bytes', hint = 'journal.sessions has their names';
     end if;
     insert into journal.stop (agent, reason, db_user)
     select stop_agent.agent, coalesce(stop_agent.reason, ''), session_user
@@ -3491,6 +3501,59 @@ $raise_in_progress$;
 
 comment on function journal.raise_in_progress(text, text) is 'Raises StepInProgress. Private.';
 
+-- sql/journal/functions/raise_held.sql
+-- One wording for a step that was kept waiting by what holds its session, and not by its key.
+create function journal.raise_held(tool text, key text) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $raise_held$
+begin
+    raise exception using
+        errcode = 'JR016', message = 'the session of this step is being rolled back in part, or closed',
+        hint = 'call again later: no step of the session begins until that has ended',
+        detail = jsonb_build_object('tool', tool, 'key', key, 'retry_after', 1);
+end
+$raise_held$;
+
+comment on function journal.raise_held(text, text) is 'Raises StepInProgress where the session is held. Private.';
+
+-- sql/journal/functions/session_is_held.sql
+-- Whether somebody holds a session so that no step of it can begin: a rollback of some of its steps, or who closes it.
+create function journal.session_is_held(session_id uuid) returns boolean
+language plpgsql volatile
+as $session_is_held$
+begin
+    perform from journal.session s where s.session_id = session_is_held.session_id for share of s skip locked;
+    return not found and exists (select from journal.session s where s.session_id = session_is_held.session_id);
+end
+$session_is_held$;
+
+comment on function journal.session_is_held(uuid) is 'Whether no step of a session can begin, because somebody holds it. Private.';
+
+-- sql/journal/functions/enter_session_of_step.sql
+-- As enter_session, for a step that waits only so long for what holds its session.
+create function journal.enter_session_of_step(session_id uuid, tool text, key text, wait interval) returns journal.session
+language plpgsql volatile
+as $enter_session_of_step$
+declare
+    entered  journal.session;
+    patience text := current_setting('lock_timeout');
+begin
+    begin
+        perform set_config('lock_timeout', journal.lock_timeout_of(wait), true);
+        entered := journal.enter_session(session_id);
+    exception
+        when lock_not_available then
+            perform journal.raise_held(tool, key);
+    end;
+    patience := set_config('lock_timeout', patience, true);
+    return entered;
+end
+$enter_session_of_step$;
+
+comment on function journal.enter_session_of_step(uuid, text, text, interval) is
+    'As journal.enter_session; raises StepInProgress where the session is held for longer than wait. Private.';
+
 -- sql/journal/functions/next_attempt.sql
 -- The attempt that a caller goes on with: the last one while it is in effect, else the one after it.
 create function journal.next_attempt(held journal.step) returns integer
@@ -3555,6 +3618,27 @@ $raise_arguments_differ$;
 
 comment on function journal.raise_arguments_differ(journal.step, jsonb) is 'Raises ArgumentsDiffer. Private.';
 
+-- sql/journal/functions/free_expired_key.sql
+-- Frees the key of a step for another effect, where it has been kept long enough. Never while nobody knows whether its external
+-- effect took place, and not while a later attempt of the key is kept: whoever asks for the first is still to be told of that one.
+create function journal.free_expired_key(held journal.step) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $free_expired_key$
+begin
+    update journal.step s set holds_key = false
+     where s.step_id = held.step_id and s.key_expires_at <= clock_timestamp()
+       and not exists (select from journal.external e where e.step_id = held.step_id and e.status in ('intended', 'unknown'))
+       and not exists (
+           select from journal.step later
+            where later.tenant = held.tenant and later.tool = held.tool and later.key = held.key and later.attempt > held.attempt
+              and later.holds_key and later.key_expires_at > clock_timestamp());
+    return found;
+end
+$free_expired_key$;
+
+comment on function journal.free_expired_key(journal.step) is 'Whether the key of a step had expired, and is free now. Private.';
+
 -- sql/journal/functions/step_to_replay.sql
 -- What a retry finds under its key: the completed step that it replays, with its receipt; or how the step of the key failed for
 -- good, which is told and not raised, because the server's log keeps the detail of an error and a result is the user's. Null where
@@ -3580,8 +3664,7 @@ begin
         return null;
     end if;
     holder := there.step;
-    if holder.key_expires_at <= clock_timestamp() and coalesce(there.effect not in ('intended', 'unknown'), true) then
-        update journal.step s set holds_key = false where s.step_id = holder.step_id;
+    if holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
         return null;
     elsif journal.arguments_differ(holder, step_to_replay.arguments) then
         perform journal.raise_arguments_differ(holder, step_to_replay.arguments);
@@ -3699,7 +3782,7 @@ declare
     patience      text := current_setting('lock_timeout');
 begin
     if attempt > 1 and key is not null then
-        home := journal.enter_session(session_id);
+        home := journal.enter_session_of_step(session_id, tool, key, wait);
         done := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
     if current_setting('journal.binding', true) <> '' then
@@ -3729,6 +3812,7 @@ begin
             returning ctid into place;
         exception
             when lock_not_available then
+                done := journal.session_is_held(session_id) and journal.raise_held(tool, key) is null;
                 done := journal.raise_in_progress(tool, key) is null;
         end;
         patience := set_config('lock_timeout', patience, true);
@@ -3950,12 +4034,23 @@ comment on function journal.end_step(uuid, jsonb, boolean) is
     'As journal.complete_step; returns document and digest of the receipt, null for a replay. last: the caller commits next, and the transaction may stay bound.';
 
 -- sql/journal/functions/provider_key.sql
--- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database.
+-- What a provider is told to recognise a repeated request by: the same for every try of a key, another in every other database. A
+-- key that had expired stands for another effect, which the provider must not take for the first.
 create function journal.provider_key(tenant text, tool text, key text, attempt integer) returns text
 language plpgsql stable
 as $provider_key$
+declare
+    effect   jsonb := jsonb_build_array(tenant, tool, key, attempt);
+    provider text;
 begin
-    return 'journal-' || left(journal.keyed_digest('provider key', jsonb_build_array(tenant, tool, key, attempt)::text, null), 48);
+    loop
+        provider := 'journal-' || left(journal.keyed_digest('provider key', effect::text, null), 48);
+        exit when not exists (
+            select from journal.external e join journal.step s on s.step_id = e.step_id
+             where e.provider_key = provider and s.key_expires_at <= clock_timestamp());
+        effect := effect || jsonb_build_array(provider);
+    end loop;
+    return provider;
 end
 $provider_key$;
 
@@ -3984,14 +4079,18 @@ as $intend_step$
 #variable_conflict use_column
 declare
     checked  boolean := journal.check_step(tool, key, attempt, kind);
-    home     constant journal.session := journal.enter_session(session_id);
+    home     constant journal.session := journal.enter_session_of_step(session_id, tool, key, wait);
     holder   journal.step;
     patience text := current_setting('lock_timeout');
 begin
     if intend_step.key is null then
         raise exception using
             errcode = 'JR014', message = 'an external effect needs a key: without one nobody can tell a retry from another effect',
-            detail = jsonb_build_object('tool', tool);
+            hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
+    elsif kind = 'read' then
+        raise exception using
+            errcode = 'JR042', message = 'an external effect is made, and a tool of kind read makes none',
+            hint = 'give it the kind that says what it does, or look things up in session.step';
     elsif attempt > 1 then
         checked := journal.check_attempt(home.tenant, tool, key, attempt);
     end if;
@@ -4021,7 +4120,9 @@ begin
         end if;
         select s.* into holder from journal.step s
          where s.tenant = home.tenant and s.tool = intend_step.tool and s.key = intend_step.key and s.attempt = intend_step.attempt and s.holds_key;
-        if found then
+        if found and holder.key_expires_at <= clock_timestamp() and journal.free_expired_key(holder) then
+            continue;
+        elsif found then
             external := exists (select from journal.external e where e.step_id = holder.step_id and e.status in ('intended', 'unknown'));
             if external and journal.arguments_differ(holder, intend_step.arguments) then
                 perform journal.raise_arguments_differ(holder, intend_step.arguments);
@@ -4068,7 +4169,7 @@ begin
     turn := case when taken.status in ('completed', 'failed') then 'done'
                  when taken.status = 'intended' and taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
-        home := journal.enter_session(step.session_id);
+        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
         bound := journal.set_binding(step.session_id, step.step_id);
     end if;
 end
@@ -4142,8 +4243,10 @@ declare
     step  journal.step;
     found_status text;
 begin
-    if outcome not in ('completed', 'failed') then
-        raise exception using errcode = 'JR013', message = 'an external effect is resolved as completed or failed';
+    if coalesce(outcome, '') not in ('completed', 'failed') then
+        raise exception using
+            errcode = 'JR013', message = 'an external effect is resolved as completed or failed',
+            hint = 'say what the provider says; leave it unknown where that is not known either';
     end if;
     select s.* into step from journal.step s where s.step_id = resolve_external.step_id;
     begin
@@ -4424,8 +4527,9 @@ as $confirm$
 begin
     if not exists (select from journal.receipt r where r.receipt_id = confirm.receipt_id) then
         raise exception using errcode = 'JR040', message = 'there is no such receipt', hint = 'journal.receipts lists them';
-    elsif coalesce(consumer, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a confirmation needs the name of its consumer';
+    elsif octet_length(coalesce(consumer, '')) not between 1 and 512 then
+        raise exception using
+            errcode = 'JR039', message = 'a confirmation needs the name of its consumer, of 1 to 512 bytes', hint = 'name the service that did the work';
     end if;
     insert into journal.confirmation (receipt_id, consumer) values (confirm.receipt_id, confirm.consumer) on conflict do nothing;
     return found;
@@ -4503,9 +4607,11 @@ begin
     if not found then
         perform journal.raise_unknown_session(session_id);
     elsif owner <> session_user then
-        raise exception using errcode = 'JR012', message = format('session %s was opened by another database user', session_id);
+        raise exception using
+            errcode = 'JR012', message = format('session %s was opened by another database user', session_id),
+            hint = 'a session claims for itself: open one of your own';
     elsif coalesce(claim, '') = '' then
-        raise exception using errcode = 'JR039', message = 'a claim says something';
+        raise exception using errcode = 'JR039', message = 'a claim says something', hint = 'pass what the agent says, such as refund submitted';
     end if;
     insert into journal.claim (claim_id, session_id, receipt_id, step_id, claim)
     values (recorded, session_id, case when not of_step then subject end, case when of_step then subject end, claim);
@@ -4567,7 +4673,8 @@ comment on column journal.claims.verdict is
 comment on column journal.claims.claimed_at is 'When it was said.';
 
 -- sql/journal/functions/check_claims.sql
--- Claims of a session as they stand now, as drivers of any kind read them.
+-- Claims as they stand now, as drivers of any kind read them: of a session, and of others that work for the same tenant, such as
+-- its children.
 create function journal.check_claims(session_id uuid, claim_ids uuid[]) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4576,12 +4683,15 @@ begin
     return (
         select coalesce(jsonb_agg(to_jsonb(c) order by named.n), '[]')
           from unnest(claim_ids) with ordinality as named (claim_id, n)
-          join journal.claims c on c.claim_id = named.claim_id and c.session_id = check_claims.session_id
-          join journal.session s on s.session_id = c.session_id and s.db_user = session_user);
+          join journal.claims c on c.claim_id = named.claim_id
+          join journal.session s on s.session_id = c.session_id and s.db_user = session_user
+          join journal.session asking on asking.session_id = check_claims.session_id and asking.db_user = session_user
+         where s.tenant = asking.tenant);
 end
 $check_claims$;
 
-comment on function journal.check_claims(uuid, uuid[]) is 'Rows of journal.claims as JSON, in the order asked for: of a session of the caller''s.';
+comment on function journal.check_claims(uuid, uuid[]) is
+    'Rows of journal.claims as JSON, in the order asked for: of sessions of the caller''s, of the tenant of this one. Those that are not there are left out.';
 
 -- sql/journal/functions/receipt_json.sql
 -- A receipt as drivers of any kind read it: for whoever may read journal.receipts, and for the user whose step it was.
@@ -7547,6 +7657,55 @@ $check_readable$;
 
 comment on function journal.check_readable(oid) is 'Raises RollbackRefused unless the caller may read the whole table. Private.';
 
+-- sql/journal/rollback/attnums_in.sql
+-- Columns of a partition by their numbers in the table it belongs to.
+create function journal.attnums_in(part oid, relation oid, attnums int2[]) returns int2[]
+language sql stable
+begin atomic
+    select case when part = relation then attnums
+                else array(select a.attnum
+                             from unnest(attnums) with ordinality as k (attnum, n)
+                             join pg_catalog.pg_attribute p on p.attrelid = part and p.attnum = k.attnum
+                             join pg_catalog.pg_attribute a on a.attrelid = relation and a.attname = p.attname
+                            order by k.n) end;
+end;
+
+comment on function journal.attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
+
+-- sql/journal/rollback/foreign_keys.sql
+-- The foreign keys, as they were declared, that start from a table or point at it. One that is declared on a partition, or points at one, counts
+-- for the whole table, whose columns it is told in; child_part and parent_part say where it is in force.
+create function journal.foreign_keys(relation oid)
+returns table (oid oid, name name, child oid, child_part oid, child_attnums int2[], parent oid, parent_part oid, parent_attnums int2[],
+               operators oid[], on_update "char", on_delete "char")
+language sql stable
+begin atomic
+    with family as materialized (
+        select foreign_keys.relation as relid union select p.relid from pg_catalog.pg_partition_tree(foreign_keys.relation) p
+    )
+    select f.oid, f.conname, c.root, f.conrelid, journal.attnums_in(f.conrelid, c.root, f.conkey), p.root, f.confrelid, journal.attnums_in(f.confrelid, p.root, f.confkey),
+           f.conpfeqop, f.confupdtype, f.confdeltype
+      from pg_catalog.pg_constraint f
+     cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid) as root) c
+     cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid) as root) p
+     where f.contype = 'f' and f.conparentid = 0
+       and (f.conrelid in (select m.relid from family m) or f.confrelid in (select m.relid from family m));
+end;
+
+comment on function journal.foreign_keys(oid) is 'The foreign keys from a table and to it, those of its partitions included. Private.';
+
+-- sql/journal/rollback/stands_in.sql
+-- Condition: the live row (alias) of a table stands in a given part of it.
+create function journal.stands_in(part oid, relation oid, alias text) returns text
+language sql stable
+begin atomic
+    select case when part = relation then 'true'
+                else pg_catalog.format('%s.tableoid operator(pg_catalog.=) any (%L::oid[])', alias,
+                                       array(select part union select p.relid from pg_catalog.pg_partition_tree(part) p)) end;
+end;
+
+comment on function journal.stands_in(oid, oid, text) is 'SQL text: a live row stands in a part of its table. Private.';
+
 -- sql/journal/rollback/undo_settled.sql
 -- The rollbacks that tell what of sessions and steps is taken back now, but for those that are to be taken back with them: then all of it is
 -- undone at once. Not those that were rolled back in part or overtaken: of these, undo_standing.
@@ -7909,7 +8068,7 @@ begin atomic
           from journal.reversal r
          where not r.partly
            and r.reversed_at >= (select s.executed_at from journal.statement s where s.statement_id = undo_cancelled.since)
-           and journal.effective_rollback(r.rollback_id) is null
+           and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r)
     )
     select c.session_id, c.step_id from cancelled c
     union
@@ -9338,15 +9497,15 @@ begin
                bool_or(s.operation = 'T') as truncated, min(s.executed_at) as written_at
           from journal.undo_statements(session_ids, step_ids) x join journal.statement s using (statement_id) where x.relation = undo_gaps.relation
     )
-    select format('%s is not covered', journal.qualified_name(f.conrelid)), f.conname::text, a.by_delete, f.confkey
-      from pg_constraint f
+    select format('%s is not covered', journal.qualified_name(f.child)), f.name::text, a.by_delete, f.parent_attnums
+      from journal.foreign_keys(relation) f
      cross join deleting d
-     cross join lateral (values (true, d.since, d.since is not null and (f.confdeltype in ('c', 'n', 'd') or d.truncated)),
-                                (false, d.written_at, f.confupdtype in ('n', 'd'))) as a (by_delete, since, matters)
-     where f.contype = 'f' and f.confrelid = undo_gaps.relation and f.conparentid = 0 and a.matters
+     cross join lateral (values (true, d.since, d.since is not null and (f.on_delete in ('c', 'n', 'd') or d.truncated)),
+                                (false, d.written_at, f.on_update in ('n', 'd'))) as a (by_delete, since, matters)
+     where f.parent = undo_gaps.relation and a.matters
        and not exists (select from journal.covered_table c
-                        where c.relation = f.conrelid and journal.coverage_state(c.relation) ->> 'status' <> 'gap'
-                          and (select min(s.from_at) from journal.segment s where s.relation = f.conrelid) <= a.since);
+                        where c.relation = f.child and journal.coverage_state(c.relation) ->> 'status' <> 'gap'
+                          and (select min(s.from_at) from journal.segment s where s.relation = f.child) <= a.since);
 end
 $undo_gaps$;
 
@@ -9550,6 +9709,24 @@ $undo_last_statements$;
 
 comment on function journal.undo_last_statements(oid, text[], bigint) is 'The last statements of others on some rows. Private.';
 
+-- sql/journal/rollback/undo_lands_in.sql
+-- Condition: the key that row u of a work table has belongs into a given part of its table. Whatever decides that is in the key. image is the pattern
+-- of an image column, as for undo_key_match.
+create function journal.undo_lands_in(part oid, relation oid, image text) returns text
+language plpgsql stable
+as $undo_lands_in$
+#variable_conflict use_variable
+begin
+    return case when part = relation then 'true'
+                else (select pg_catalog.format('(select %s from (select %s) k)', pg_get_partition_constraintdef(part),
+                                               string_agg(pg_catalog.format('%s as %s', journal.undo_value(pg_catalog.format(image, c.attnum), c.as_text, c.live_type), c.name), ', '))
+                        from pg_temp.journal_undo_column c
+                       where c.relation = undo_lands_in.relation and c.key_position is not null) end;
+end
+$undo_lands_in$;
+
+comment on function journal.undo_lands_in(oid, oid, text) is 'SQL text: the key of a row belongs into a part of its table. Private.';
+
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
 -- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost. What
@@ -9565,21 +9742,20 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conrelid, f.conkey, f.confkey, f.confupdtype, f.confdeltype, journal.unreadable(f.conrelid) as unreadable, journal.qualified_name(f.conrelid) as child,
+        select f.*, journal.unreadable(f.child) as unreadable, journal.qualified_name(f.child_part) as child_name,
                (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
-                  from unnest(f.confkey, f.conkey, f.conpfeqop) as k (parent, child, operator)
-                  join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
-                  join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child) as matches
-          from pg_catalog.pg_constraint f
-          join pg_temp.journal_undo u on u.relation = f.confrelid
-         where f.contype = 'f' and f.confrelid = relation and f.conparentid = 0
-           and (u.removes or u.restored && f.confkey and f.confupdtype <> 'c')
+                  from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
+                  join pg_catalog.pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
+                  join pg_catalog.pg_attribute a on a.attrelid = f.child and a.attnum = k.child) as matches
+          from journal.foreign_keys(relation) f
+          join pg_temp.journal_undo u on u.relation = f.parent
+         where f.parent = undo_check_referenced.relation and (u.removes or u.restored && f.parent_attnums and f.on_update <> 'c')
     loop
         if item.unreadable is not null then
             execute format('update pg_temp.journal_undo_%s u set status = ''refuse'', reason = %L, constraint_name = %L, theirs = %L
                              where u.status = ''remove'' and %L or u.status = ''restore'' and u.restored && %L and %L',
-                           relation, item.unreadable, item.conname, item.child || ' may refer to it',
-                           item.confdeltype not in ('a', 'r'), item.confkey, item.confupdtype not in ('a', 'r', 'c'));
+                           relation, item.unreadable, item.name, item.child_name || ' may refer to it',
+                           item.on_delete not in ('a', 'r'), item.parent_attnums, item.on_update not in ('a', 'r', 'c'));
             get diagnostics more = row_count;
             total := total + more;
             continue;
@@ -9590,14 +9766,15 @@ begin
               from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       join %5$s t on %6$s
-                      join %7$s x on %8$s
+                      join %7$s x on %8$s and %14$s and %15$s
                      where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
-            relation, item.conname, item.child, journal.key_text(item.conrelid, 'x'),
+            relation, item.name, item.child_name, journal.key_text(item.child, 'x'),
             journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
-            journal.undo_rows(item.conrelid), item.matches, item.confkey, item.confupdtype,
-            journal.undo_leaving(item.conrelid, item.conkey), item.conrelid, journal.live_key(item.conrelid, 'x'));
+            journal.undo_rows(item.child), item.matches, item.parent_attnums, item.on_update,
+            journal.undo_leaving(item.child, item.child_attnums), item.child, journal.live_key(item.child, 'x'),
+            journal.stands_in(item.parent_part, item.parent, 't'), journal.stands_in(item.child_part, item.child, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -9657,35 +9834,37 @@ declare
     total bigint := 0;
 begin
     for item in
-        select f.conname, f.conkey, f.confrelid, f.confkey, journal.qualified_name(f.confrelid) as parent, k.*,
-               exists (select from pg_temp.journal_undo p where p.relation = f.confrelid and p.target is not null) as under_rollback
-          from pg_constraint f
-          join pg_temp.journal_undo u on u.relation = f.conrelid
+        select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
+               exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback
+          from journal.foreign_keys(relation) f
+          join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
                select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
                       string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
-                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.confrelid, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
+                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
                       string_agg(format('w%s is not null', k.n), ' and ') as complete
-                 from rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
-                 join pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent) k
-         where f.contype = 'f' and f.conrelid = undo_check_referencing.relation and f.conparentid = 0 and journal.unreadable(f.confrelid) is null
-           and (u.reinserts or u.restored && f.conkey) and k.would_be is not null
+                 from rows from (unnest(f.parent_attnums), unnest(f.child_attnums), unnest(f.operators)) with ordinality as k (parent, child, operator, n)
+                 join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent) k
+         where f.child = undo_check_referencing.relation and journal.unreadable(f.parent) is null
+           and (u.reinserts or u.restored && f.child_attnums) and k.would_be is not null
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'deleted_since', constraint_name = %2$L, theirs = %3$L
               from (select u.row_no, %4$s from pg_temp.journal_undo_%1$s u left join %5$s t on %6$s
-                     where u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) w
+                     where (u.status = 'reinsert' or u.status = 'restore' and u.restored && %7$L) and %14$s) w
              where w.row_no = u.row_no and %8$s
-               and not exists (select from %9$s x where %10$s and not %11$s)
+               and not exists (select from %9$s x where %10$s and %13$s and not %11$s)
                %12$s$check$,
-            relation, item.conname, item.parent || ' has no such row', item.would_be, journal.undo_rows(relation),
-            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.conkey, item.complete,
-            journal.undo_rows(item.confrelid), item.live_match,
-            journal.undo_leaving(item.confrelid, item.confkey),
+            relation, item.name, item.parent_name || ' has no such row', item.would_be, journal.undo_rows(relation),
+            journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.child_attnums, item.complete,
+            journal.undo_rows(item.parent), item.live_match,
+            journal.undo_leaving(item.parent, item.parent_attnums),
             case when item.under_rollback and item.image_match is not null then
                 format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
-                       item.confrelid, item.confkey, item.image_match) else '' end);
+                       item.parent, item.parent_attnums, item.image_match) else '' end,
+            journal.stands_in(item.parent_part, item.parent, 'x'),
+            journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -9958,13 +10137,13 @@ declare
     occupied boolean;
 begin
     if moved = '{}'
-       or not exists (select from pg_constraint f join pg_temp.journal_undo c on c.relation = f.conrelid and c.target is not null
-                       where f.contype = 'f' and f.confrelid = relation and f.confkey && moved
+       or not exists (select from journal.foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
+                       where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
                       union all
                       select from journal.unique_expressions(relation) i where i.attnums && moved)
-       or exists (select from pg_constraint f where f.contype = 'f' and f.confrelid = relation and f.confkey && moved and f.confupdtype = 'c')
+       or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;
@@ -10155,6 +10334,8 @@ declare
     item  record;
     way   text;
     level bigint[];
+    left_over bigint;
+    waiting   bigint;
     would constant text := journal.undo_rows_as_they_would_be(relation, journal.undo_stands_at(relation));
     key   constant int2[] := journal.undo_key_attnums(relation);
 begin
@@ -10191,12 +10372,15 @@ begin
             select k.waits, k.alone, y.journal_row_no as waits_for
               from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
             journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        waiting := null;
         loop
             perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
             execute way;
             perform journal.undo_as_caller(false);
             level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
-            exit when level = '{}';
+            left_over := (select count(*) from pg_temp.journal_undo_way);
+            exit when level = '{}' or left_over >= waiting;  -- a trigger that puts back what was moved gets its way
+            waiting := left_over;
             create index on pg_temp.journal_undo_way (waits_for);
             create index on pg_temp.journal_undo_way (waits);
             analyze pg_temp.journal_undo_way;
@@ -10321,19 +10505,20 @@ declare
     item record;
 begin
     for item in
-        select f.confrelid, f.confkey,
+        select f.parent, f.parent_attnums, f.child_part,
                string_agg(format('a%1$s = p.b%2$s::%3$s, b%1$s = case when u.kind = ''U'' then p.b%2$s::%3$s end', k.child, k.parent, c.image_type), ', ') as now,
                string_agg(format('u.a%s = p.a%s', k.child, k.parent), ' and ') as matches
-          from pg_constraint f
-          join pg_temp.journal_undo u on u.relation = f.confrelid and u.restored && f.confkey
-         cross join lateral unnest(f.conkey, f.confkey) as k (child, parent)
-          join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = k.child
-         where f.contype = 'f' and f.confupdtype = 'c' and f.confrelid = any (moved) and f.conrelid = undo_follow.relation and f.conkey <@ journal.undo_key_attnums(relation)
-         group by f.oid, f.confrelid, f.confkey
+          from journal.foreign_keys(relation) f
+          join pg_temp.journal_undo u on u.relation = f.parent and u.restored && f.parent_attnums
+         cross join lateral unnest(f.child_attnums, f.parent_attnums) as k (child, parent)
+          join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = k.child
+         where f.on_update = 'c' and f.parent = any (moved) and f.child = undo_follow.relation and f.child_attnums <@ journal.undo_key_attnums(relation)
+         group by f.oid, f.parent, f.parent_attnums, f.child_part
     loop
         execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p
-                         where (u.status = ''remove'' or u.status = ''restore'' and not u.restored && %4$L) and p.status = ''restore'' and p.restored && %5$L and %6$s',
-                       relation, item.now, item.confrelid, journal.undo_key_attnums(relation), item.confkey, item.matches);
+                         where (u.status = ''remove'' or u.status = ''restore'' and not u.restored && %4$L) and p.status = ''restore'' and p.restored && %5$L and %6$s and %7$s',
+                       relation, item.now, item.parent, journal.undo_key_attnums(relation), item.parent_attnums, item.matches,
+                       journal.undo_lands_in(item.child_part, relation, 'u.a%1$s'));
     end loop;
 end
 $undo_follow$;
@@ -10351,17 +10536,17 @@ as $undo_half_restored$
 begin
     return query
     select 'journal_kept_' || f.oid,
-           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.conkey),
+           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.child_attnums),
            string_agg(format('t.%s as k%s', c.name, c.attnum), ', ' order by c.attnum),
            string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then t.%1$s else k.k%2$s end', c.name, c.attnum), ', ' order by c.attnum),
            string_agg(format('%2$s operator(pg_catalog.<>) all (u.restored) and pg_catalog.record_image_ne(row(t.%1$s), row(k.k%2$s))', c.name, c.attnum), ' or ' order by c.attnum)
-      from pg_constraint f
-      join pg_temp.journal_undo p on p.relation = f.confrelid and p.restored && f.confkey
-      join pg_temp.journal_undo_column c on c.relation = f.conrelid and c.attnum = any (f.conkey)
-     where f.contype = 'f' and f.confupdtype not in ('a', 'r') and f.conrelid = undo_half_restored.relation
+      from journal.foreign_keys(relation) f
+      join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
+      join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums)
+     where f.on_update not in ('a', 'r') and f.child = undo_half_restored.relation
        and exists (select from pg_temp.journal_undo_group g
-                    where g.relation = f.conrelid and g.status = 'restore' and g.restored && f.conkey and not f.conkey <@ g.restored)
-     group by f.oid, f.conkey;
+                    where g.relation = f.child and g.status = 'restore' and g.restored && f.child_attnums and not f.child_attnums <@ g.restored)
+     group by f.oid, f.child_attnums;
 end
 $undo_half_restored$;
 
@@ -10620,7 +10805,7 @@ begin
       into deferred, immediate
       from pg_catalog.pg_constraint x
       join pg_catalog.pg_namespace n on n.oid = x.connamespace
-      join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+      join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid, pg_catalog.pg_partition_root(x.conrelid), pg_catalog.pg_partition_root(x.confrelid))
      where x.condeferrable;
     if deferred is not null then
         perform journal.undo_execute('set constraints ' || deferred || ' immediate');
@@ -10628,7 +10813,7 @@ begin
           into deferred
           from pg_catalog.pg_constraint x
           join pg_catalog.pg_namespace n on n.oid = x.connamespace
-          join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid)
+          join pg_temp.journal_undo u on u.relation in (x.conrelid, x.confrelid, pg_catalog.pg_partition_root(x.conrelid), pg_catalog.pg_partition_root(x.confrelid))
          where x.condeferred;
         if deferred is not null then
             execute 'set constraints ' || deferred || ' deferred';

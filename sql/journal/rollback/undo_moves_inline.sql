@@ -12,19 +12,13 @@ declare
     occupied boolean;
 begin
     if moved = '{}'
-<<<<<<< HEAD
        or not exists (select from journal.foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
-                       where f.parent = undo_moves_inline.relation and f.parent_attnums && moved)
-       or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
-=======
-       or not exists (select from pg_constraint f join pg_temp.journal_undo c on c.relation = f.conrelid and c.target is not null
-                       where f.contype = 'f' and f.confrelid = relation and f.confkey && moved
+                       where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
                       union all
                       select from journal.unique_expressions(relation) i where i.attnums && moved)
-       or exists (select from pg_constraint f where f.contype = 'f' and f.confrelid = relation and f.confkey && moved and f.confupdtype = 'c')
->>>>>>> 815b64a (A key that is part of another unique index goes back with the rest of its row, when the place there is free)
+       or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;

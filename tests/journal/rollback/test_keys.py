@@ -653,7 +653,6 @@ def test_a_foreign_key_restored_in_part_keeps_its_other_column(history: History,
     assert history.rows("select a, b, parent_a, parent_b from t") == {(1, "c", 2, "a"), (2, "a", None, None)}
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("on", ["(flag) where flag", "(abs(pos))"])
 def test_a_place_that_a_trigger_does_not_let_go(history: History, on: str) -> None:
     """A trigger puts back what the rollback moves out of the way: it moved it again and again, without an end."""
@@ -674,7 +673,8 @@ def test_a_place_that_a_trigger_does_not_let_go(history: History, on: str) -> No
     history.operator.execute("set statement_timeout = '20s'")
     done = history.roll_back(predicted=False)
     assert (done.outcome, done.rows, done.reasons) == ("refused", {"conflict": 2}, {"trigger_rewrote"})
-=======
+
+
 def test_case_05_a_key_that_comes_back_into_an_index_when_another_row_has_left_it(history: History) -> None:
     """A partial index over the key: keys went back first, while a row that the rollback removes still had the place."""
     history.given(
@@ -699,4 +699,3 @@ def test_case_05_a_place_in_an_index_that_keys_hand_on(history: History) -> None
     history.agent("update t set k1 = 3 where k2 = 5", "update t set k1 = 9 where k2 = 6")
     assert history.roll_back().rows == {"restore": 2, "noop": 1}
     history.expect_start()
->>>>>>> 815b64a (A key that is part of another unique index goes back with the rest of its row, when the place there is free)
