@@ -95,7 +95,11 @@ def _has_surrogate(text: str) -> bool:
 def json_object(value: Any, name: str) -> str:
     """A mapping as a JSON object, None as an empty one. Raises `NotSerializable`."""
     if not isinstance(value, Mapping | None):
-        raise NotSerializable(f"{name} is a JSON object, not {type(value).__name__}", path=name)
+        raise NotSerializable(
+            f"{name} is a JSON object, not {type(value).__name__}",
+            hint="pass a dict of what is worth noting",
+            path=name,
+        )
     return json_text(dict(value or {}), name) or "{}"
 
 

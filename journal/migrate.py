@@ -152,7 +152,7 @@ def _runner(connection: sa.Connection) -> Callable[[str], None]:
     def run(script: str) -> None:
         driver = connection.connection.dbapi_connection
         if driver is None:
-            raise JournalError("the connection is closed")
+            raise JournalError("the connection is closed", hint="migrate on an open one")
         if hasattr(driver, "run_async"):
             driver.run_async(lambda raw: raw.execute(script))
         else:

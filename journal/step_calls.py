@@ -94,12 +94,14 @@ def asked(  # the defaults stand here, once
 
 def _attempt(attempt: Any, tool: str, key: str | None) -> int:
     if isinstance(attempt, bool) or not isinstance(attempt, int) or not 1 <= attempt <= _LAST_ATTEMPT:
-        raise InvalidKey("attempts are counted from 1", tool=tool, key=key)
+        raise InvalidKey(
+            "attempts are counted from 1", hint="leave it out, or pass next_attempt of the error", tool=tool, key=key
+        )
     return attempt
 
 
 def _seconds(wait: Any) -> float:
     """Zero does not wait, infinity waits as long as Postgres can."""
     if isinstance(wait, bool) or not isinstance(wait, int | float) or math.isnan(wait):
-        raise StepError("wait is a number of seconds")
+        raise StepError("wait is a number of seconds", hint="such as 10.0; 0 does not wait")
     return min(max(float(wait), 0.0), _LONGEST_WAIT)

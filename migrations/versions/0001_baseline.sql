@@ -451,7 +451,9 @@ set search_path = pg_catalog, pg_temp
 as $add_agent_role$
 begin
     if not exists (select from pg_roles r where r.rolname = add_agent_role.name) then
-        raise exception using errcode = '42704', message = format('role %I does not exist', add_agent_role.name);
+        raise exception using
+            errcode = '42704', message = format('role %I does not exist', add_agent_role.name),
+            hint = 'create it first, or name the role that the agent logs in as';
     end if;
     insert into journal.agent_role (role_name) values (add_agent_role.name) on conflict do nothing;
     return found;
@@ -1898,7 +1900,9 @@ begin
           left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member
     loop
         if member.capture_id is null or cardinality(member.present) <> member.triggers then
-            raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
+            raise exception using
+                errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation),
+                hint = 'call journal.cover, which makes them first';
         end if;
         perform journal.take_back_capture('journal.capture_' || member.capture_id);
         update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;
@@ -1921,6 +1925,8 @@ begin
     if reason is not null then
         raise exception using
             errcode = 'JR030', message = format('%s cannot be covered: %s', relation, reason), table = relation::text,
+            hint = case when reason = 'it has no primary key' then 'give it one, or record it only: audit_only, --audit-only'
+                        else 'leave it out: its changes are neither recorded nor taken back' end,
             detail = jsonb_build_object('reason', reason);
     end if;
 end
@@ -2026,7 +2032,8 @@ begin
     perform journal.check_owner(forget_coverage.relation);
     perform journal.note_gap(forget_coverage.relation);
     if cardinality(journal.trigger_marks(relation)) > 0 then
-        raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
+        raise exception using
+            errcode = 'JR029', message = format('%s still has capture triggers', relation), hint = 'call journal.uncover, which drops them first';
     end if;
     delete from journal.covered_table c where c.relation = forget_coverage.relation;
     perform journal.drop_captures(relation);
@@ -3189,7 +3196,8 @@ declare
     owner name;
 begin
     if coalesce(close_session.status, '') not in ('closed', 'failed') then
-        raise exception using errcode = 'JR008', message = 'a session is closed as closed or failed';
+        raise exception using
+            errcode = 'JR008', message = 'a session is closed as closed or failed', hint = 'journal.stop_session stops it';
     end if;
     select s.db_user into owner from journal.session s where s.session_id = close_session.session_id;
     if not found then
@@ -3398,14 +3406,16 @@ language plpgsql immutable
 as $refuse_step$
 begin
     if tool is null or octet_length(tool) not between 1 and 512 then
-        raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
+        raise exception using
+            errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes', hint = 'such as refund';
     elsif octet_length(key) not between 1 and 512 then
         raise exception using
             errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
             hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
     elsif attempt is null or attempt < 1 then
         raise exception using
-            errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
+            errcode = 'JR014', message = 'attempts are counted from 1',
+            hint = 'leave it out, or pass next_attempt of the error', detail = jsonb_build_object('tool', tool, 'key', key);
     end if;
     raise exception using
         errcode = 'JR042', message = format('there is no kind of tool %L', kind),
@@ -3975,7 +3985,8 @@ begin
             errcode = 'JR002', message = 'the step was not begun in this transaction',
             hint = 'the transaction of a step is committed or rolled back by whoever began it, after the step is completed';
     elsif step.db_user <> session_user then
-        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+        raise exception using
+            errcode = 'JR012', message = 'the step belongs to another database user', hint = 'whoever began a step completes it';
     end if;
     return step;
 end
@@ -4003,7 +4014,8 @@ begin
     insert into journal.receipt (receipt_id, step_id, document, digest) values (id, step.step_id, document, digest)
         on conflict (step_id) do nothing;
     if not found then
-        raise exception using errcode = 'JR013', message = 'the step was completed already';
+        raise exception using
+            errcode = 'JR013', message = 'the step was completed already', hint = 'complete each step once; call again with its key to get its result';
     end if;
     return jsonb_build_object('document', document, 'digest', digest);
 end
@@ -4155,7 +4167,9 @@ begin
     select s.* into step from journal.step s where s.step_id = take_external.step_id;
     if step.db_user is distinct from session_user::text
        and not exists (select from journal.external e where e.step_id = take_external.step_id and e.status in ('completed', 'failed')) then
-        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+        raise exception using
+            errcode = 'JR012', message = 'the step belongs to another database user',
+            hint = 'call as that user, or say what happened: journal external resolve STEP completed|failed';
     end if;
     begin
         perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
@@ -4189,13 +4203,15 @@ declare
 begin
     select s.* into step from journal.step s where s.step_id = end_external.step_id;
     if step.db_user <> session_user then
-        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+        raise exception using
+            errcode = 'JR012', message = 'the step belongs to another database user', hint = 'whoever began a step completes it';
     end if;
     update journal.external e
        set status = 'completed', transaction_id = pg_current_xact_id(), settled_at = clock_timestamp(), settled_by = session_user
      where e.step_id = end_external.step_id and e.status in ('intended', 'unknown');
     if not found then
-        raise exception using errcode = 'JR013', message = 'the step was completed already';
+        raise exception using
+            errcode = 'JR013', message = 'the step was completed already', hint = 'call again with its key to get its result';
     end if;
     step.transaction_id := pg_current_xact_id();
     return journal.write_receipt(step, result);

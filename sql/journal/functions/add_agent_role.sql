@@ -6,7 +6,9 @@ set search_path = pg_catalog, pg_temp
 as $add_agent_role$
 begin
     if not exists (select from pg_roles r where r.rolname = add_agent_role.name) then
-        raise exception using errcode = '42704', message = format('role %I does not exist', add_agent_role.name);
+        raise exception using
+            errcode = '42704', message = format('role %I does not exist', add_agent_role.name),
+            hint = 'create it first, or name the role that the agent logs in as';
     end if;
     insert into journal.agent_role (role_name) values (add_agent_role.name) on conflict do nothing;
     return found;

@@ -7,7 +7,8 @@ declare
     owner name;
 begin
     if coalesce(close_session.status, '') not in ('closed', 'failed') then
-        raise exception using errcode = 'JR008', message = 'a session is closed as closed or failed';
+        raise exception using
+            errcode = 'JR008', message = 'a session is closed as closed or failed', hint = 'journal.stop_session stops it';
     end if;
     select s.db_user into owner from journal.session s where s.session_id = close_session.session_id;
     if not found then

@@ -7,7 +7,8 @@ begin
     perform journal.check_owner(forget_coverage.relation);
     perform journal.note_gap(forget_coverage.relation);
     if cardinality(journal.trigger_marks(relation)) > 0 then
-        raise exception using errcode = 'JR029', message = format('%s still has capture triggers', relation);
+        raise exception using
+            errcode = 'JR029', message = format('%s still has capture triggers', relation), hint = 'call journal.uncover, which drops them first';
     end if;
     delete from journal.covered_table c where c.relation = forget_coverage.relation;
     perform journal.drop_captures(relation);

@@ -4,14 +4,16 @@ language plpgsql immutable
 as $refuse_step$
 begin
     if tool is null or octet_length(tool) not between 1 and 512 then
-        raise exception using errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes';
+        raise exception using
+            errcode = 'JR013', message = 'a step needs the name of its tool, of 1 to 512 bytes', hint = 'such as refund';
     elsif octet_length(key) not between 1 and 512 then
         raise exception using
             errcode = 'JR014', message = format('the key of a step has 1 to 512 bytes, not %s', octet_length(key)),
             hint = 'name what the effect is about, such as order-42', detail = jsonb_build_object('tool', tool);
     elsif attempt is null or attempt < 1 then
         raise exception using
-            errcode = 'JR014', message = 'attempts are counted from 1', detail = jsonb_build_object('tool', tool, 'key', key);
+            errcode = 'JR014', message = 'attempts are counted from 1',
+            hint = 'leave it out, or pass next_attempt of the error', detail = jsonb_build_object('tool', tool, 'key', key);
     end if;
     raise exception using
         errcode = 'JR042', message = format('there is no kind of tool %L', kind),

@@ -7,6 +7,8 @@ begin
     if reason is not null then
         raise exception using
             errcode = 'JR030', message = format('%s cannot be covered: %s', relation, reason), table = relation::text,
+            hint = case when reason = 'it has no primary key' then 'give it one, or record it only: audit_only, --audit-only'
+                        else 'leave it out: its changes are neither recorded nor taken back' end,
             detail = jsonb_build_object('reason', reason);
     end if;
 end

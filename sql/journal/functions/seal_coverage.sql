@@ -16,7 +16,9 @@ begin
           left join journal.capture c on c.segment_id = t.segment_id and c.relation = r.member
     loop
         if member.capture_id is null or cardinality(member.present) <> member.triggers then
-            raise exception using errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation);
+            raise exception using
+                errcode = 'JR029', message = format('the capture triggers of %s are not complete', relation),
+                hint = 'call journal.cover, which makes them first';
         end if;
         perform journal.take_back_capture('journal.capture_' || member.capture_id);
         update journal.capture c set trigger_marks = member.present where c.capture_id = member.capture_id and c.trigger_marks <> member.present;

@@ -17,7 +17,8 @@ begin
             errcode = 'JR002', message = 'the step was not begun in this transaction',
             hint = 'the transaction of a step is committed or rolled back by whoever began it, after the step is completed';
     elsif step.db_user <> session_user then
-        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+        raise exception using
+            errcode = 'JR012', message = 'the step belongs to another database user', hint = 'whoever began a step completes it';
     end if;
     return step;
 end

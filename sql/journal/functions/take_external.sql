@@ -15,7 +15,9 @@ begin
     select s.* into step from journal.step s where s.step_id = take_external.step_id;
     if step.db_user is distinct from session_user::text
        and not exists (select from journal.external e where e.step_id = take_external.step_id and e.status in ('completed', 'failed')) then
-        raise exception using errcode = 'JR012', message = 'the step belongs to another database user';
+        raise exception using
+            errcode = 'JR012', message = 'the step belongs to another database user',
+            hint = 'call as that user, or say what happened: journal external resolve STEP completed|failed';
     end if;
     begin
         perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);

@@ -17,7 +17,8 @@ begin
     insert into journal.receipt (receipt_id, step_id, document, digest) values (id, step.step_id, document, digest)
         on conflict (step_id) do nothing;
     if not found then
-        raise exception using errcode = 'JR013', message = 'the step was completed already';
+        raise exception using
+            errcode = 'JR013', message = 'the step was completed already', hint = 'complete each step once; call again with its key to get its result';
     end if;
     return jsonb_build_object('document', document, 'digest', digest);
 end

@@ -1,0 +1,29 @@
+"""Whoever is refused is told what to do: each error of ours has a hint."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import journal
+
+_ROOT = Path(__file__).parents[2]
+_OURS = frozenset(journal.__all__)
+_RAISED = re.compile(r"raise exception using(.*?);\n", re.DOTALL)
+_CODE = re.compile(r"errcode = .*'(JR|OX)[0-8]")  # JR99x: what a rollback tells itself
+
+
+def test_in_sql() -> None:
+    files = [file for folder in ("journal", "outbox") for file in (_ROOT / "sql" / folder).rglob("*.sql")]
+    raised = [(file.name, what) for file in files for what in _RAISED.findall(file.read_text(encoding="utf-8"))]
+    assert len(raised) > 50
+    assert [(name, what) for name, what in raised if _CODE.search(what) and "hint" not in what] == []
+
+
+def test_in_python() -> None:
+    for file in (_ROOT / "journal").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            error = node.exc if isinstance(node, ast.Raise) else None
+            if isinstance(error, ast.Call) and isinstance(error.func, ast.Name) and error.func.id in _OURS:
+                assert "hint" in {keyword.arg for keyword in error.keywords}, (file.name, ast.unparse(node))
