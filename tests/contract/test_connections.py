@@ -214,6 +214,50 @@ async def test_an_external_effect_that_nobody_heard_of_again_is_probed(stage: St
     assert await stage.is_idle()
 
 
+async def test_a_tools_receipt_and_what_is_said_of_it(stage: Stage) -> None:
+    session = await stage.open()
+    refund = _refund_soon if stage.kind.is_async else _refund
+    async with entered(session):
+        answers = [await settled(refund(row=stage.row)) for _ in range(2)]
+        assert [answer["replayed"] for answer in answers] == [False, True]
+        assert answers[0]["result"] == answers[1]["result"] == {"row": stage.row}
+        assert stage.status() == "refunded"
+        reply = await settled(session.check_reply([("refunded", answers[0]["receipt"]), ("and told so", None)]))
+        assert [claim.verdict for claim in reply.claims] == ["backed", "unbacked"]
+        assert await settled(journal.confirm(stage.conn, answers[0]["receipt"], "mailer")) is True
+        assert (await settled(journal.receipt(stage.conn, answers[0]["receipt"]))).status == "confirmed"
+        assert await settled(session.undoable()) is True
+        assert await stage.is_idle()
+
+
+@journal.tool(key=lambda row: f"row-{row}", arguments=["row"], returns="envelope")
+async def _refund_soon(step: journal.AsyncStep, row: int) -> dict[str, int]:
+    await execute(step.conn, UPDATE.format(id=row))
+    return {"row": row}
+
+
+@journal.tool(key=lambda row: f"row-{row}", arguments=["row"], returns="envelope")
+def _refund(step: journal.Step, row: int) -> dict[str, int]:
+    with pytest.raises(StopIteration):  # on a connection that is not asynchronous, nothing is waited for
+        execute(step.conn, UPDATE.format(id=row)).send(None)
+    return {"row": row}
+
+
+@on_an_open_transaction
+async def test_what_is_said_in_the_callers_transaction_is_part_of_it(stage: Stage) -> None:
+    session = await stage.open()
+    async with entered(session.step("note", key=stage.key)) as step:
+        pass
+    await _begin(stage)
+    assert (await settled(session.claim("noted", receipt=step))).verdict == "backed"
+    assert await settled(session.check_reply([("noted", step.receipt)]))
+    assert await settled(journal.confirm(stage.conn, step.receipt.id, "mailer")) is True
+    await (execute(stage.conn, "rollback") if stage.autocommit else settled(stage.conn.rollback()))
+    query = "select count(*) from journal.claims where session_id = %s"
+    assert stage.watch.execute(query, [session.id]).fetchone() == (0,)
+    assert (await settled(journal.receipt(stage.conn, step.receipt.id))).status == "committed"
+
+
 async def test_an_exception_rolls_back_and_frees_the_key(stage: Stage) -> None:
     session = await stage.open()
     with pytest.raises(ZeroDivisionError):

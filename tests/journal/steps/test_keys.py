@@ -140,6 +140,12 @@ def test_arguments_that_are_not_stored_are_still_compared(db: psycopg.Connection
         pytest.fail("the body ran")
 
 
+def test_details_are_not_compared(agent: journal.AgentSession) -> None:
+    for n in range(2):
+        with agent.step("refund", key="k", arguments={"order": 1}, details={"note": f"try {n}"}) as step:
+            assert step.replayed is bool(n)
+
+
 def test_what_is_said_of_arguments_shows_no_values(agent: journal.AgentSession) -> None:
     with agent.step("refund", key="k", arguments={"iban": "DE02"}):
         pass

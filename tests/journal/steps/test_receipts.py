@@ -113,6 +113,17 @@ def test_a_table_that_is_not_covered_is_not_in_it(db: psycopg.Connection, agent:
     assert receipt_of(step).changes == {}
 
 
+def test_it_is_counted_in_the_ledger_and_no_image_is_read(db: psycopg.Connection, superuser_dsn: str) -> None:
+    assert db is not None
+    with psycopg.connect(superuser_dsn) as admin:
+        agent = journal.open_session(admin, agent="bot")
+        with agent.step("note") as step:
+            note(admin)
+            for segment in column(admin, "select segment from journal.segments"):
+                admin.execute(f"alter table journal.{segment} rename to {segment}_put_aside".encode())
+    assert receipt_of(step).changes == {"public.notes": {"insert": 1}}
+
+
 def test_messages_are_in_the_order_published(db: psycopg.Connection, agent: journal.AgentSession) -> None:
     with agent.step("tell") as step:
         published = tuple(outbox.publish(db, topic="notes", key=str(n % 2)) for n in range(5))
