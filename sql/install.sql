@@ -461,6 +461,7 @@
 \ir journal/rollback/undo_notes.sql
 \ir journal/rollback/undo_counts.sql
 \ir journal/rollback/undo_digest.sql
+\ir journal/rollback/undo_also.sql
 \ir journal/rollback/undo_conflicts.sql
 \ir journal/rollback/undo_agents_of.sql
 \ir journal/rollback/undo_built_on.sql

@@ -144,6 +144,9 @@ def _write_conflict(page: Paper, conflict: Report) -> None:
     theirs = "theirs, lost" if conflict.get("forced") else "now"
     values = (("before the session", "base"), ("the session left", "ours"), (theirs, "theirs"))
     page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
+    for other in conflict.get("also") or []:
+        listed = "   ".join(f"{words} {_image(other.get(name))}" for words, name in values)
+        page.line(f"      {printable(other['column'])}: {listed}")
     reason = str(conflict.get("reason") or "conflict")
     page.line(f"      {REASONS.get(reason, reason)}{_by(conflict)}{_constraint(conflict)}")
 

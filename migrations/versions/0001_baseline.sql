@@ -2200,7 +2200,9 @@ create function journal.without_values(report jsonb) returns jsonb
 language sql immutable
 begin atomic
     select report || pg_catalog.jsonb_build_object('conflicts', (
-        select coalesce(pg_catalog.jsonb_agg(c.conflict || '{"key": null, "base": null, "ours": null, "theirs": null}'::jsonb order by c.n), '[]')
+        select coalesce(pg_catalog.jsonb_agg(c.conflict || '{"key": null, "base": null, "ours": null, "theirs": null}'::jsonb || pg_catalog.jsonb_build_object('also',
+                   (select coalesce(pg_catalog.jsonb_agg(a.listed || '{"base": null, "ours": null, "theirs": null}'::jsonb order by a.n), '[]')
+                      from pg_catalog.jsonb_array_elements(c.conflict -> 'also') with ordinality as a (listed, n))) order by c.n), '[]')
           from pg_catalog.jsonb_array_elements(report -> 'conflicts') with ordinality as c (conflict, n)));
 end;
 
@@ -8536,7 +8538,7 @@ begin
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,
                false as forced, x.*, null::text as constraint_name, null::bigint as their_statement, null::text as theirs,
-               null::oid as their_relation, null::text as their_key, false as moved, null::text as image_key
+               null::oid as their_relation, null::text as their_key, null::int2[] as meddled, false as moved, null::text as image_key
           from (select %1$s as restored, t.ctid is not null as live, t.xmin as live_xmin,
                        case when u.broken is not null then u.broken[1] when t.ctid is not null then %2$s end as culprit, u.*
                   from %3$s u
@@ -8773,7 +8775,7 @@ begin
          where c.relation = undo_rebase.relation and c.attnum = any (journal.undo_counters(relation)));
     execute format('update pg_temp.journal_undo_%1$s u set status = ''restore'', reason = null, culprit = null
                       from %2$s t
-                     where %3$s and u.kind = ''U'' and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
+                     where %3$s and u.kind = ''U'' and u.live and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation),
                    journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'));
     perform journal.undo_group(relation);
@@ -8802,7 +8804,7 @@ begin
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'U' and g.status = 'conflict')
        and journal.undo_trace_rekeyed(relation) then
-        perform journal.undo_group(relation);
+        perform journal.undo_group(relation), journal.undo_rebase(relation);
     end if;
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null
@@ -9253,12 +9255,12 @@ begin
               from pg_temp.%2$I u
               join %3$s t on %4$s
               left join other o on o.row_key = %5$s and o.statement_id > u.last_statement
-             cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
                    coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
-                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+                   array(select distinct c from met m, unnest(m.meddled) c where m.row_no = o.row_no and m.meddles order by c) as meddled
               from met o
              group by o.row_no
         )
@@ -9269,7 +9271,7 @@ begin
                              when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
-               culprit = coalesce(u.culprit, s.meddled, u.changed[1])
+               culprit = coalesce(u.culprit, s.meddled[1], u.changed[1]), meddled = s.meddled
           from seen s
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),
@@ -10930,7 +10932,7 @@ exception
         -- what stands in the way is said in the words of the trigger, or of the server, where no constraint says it
         failure := jsonb_build_object(
             'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null,
-            'theirs', case when constraint_name = '' then message end, 'their', null, 'forced', false, 'constraint', nullif(constraint_name, ''), 'reason', reason);
+            'theirs', case when constraint_name = '' then message end, 'their', null, 'forced', false, 'constraint', nullif(constraint_name, ''), 'reason', reason, 'also', '[]'::jsonb);
 end
 $undo_attempt$;
 
@@ -11100,9 +11102,33 @@ $undo_digest$;
 
 comment on function journal.undo_digest() is 'Digest of the plan in the work tables. Private.';
 
+-- sql/journal/rollback/undo_also.sql
+-- SQL text: of row u (its live row is t) what is in conflict besides its culprit, as a JSON list: each column with its values before the session, as
+-- the session left it, and now.
+create function journal.undo_also(relation oid) returns text
+language plpgsql stable
+as $undo_also$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce(pg_catalog.format('(select coalesce(jsonb_agg(x.of_column order by x.attnum), ''[]'') from (values %s) as x (attnum, of_column) where x.of_column is not null and x.attnum is distinct from u.culprit)',
+            string_agg(pg_catalog.format(
+                '(%1$s::int2, case when u.live and (%1$s = any (u.broken) or %1$s = any (u.meddled) or u.kind <> ''D'' and (u.kind = ''I'' or %1$s = any (u.changed)) and %2$s)'
+                ' then jsonb_build_object(''column'', %3$L, ''base'', case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end,'
+                ' ''ours'', case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end, ''theirs'', case when t.%4$s is distinct from null then pg_catalog.format(''%%s'', t.%4$s) end) end)',
+                c.attnum, journal.differs(journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), 'u.a' || c.attnum, c.image_type), c.name, c.name), ', ')), '''[]''::jsonb')
+          from pg_temp.journal_undo_column c
+          join pg_temp.journal_undo u using (relation)
+         where c.relation = undo_also.relation and c.carried and c.problem is null and not c.maintained and c.attnum <> all (u.maintained) and c.key_position is null
+    );
+end
+$undo_also$;
+
+comment on function journal.undo_also(oid) is 'SQL text: what else of a row is in conflict. Private.';
+
 -- sql/journal/rollback/undo_conflicts.sql
--- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. With forced, the
--- rows that it overwrites; to be asked before it does.
+-- The rows that a rollback leaves or refuses, with base, ours, theirs and who: at most so many per table. One column is named first, the others
+-- with theirs under also. With forced, the rows that it overwrites; to be asked before it does.
 create function journal.undo_conflicts(shown integer, forced boolean) returns jsonb
 language plpgsql volatile
 as $undo_conflicts$
@@ -11115,7 +11141,7 @@ begin
         continue when item.target is null and forced;
         if item.target is null then
             all_of_them := all_of_them || jsonb_build_object('table', item.table_name, 'key', null, 'column', null, 'reason', replace(replace(item.obstacle, 'audit_only', 'coverage_gap'), 'key_changed', 'table_recreated'),
-                                                             'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null);
+                                                             'base', null, 'ours', null, 'theirs', journal.undo_obstacle(item.obstacle, item.table_name), 'constraint', null, 'forced', false, 'their', null, 'also', '[]'::jsonb);
             continue;
         end if;
         continue when not exists (select from pg_temp.journal_undo_group g where g.relation = item.relation
@@ -11123,7 +11149,7 @@ begin
         execute format($conflicts$
             with conflict as materialized (
                 select u.*, %2$s as row_key, pg_catalog.jsonb_build_object(%3$s) as key, c.name as column_name,
-                       case when not c.hidden then case u.culprit %4$s end end as base, case when not c.hidden then case u.culprit %5$s end end as ours, case when u.live then case u.culprit %6$s end end as live_value
+                       case when not c.hidden then case u.culprit %4$s end end as base, case when not c.hidden then case u.culprit %5$s end end as ours, case when u.live then case u.culprit %6$s end end as live_value, %12$s as also
                   from pg_temp.journal_undo_%1$s u
                   left join %7$s t on %8$s
                   left join pg_temp.journal_undo_column c on c.relation = %1$s and c.attnum = u.culprit
@@ -11140,7 +11166,7 @@ begin
             )
             select coalesce(jsonb_agg(jsonb_build_object(
                        'table', %10$L, 'key', c.key, 'column', c.column_name, 'reason', c.reason, 'base', c.base, 'ours', c.ours,
-                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean,
+                       'theirs', coalesce(c.theirs, c.live_value), 'constraint', c.constraint_name, 'forced', %11$L::boolean, 'also', c.also,
                        'their', case when c.reason not in ('no_privilege', 'column_dropped', 'retyped', 'trigger_rewrote', 'constraint_added', 'unjournaled_writer')
                                      then journal.undo_their(coalesce(c.their_statement, l.statement_id, o.statement_id)) end) order by c.row_no), '[]')
               from conflict c
@@ -11153,7 +11179,7 @@ begin
             journal.undo_list(item.relation, 'when %1$s then case when u.b%1$s is not null then pg_catalog.format(''%%s'', u.b%1$s) end', ' '),
             journal.undo_list(item.relation, 'when %1$s then case when u.a%1$s is not null then pg_catalog.format(''%%s'', u.a%1$s) end', ' '),
             coalesce(nullif(journal.undo_list(item.relation, 'when %1$s then case when t.%2$s is distinct from null then pg_catalog.format(''%%s'', t.%2$s) end', ' ', 'live'), ''), 'when 0 then null'),
-            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced)
+            journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.first_statement, item.table_name, forced, journal.undo_also(item.relation))
            into part using shown;
         all_of_them := all_of_them || part;
     end loop;
@@ -12165,7 +12191,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

@@ -42,7 +42,7 @@ exception
         -- what stands in the way is said in the words of the trigger, or of the server, where no constraint says it
         failure := jsonb_build_object(
             'table', case when table_name <> '' then format('%I.%I', schema_name, table_name) end, 'key', null, 'column', null, 'base', null, 'ours', null,
-            'theirs', case when constraint_name = '' then message end, 'their', null, 'forced', false, 'constraint', nullif(constraint_name, ''), 'reason', reason);
+            'theirs', case when constraint_name = '' then message end, 'their', null, 'forced', false, 'constraint', nullif(constraint_name, ''), 'reason', reason, 'also', '[]'::jsonb);
 end
 $undo_attempt$;
 

@@ -17,7 +17,7 @@ begin
     suspicious := exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and (g.status = 'conflict' or g.untraced));
     if exists (select from pg_temp.journal_undo_group g where g.relation = undo_reconsider.relation and g.kind = 'U' and g.status = 'conflict')
        and journal.undo_trace_rekeyed(relation) then
-        perform journal.undo_group(relation);
+        perform journal.undo_group(relation), journal.undo_rebase(relation);
     end if;
     if suspicious then
         execute format('update pg_temp.journal_undo_%1$s u set status = ''noop'', reason = null

@@ -25,12 +25,12 @@ begin
               from pg_temp.%2$I u
               join %3$s t on %4$s
               left join other o on o.row_key = %5$s and o.statement_id > u.last_statement
-             cross join lateral (select (array_agg(c))[1] as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
                    coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
-                   (array_agg(o.meddled order by o.statement_id desc) filter (where o.meddles))[1] as meddled
+                   array(select distinct c from met m, unnest(m.meddled) c where m.row_no = o.row_no and m.meddles order by c) as meddled
               from met o
              group by o.row_no
         )
@@ -41,7 +41,7 @@ begin
                              when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
-               culprit = coalesce(u.culprit, s.meddled, u.changed[1])
+               culprit = coalesce(u.culprit, s.meddled[1], u.changed[1]), meddled = s.meddled
           from seen s
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),

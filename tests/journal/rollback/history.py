@@ -21,7 +21,9 @@ import psycopg
 from tests.rig import Cluster
 
 STATUSES = ("restore", "remove", "reinsert", "adjust", "noop", "force", "conflict", "refuse")
-CONFLICT = frozenset(("table", "key", "column", "reason", "base", "ours", "theirs", "their", "constraint", "forced"))
+CONFLICT = frozenset(
+    ("table", "key", "column", "reason", "base", "ours", "theirs", "their", "constraint", "forced", "also")
+)
 Connection = psycopg.Connection[tuple[Any, ...]]
 Key = tuple[str | None, ...]
 Table = dict[Key, str]
@@ -71,6 +73,11 @@ class Report:
         """The only conflict."""
         (only,) = self.conflicts
         return only
+
+    def conflict_of(self, key: str) -> dict[str, Any]:
+        """The conflict of the row with that key."""
+        (found,) = [c for c in self.conflicts if key in c["key"].values()]
+        return found
 
     @property
     def reasons(self) -> set[str]:

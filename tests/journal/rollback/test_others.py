@@ -74,6 +74,20 @@ def test_case_16_another_session_is_named(history: History) -> None:
     assert done.conflict["their"]["agent"] == "rival-bot"
 
 
+def test_case_16_every_column_in_conflict_is_listed(history: History) -> None:
+    """Both wrote two columns: the report names both, and what force loses of each."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20, note = 'ours'")
+    history.others("update products set price = 25, note = 'theirs' where id = 1")
+    history.others("update products set price = 25, note = 'theirs' where id = 2")
+    history.others("update products set price = 20, note = 'ours' where id = 2")
+    one, two = sorted(history.report("plan").conflicts, key=lambda c: str(c["key"]))
+    assert (one["column"], one["theirs"]) == ("price", "25")
+    assert one["also"] == [{"column": "note", "base": "a", "ours": "ours", "theirs": "theirs"}]
+    assert (two["reason"], [c["column"] for c in two["also"]]) == ("changed_and_back", ["note"])
+    assert [c["theirs"] for c in history.roll_back("force").conflict_of("1")["also"]] == ["theirs"]
+
+
 def test_case_17_changed_and_back(history: History) -> None:
     """S 10→20; T 20→30; T 30→20 (ABA) → CONFLICT by dependency, though the value matches."""
     history.given(*PRODUCTS)
@@ -229,6 +243,21 @@ def test_case_18_redo_of_a_counter(history: History) -> None:
     history.others("update account set bal = bal + 7")
     assert history.redo(done).rows == {"adjust": 1}
     assert history.rows("table account") == {(1, 957)}
+
+
+def test_case_18_counter_in_a_row_that_others_gave_another_key(history: History) -> None:
+    """T adds to the counter and gives the row another key: the difference is undone there."""
+    history.given(
+        "create table acc (id int primary key, bal int, note text)",
+        "insert into acc values (1, 100, 'a'), (2, 100, 'a')",
+        acc={"counters": ["bal"]},
+    )
+    history.agent("update acc set bal = bal - 30, note = 'ours'")
+    history.others(
+        "update acc set bal = bal + 5", "update acc set id = id + 10", "update acc set note = 'b' where id = 12"
+    )
+    assert history.roll_back("skip", followers=["acc"]).rows == {"adjust": 1, "conflict": 1}
+    assert history.rows("table acc") == {(11, 105, "a"), (12, 75, "b")}
 
 
 def test_case_18_counter_back_at_its_value(history: History) -> None:
