@@ -20,7 +20,7 @@ begin
              where g.status = 'noop' and g.kind <> 'N' and not g.by_triggers and g.relation = any (firing)
                and (g.kind <> 'U' or not g.changed <@ journal.undo_maintained(g.relation)))
        and not exists (
-            select from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids, true) s
+            select from pg_temp.journal_undo_args a, journal.undo_already(a.session_ids, a.step_ids)
              where exists (select from pg_temp.journal_undo_group g where g.by_triggers)) then
         return false;
     end if;
