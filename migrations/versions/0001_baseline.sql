@@ -1383,7 +1383,7 @@ $note_gap$;
 comment on function journal.note_gap(regclass) is 'Remembers the gap of a table that is about to be mended or uncovered. Private.';
 
 -- sql/journal/functions/why_stale.sql
--- Why a covered table is not recorded in the form that it has now, or null.
+-- Why a covered table is not recorded in the form that it has now, or has become one that cover refuses; or null.
 create function journal.why_stale(covered journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -1398,7 +1398,7 @@ begin
     elsif journal.has_records(covered.relation) then
         return 'rows that were written while its shape was unknown are kept whole';
     end if;
-    return null;
+    return journal.why_not_coverable(covered.relation, covered.undo);
 end
 $why_stale$;
 

@@ -147,6 +147,22 @@ def test_inheritance_that_comes_later_is_a_gap(conn: psycopg.Connection, t: str,
     assert (shown["status"], "made to inherit" in shown["reason"]) == ("gap", True)
 
 
+@pytest.mark.parametrize(
+    ("ddl", "reason"),
+    [
+        ("alter table t set unlogged", "it is unlogged"),
+        ("create rule twice as on update to t do also select 1", "a rule rewrites its statements"),
+    ],
+)
+def test_a_table_that_became_one_that_cover_refuses_is_stale(
+    conn: psycopg.Connection, t: str, ddl: str, reason: str
+) -> None:
+    cover(conn, t)
+    conn.execute(ddl.encode())
+    shown = coverage(conn, t)
+    assert (shown["status"], reason in shown["reason"]) == ("stale", True)
+
+
 @pytest.mark.parametrize("table", ["journal.session", "outbox.message", "pg_catalog.pg_class"])
 def test_neither_the_journal_nor_the_catalogs_are_covered(conn: psycopg.Connection, table: str) -> None:
     with pytest.raises(psycopg.DatabaseError) as refused:

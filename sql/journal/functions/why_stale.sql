@@ -1,4 +1,4 @@
--- Why a covered table is not recorded in the form that it has now, or null.
+-- Why a covered table is not recorded in the form that it has now, or has become one that cover refuses; or null.
 create function journal.why_stale(covered journal.covered_table) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ begin
     elsif journal.has_records(covered.relation) then
         return 'rows that were written while its shape was unknown are kept whole';
     end if;
-    return null;
+    return journal.why_not_coverable(covered.relation, covered.undo);
 end
 $why_stale$;
 
