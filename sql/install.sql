@@ -442,11 +442,10 @@
 \ir journal/rollback/undo_park.sql
 \ir journal/rollback/undo_make_way.sql
 \ir journal/rollback/undo_park_keys.sql
+\ir journal/rollback/undo_clear_way.sql
 \ir journal/rollback/undo_apply_keys.sql
 \ir journal/rollback/undo_follow.sql
-\ir journal/rollback/undo_half_restored.sql
-\ir journal/rollback/undo_keep.sql
-\ir journal/rollback/undo_put_back_kept.sql
+\ir journal/rollback/undo_widen.sql
 \ir journal/rollback/undo_apply_rows.sql
 \ir journal/rollback/undo_stirs_triggers.sql
 \ir journal/rollback/undo_is_ours.sql

@@ -10241,7 +10241,9 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from %s t using %s u where %s and %s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s%s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'),
+                           case when (select u.restored && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_statement_of.relation)
+                                then ' and not u.moved' else '' end);  -- at its key there is another by now (undo_clear_way)
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning false as as_meant',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,
@@ -10461,8 +10463,43 @@ $undo_park_keys$;
 
 comment on function journal.undo_park_keys(oid) is 'Parks the rows whose keys wait for each other. Private.';
 
+-- sql/journal/rollback/undo_clear_way.sql
+-- Rows that the rollback removes, that stand under a key which it puts back, and to which nothing refers: they are removed first, so that
+-- the key is free and those who follow it can follow.
+create function journal.undo_clear_way(relation oid) returns void
+language plpgsql volatile
+as $undo_clear_way$
+#variable_conflict use_variable
+declare
+    referring text;
+    unknown   boolean;
+begin
+    select string_agg(format(' and not exists (select from %s x where %s and %s and %s)', journal.undo_rows(f.child),
+                             (select string_agg(format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
+                                from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
+                                join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
+                                join pg_attribute a on a.attrelid = f.child and a.attnum = k.child),
+                             journal.stands_in(f.parent_part, f.parent, 't'), journal.stands_in(f.child_part, f.child, 'x')), ''),
+           bool_or(journal.unreadable(f.child) is not null)
+      into referring, unknown
+      from journal.foreign_keys(relation) f
+     where f.parent = undo_clear_way.relation;
+    if unknown is not true then
+        perform journal.undo_execute(format(
+            'with gone as (delete from %1$s t using pg_temp.journal_undo_%2$s y where y.status operator(pg_catalog.=) ''remove'' and y.depth operator(pg_catalog.<=) 1 and %3$s'
+            ' and exists (select from pg_temp.journal_undo_%2$s u where u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s)%6$s returning y.row_no)'
+            ' update pg_temp.journal_undo_%2$s u set moved = true from gone where gone.row_no operator(pg_catalog.=) u.row_no',
+            journal.undo_rows(relation), relation, journal.undo_key_match(relation, 'y.a%1$s'), journal.undo_key_attnums(relation),
+            journal.undo_list(relation, 'u.b%1$s operator(pg_catalog.=) y.a%1$s', ' and ', 'key'), referring));
+    end if;
+end
+$undo_clear_way$;
+
+comment on function journal.undo_clear_way(oid) is 'Removes rows that stand in the way of keys, where nothing refers to them. Private.';
+
 -- sql/journal/rollback/undo_apply_keys.sql
--- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now. What stands there and
+-- is to be removed goes first, if nothing refers to it; rows
 -- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
 -- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
 create function journal.undo_apply_keys(relation oid, final boolean) returns boolean
@@ -10481,6 +10518,7 @@ declare
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
     parked  integer := 0;
+    cleared boolean := false;
 begin
     if not moving then
         return true;
@@ -10494,7 +10532,10 @@ begin
         execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
-        if pending = waiting then
+        if pending = waiting and not cleared and (select u.removes from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation) then
+            cleared := true;
+            perform journal.undo_clear_way(relation);
+        elsif pending = waiting then
             parked := parked + 1;
             if parked > 1 and not final then
                 return false;
@@ -10543,70 +10584,42 @@ $undo_follow$;
 
 comment on function journal.undo_follow(oid, oid[]) is 'Follows rows whose key followed the key of a parent. Private.';
 
--- sql/journal/rollback/undo_half_restored.sql
--- Foreign keys of several columns of which a plan restores some and not all, in rows whose parent's key it puts back too: by ON
--- UPDATE that takes along the columns that are to stay as well. The table that keeps them meanwhile, and as SQL text the rows u it
--- concerns, what is kept of them, how it is put back, and where it has to be.
-create function journal.undo_half_restored(relation oid) returns table (keeps text, concerned text, kept text, put_back text, moved text)
-language plpgsql stable
-as $undo_half_restored$
-#variable_conflict use_variable
-begin
-    return query
-    select 'journal_kept_' || f.oid,
-           format('u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %1$L::int2[] and not (%1$L::int2[] operator(pg_catalog.<@) u.restored)', f.child_attnums),
-           string_agg(format('t.%s as k%s', c.name, c.attnum), ', ' order by c.attnum),
-           string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then t.%1$s else k.k%2$s end', c.name, c.attnum), ', ' order by c.attnum),
-           string_agg(format('%2$s operator(pg_catalog.<>) all (u.restored) and pg_catalog.record_image_ne(row(t.%1$s), row(k.k%2$s))', c.name, c.attnum), ' or ' order by c.attnum)
-      from journal.foreign_keys(relation) f
-      join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
-      join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums)
-     where f.on_update not in ('a', 'r') and f.child = undo_half_restored.relation
-       and exists (select from pg_temp.journal_undo_group g
-                    where g.relation = f.child and g.status = 'restore' and g.restored && f.child_attnums and not f.child_attnums <@ g.restored)
-     group by f.oid, f.child_attnums;
-end
-$undo_half_restored$;
-
-comment on function journal.undo_half_restored(oid) is 'Foreign keys that a rollback restores in part while it puts their parents back. Private.';
-
--- sql/journal/rollback/undo_keep.sql
--- Before keys are put back: what the foreign keys hold that are restored in part.
-create function journal.undo_keep(relation oid) returns void
+-- sql/journal/rollback/undo_widen.sql
+-- Foreign keys of several columns of which a plan restores some and not all, in rows whose parent's key it puts back too: ON UPDATE
+-- takes the columns along that are to stay as well, and until they are back the row may point at nothing. They are written with the others.
+create function journal.undo_widen(relation oid) returns void
 language plpgsql volatile
-as $undo_keep$
+as $undo_widen$
 #variable_conflict use_variable
 declare
-    item record;
+    item    record;
+    widened boolean := false;
 begin
-    for item in select * from journal.undo_half_restored(relation) loop
-        perform journal.undo_drop(item.keeps);
-        execute format('create temporary table %I on commit drop as select u.row_no, %s from pg_temp.journal_undo_%s u join %s t on %s where %s',
-                       item.keeps, item.kept, relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.concerned);
+    for item in
+        select f.child_attnums, array_agg(c.attnum) as whole,
+               string_agg(format('%3$s%1$s = case when %1$s = any (u.restored) then u.%3$s%1$s else %2$s end', c.attnum, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), side), ', ') as kept
+          from journal.foreign_keys(relation) f
+          join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
+          join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums) and c.carried and c.problem is null and not c.generated and c.key_position is null
+         cross join unnest('{b,a}'::text[]) side
+         where f.on_update not in ('a', 'r') and f.child = undo_widen.relation
+           and exists (select from pg_temp.journal_undo_group g
+                        where g.relation = f.child and g.status = 'restore' and g.restored && f.child_attnums and not f.child_attnums <@ g.restored)
+         group by f.oid, f.child_attnums
+    loop
+        execute format('update pg_temp.journal_undo_%1$s u set restored = array(select distinct c from unnest(u.restored || %2$L::int2[]) c order by c), %3$s
+                          from %4$s t
+                         where u.status = ''restore'' and u.restored && %5$L and not %2$L::int2[] <@ u.restored and %6$s',
+                       relation, item.whole, item.kept, journal.undo_rows(relation), item.child_attnums, journal.undo_key_match(relation, 'u.a%1$s'));
+        widened := true;
     end loop;
+    if widened then
+        perform journal.undo_group(relation);
+    end if;
 end
-$undo_keep$;
+$undo_widen$;
 
-comment on function journal.undo_keep(oid) is 'Remembers the columns of foreign keys that are to stay while parents are put back. Private.';
-
--- sql/journal/rollback/undo_put_back_kept.sql
--- After all keys and rows are back: the columns that undo_keep remembered, where a parent took them along.
-create function journal.undo_put_back_kept(relation oid) returns void
-language plpgsql volatile
-as $undo_put_back_kept$
-#variable_conflict use_variable
-declare
-    item record;
-begin
-    for item in select * from journal.undo_half_restored(relation) loop
-        perform journal.undo_execute(format(
-            'update %s t set %s from pg_temp.journal_undo_%s u join pg_temp.%I k on k.row_no operator(pg_catalog.=) u.row_no where %s and %s and (%s)',
-            journal.undo_rows(relation), item.put_back, relation, item.keeps, item.concerned, journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.moved));
-    end loop;
-end
-$undo_put_back_kept$;
-
-comment on function journal.undo_put_back_kept(oid) is 'Puts back the columns of foreign keys that were to stay. Private.';
+comment on function journal.undo_widen(oid) is 'Has foreign keys restored whole while their parents are put back. Private.';
 
 -- sql/journal/rollback/undo_apply_rows.sql
 -- The one statement that removes, restores and inserts again, over all tables. Its parts are put in order by counts that
@@ -10770,7 +10783,7 @@ declare
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
-    perform journal.undo_keep(u.relation) from pg_temp.journal_undo u where u.target is not null;
+    perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
     for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if item.inline or journal.undo_apply_keys(item.relation, false) then
             moved := moved || item.relation;
@@ -10795,7 +10808,6 @@ begin
         perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
-    perform journal.undo_put_back_kept(u.relation) from pg_temp.journal_undo u where u.target is not null;
     if journal.undo_stirs_triggers() then
         perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
     end if;

@@ -19,7 +19,7 @@ declare
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
     update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
-    perform journal.undo_keep(u.relation) from pg_temp.journal_undo u where u.target is not null;
+    perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
     for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if item.inline or journal.undo_apply_keys(item.relation, false) then
             moved := moved || item.relation;
@@ -44,7 +44,6 @@ begin
         perform journal.undo_apply_rows(false, '{restore}');
     end if;
     perform journal.undo_apply_rows(true);
-    perform journal.undo_put_back_kept(u.relation) from pg_temp.journal_undo u where u.target is not null;
     if journal.undo_stirs_triggers() then
         perform journal.undo_correct(u.relation) from pg_temp.journal_undo u where u.target is not null;
     end if;

@@ -1,4 +1,5 @@
--- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now; rows
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now. What stands there and
+-- is to be removed goes first, if nothing refers to it; rows
 -- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
 -- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
 create function journal.undo_apply_keys(relation oid, final boolean) returns boolean
@@ -17,6 +18,7 @@ declare
     moving  constant boolean := (select u.restored && attnums from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation);
     waiting bigint := -1;
     parked  integer := 0;
+    cleared boolean := false;
 begin
     if not moving then
         return true;
@@ -30,7 +32,10 @@ begin
         execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
-        if pending = waiting then
+        if pending = waiting and not cleared and (select u.removes from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation) then
+            cleared := true;
+            perform journal.undo_clear_way(relation);
+        elsif pending = waiting then
             parked := parked + 1;
             if parked > 1 and not final then
                 return false;

@@ -17,7 +17,9 @@ begin
         return;
     end if;
     if phase = 'remove' then
-        return next format('delete from %s t using %s u where %s and %s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'));
+        return next format('delete from %s t using %s u where %s and %s%s returning true as as_meant', rows, work, mine, journal.undo_key_match(relation, 'u.a%1$s'),
+                           case when (select u.restored && journal.undo_key_attnums(relation) from pg_temp.journal_undo u where u.relation = undo_statement_of.relation)
+                                then ' and not u.moved' else '' end);  -- at its key there is another by now (undo_clear_way)
     elsif phase = 'reinsert' then
         return next format('insert into %1$s (%2$s) overriding system value select %3$s from %4$s u where %5$s and %7$s operator(pg_catalog.>=) 0%6$s order by u.row_no returning false as as_meant',
                            target, journal.undo_list(relation, '%2$s', ', ', 'live'), journal.undo_list(relation, '%6$s', ', ', 'live'), work, mine,

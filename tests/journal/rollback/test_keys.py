@@ -699,3 +699,27 @@ def test_case_05_a_place_in_an_index_that_keys_hand_on(history: History) -> None
     history.agent("update t set k1 = 3 where k2 = 5", "update t set k1 = 9 where k2 = 6")
     assert history.roll_back().rows == {"restore": 2, "noop": 1}
     history.expect_start()
+
+
+def test_case_03_a_key_that_another_row_of_the_session_has_now(history: History) -> None:
+    """Its children followed, and would have pointed at nothing between the removal of that row and the return of the key."""
+    history.given(
+        "create table p (id int primary key)",
+        "create table c (id int primary key, p int references p on delete restrict on update cascade)",
+        "insert into p values (5)",
+        "insert into c values (1, 5)",
+    )
+    history.agent("update p set id = 4", "insert into p values (5)")
+    assert history.roll_back().rows == {"restore": 2, "remove": 1}
+    history.expect_start()
+
+
+def test_case_03_a_foreign_key_of_which_one_column_changed_while_its_parents_changed_keys(history: History) -> None:
+    """Restored in part it pointed at nothing until the rest was back."""
+    history.given(
+        "create table t (a int, b int, pa int, pb int, primary key (a, b), foreign key (pa, pb) references t on update cascade)",
+        "insert into t values (3, 1, null, null), (2, 2, 2, 2)",
+    )
+    history.agent("update t set pa = 3, pb = 1 where a = 2", "update t set a = 5 - a")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
