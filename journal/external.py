@@ -8,7 +8,6 @@ nobody holds: then nobody knows, and the probe is asked before anything is run a
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +17,8 @@ from journal.connecting import call, json_text
 from journal.errors import OutcomeUnknown, ReplayedStepWrites, StepFailed
 from journal.receipts import Receipt
 from journal.step_calls import Call
-from journal.step_flows import READ_ONLY, SERIALIZATION_FAILURE, StepFlows, description
+from journal.step_flows import READ_ONLY, StepFlows, description
 from journal.steps import AsyncStep, Step
-from outbox.pg.errors import sqlstate_of
 from outbox.pg.flow import (
     Begin,
     Commit,
@@ -106,15 +104,12 @@ class _ExternalFlows(StepFlows):
 
     def _reserved_somehow(self) -> Flow[None]:
         yield from self._refuse_to_join("an external effect commits its intent first")
-        deadline = time.monotonic() + self._call.wait
         while (yield from self._is_open()):
             try:
                 turn = yield from self._turn()
             except BaseException as error:
                 yield from self._undone(error)
-                if sqlstate_of(error) != SERIALIZATION_FAILURE or time.monotonic() > deadline:
-                    raise
-                continue
+                raise
             if turn == "run":
                 self._runs = True
                 return
@@ -129,7 +124,8 @@ class _ExternalFlows(StepFlows):
         return bool(intent["external"])
 
     def _turn(self) -> Flow[str]:
-        yield Begin()
+        # At a stronger level its commit could fail after the effect was made, for what others did elsewhere.
+        yield Begin(read_committed=True)
         taken = yield from call(_TAKE, step_id=str(self._id), runner=self._runner, wait=str(float(self._call.wait)))
         self._provider_key = taken["provider_key"]
         if taken["turn"] == "run":

@@ -265,6 +265,9 @@ EXTERNAL_EFFECTS = {
         f"{_STEPS}external.py::a_crash_between_any_two_lines",
         f"{_STEPS}roles.py::an_open_external_effect_is_taken_by_its_own_user_only",
     ),
+    "its own transaction is not failed after it was made": (
+        f"{_STEPS}isolation.py::an_external_effect_is_not_failed_after_it_was_made",
+    ),
     "a rollback cannot take it back, and lists it": (
         f"{_STEPS}external.py::a_rollback_lists_what_it_cannot_take_back",
     ),

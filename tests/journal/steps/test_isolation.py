@@ -48,6 +48,25 @@ def test_serializable_steps_on_different_rows_do_not_fail_each_other(connect: Co
             step.__exit__(None, None, None)
 
 
+def test_an_external_effect_is_not_failed_after_it_was_made(connect: Connect, db: psycopg.Connection) -> None:
+    """All are announced, all are made, all end: at a stronger level their commits would fail one another."""
+    assert db is not None
+    conns = [connect() for _ in range(4)]
+    for conn in conns:
+        conn.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    sessions = [journal.open_session(conn, agent="bot") for conn in conns]
+    effects = [session.external("charge", key=f"{n}") for n, session in enumerate(sessions)]
+    for effect in effects:
+        effect.__enter__()
+    for conn in conns:
+        assert one(conn, "show transaction_isolation") == "read committed"
+        note(conn)
+    for effect in effects:
+        effect.__exit__(None, None, None)
+        with sessions[0].external("charge", key=str(effect.key)) as again:
+            assert again.replayed
+
+
 def test_joined_serializable_steps_do_not_fail_each_other(connect: Connect, db: psycopg.Connection) -> None:
     """Several steps in each of two transactions, in turns: each receipt is counted while the other transaction writes its own."""
     with db.transaction():
