@@ -9230,7 +9230,7 @@ comment on function journal.undo_check_columns(oid) is 'Turns rows away whose co
 -- sql/journal/rollback/undo_trace_others.sql
 -- Rows that match by value, but were written again after the session: the journal says what others did. They may have
 -- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
--- ledger row accounts for. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+-- ledger row accounts for; the session's own do, where others gave the row another key before it came again. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
 create function journal.undo_trace_others(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_others$
@@ -9259,7 +9259,7 @@ begin
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
+                   coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) or bool_or(o.live_xmin = any ($5)) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
                    array(select distinct c from met m, unnest(m.meddled) c where m.row_no = o.row_no and m.meddles order by c) as meddled
               from met o
              group by o.row_no
@@ -9278,7 +9278,8 @@ begin
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
     using since, keys,
           journal.undo_maintained(relation) || journal.undo_counters(relation),
-          (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation);
+          (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation),
+          array(select distinct s.ledger_xmin from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids) s where s.relation = undo_trace_others.relation);
 end
 $undo_trace_others$;
 
