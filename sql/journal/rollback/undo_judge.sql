@@ -11,15 +11,15 @@ begin
         select x.live and x.same_cluster and (x.live_xmin = x.xmin_left or x.live_xmin = any (x.xmins)) is true as traced,
                case when x.kind = 'N' then 'noop'
                     when x.broken is not null then 'conflict'
-                    when x.kind = 'U' and x.restored = '{}' then 'noop'
-                    when x.kind = 'U' then case when x.live and x.culprit is null then 'restore' else 'conflict' end
+                    when x.kind = 'U' then case when cardinality(x.restored) = 0 then 'noop' when x.live and x.culprit is null then 'restore' else 'conflict' end
                     when x.kind = 'I' then case when not x.live then 'noop' when x.culprit is null then 'remove' else 'conflict' end
                     when not x.live then 'reinsert'
                     when x.culprit is null then 'noop'
                     else 'conflict' end as status,
-               case when x.kind = 'N' then null
+               case when x.live and x.culprit is null and x.broken is null then null  -- nearly always
+                    when x.kind = 'N' then null
                     when x.broken is not null then 'changed_since'
-                    when x.kind = 'U' and x.restored = '{}' then null
+                    when x.kind = 'U' and cardinality(x.restored) = 0 then null
                     when x.kind = 'U' and not x.live then 'deleted_since'
                     when x.kind = 'D' and x.culprit is not null then 'key_reused'
                     when x.kind <> 'D' and x.live and x.culprit is not null then 'changed_since' end as reason,

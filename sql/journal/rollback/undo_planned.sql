@@ -7,11 +7,14 @@ language sql stable
 begin atomic
     with named as materialized (
         select s.* from journal.undo_statements(undo_planned.session_ids, undo_planned.step_ids) s
+    ), unsettled as materialized (  -- once, and not for each binding that it is compared with
+        select journal.undo_standing(undo_planned.session_ids) as rollback_ids
     )
     select n.*, false from named n
     union all
     select s.*, true
-      from journal.undo_statements(journal.undo_standing(undo_planned.session_ids), null) s
+      from unsettled u
+     cross join lateral journal.undo_statements(u.rollback_ids, null) s
      where s.relation in (select n.relation from named n);
 end;
 
