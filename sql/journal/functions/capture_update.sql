@@ -17,7 +17,15 @@ begin atomic
             return null;
         end if;{checks}
         this_statement := nextval('journal.statement_id');
-        if not several and not large then
+        if not several and large then
+            with image as (
+                insert into journal.{segment} (statement_id, {old_names}, {new_names}, elided)
+                select this_statement, {kept_old_values}{had}, {kept_new_values}{has}, {elided}
+                  from (select 1, * from new_rows) as n (place, {n}) left join (select 1, * from old_rows) as o (place, {o}) on true
+            )
+            {ledger_of_one_update}
+            return null;
+        elsif not several then
             with image as (
                 insert into journal.{segment} (statement_id, {old_names}, {new_names})
                 select this_statement, {old_values}, {new_values}
