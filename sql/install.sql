@@ -380,6 +380,7 @@
 \ir journal/rollback/undo_counters.sql
 \ir journal/rollback/undo_image_key.sql
 \ir journal/rollback/undo_trace.sql
+\ir journal/rollback/undo_trace_deferrable.sql
 \ir journal/rollback/undo_folded.sql
 \ir journal/rollback/undo_source.sql
 \ir journal/rollback/undo_identify.sql

@@ -8412,6 +8412,47 @@ $undo_trace$;
 
 comment on function journal.undo_trace(oid) is 'Follows rows through changed keys. Private.';
 
+-- sql/journal/rollback/undo_trace_deferrable.sql
+-- undo_trace for a key that is deferrable: until it is checked several rows may stand at one key, so the key alone does not tell which of them an
+-- image continues. Inside a transaction it continues the one that was left just so; not one that came to the key in the same
+-- statement, unless foreign keys take rows of this table along. Columns that an image does not hold (elided) tell nothing.
+create function journal.undo_trace_deferrable(relation oid) returns void
+language plpgsql volatile
+as $undo_trace_deferrable$
+#variable_conflict use_variable
+declare
+    image  record;
+    before record;
+    dragged constant boolean := exists (select from journal.foreign_keys(relation) f
+                                         where f.child = undo_trace_deferrable.relation and f.on_update not in ('a', 'r') and f.child_attnums && journal.undo_key_attnums(relation));
+    holds  constant text := 'array[' || journal.undo_list(relation, 'case when %1$s <> all (coalesce(u.elided, ''{}'')) then coalesce(''='' || case when u.%%1$s%1$s is not null then pg_catalog.format(''%%%%s'', u.%%1$s%1$s) end, '''') end', ', ') || ']::text[]';
+begin
+    create temporary table journal_stands (row_key text, identity bigint, transaction_id xid8, came_by bigint, gone boolean, holds text[]) on commit drop;
+    create index on pg_temp.journal_stands (row_key);
+    for image in execute format('select u.row_no, u.transaction_id, u.statement_id, u.kind, format(''%%s'', row(%1$s)) as before_key, format(''%%s'', row(%2$s)) as after_key, %3$s as before, %4$s as after from pg_temp.%5$I u order by u.row_no',
+                                journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'), format(holds, 'b'), format(holds, 'a'), 'journal_image_' || relation)
+    loop
+        delete from pg_temp.journal_stands d
+         where d.ctid = (
+               select s.ctid from pg_temp.journal_stands s
+                where s.row_key = case image.kind when 'I' then image.after_key else image.before_key end and s.gone = (image.kind = 'I')
+                  and (s.came_by is distinct from image.statement_id or dragged)
+                  and (s.gone or s.transaction_id <> image.transaction_id or not exists (select from unnest(s.holds, image.before) as h (theirs, ours) where h.theirs <> h.ours))
+                order by s.identity desc limit 1)
+        returning d.identity into before;
+        insert into pg_temp.journal_stands
+        values (case image.kind when 'D' then image.before_key else image.after_key end, coalesce(before.identity, image.row_no), image.transaction_id,
+                case when image.before_key <> image.after_key then image.statement_id end, image.kind = 'D', image.after);
+        execute format('update pg_temp.%I set identity = $1 where row_no = $2', 'journal_image_' || relation) using coalesce(before.identity, image.row_no), image.row_no;
+    end loop;
+    drop table pg_temp.journal_stands;
+    execute format('update pg_temp.%1$I u set images = c.images from (select identity, count(*) as images from pg_temp.%1$I group by identity) c where c.identity = u.identity',
+                   'journal_image_' || relation);
+end
+$undo_trace_deferrable$;
+
+comment on function journal.undo_trace_deferrable(oid) is 'Follows rows through changed keys of which several rows may have one for a time. Private.';
+
 -- sql/journal/rollback/undo_folded.sql
 -- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images. Where
 -- others changed a counter in between, what the session added is the sum of its own differences.
@@ -8493,7 +8534,10 @@ begin
         window w as (partition by %3$s)$images$,
         'journal_image_' || relation, journal.undo_source(relation), journal.undo_list(relation, 'coalesce(i.a%1$s, i.b%1$s)', ', ', 'key'),
         args.loaded, args.standing);
-    if moved then
+    if moved and exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
+        execute format('create index on pg_temp.%I (row_no)', 'journal_image_' || relation);
+        perform journal.undo_trace_deferrable(relation);
+    elsif moved then
         perform journal.undo_trace(relation);
     end if;
     return true;
@@ -9629,13 +9673,13 @@ end;
 comment on function journal.key_text(oid, text) is 'SQL text that prints the primary key of a row. Private.';
 
 -- sql/journal/rollback/unique_columns.sql
--- Unique and exclusion constraints over plain columns, with the operator that says "the same" for each column.
+-- Unique and exclusion constraints over plain columns, keys without overlaps among the latter, with the operator that says "the same" for each column.
 create function journal.unique_columns(relation oid)
 returns table (name name, exclusion boolean, attnums int2[], operators oid[], primary_key boolean, immediate boolean, nulls_distinct boolean)
 language sql stable
 begin atomic
     select c.relname, i.indisexclusion, pg_catalog.array_agg(k.attnum order by k.n),
-           case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.contype = 'x')
+           case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.conexclop is not null)
                 else pg_catalog.array_agg(a.amopopr order by k.n) end,
            i.indisprimary, i.indimmediate, not i.indnullsnotdistinct
       from pg_catalog.pg_index i
@@ -9906,7 +9950,7 @@ comment on function journal.undo_check_referencing(oid) is 'Turns away rows whos
 
 -- sql/journal/rollback/undo_check_unique.sql
 -- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
--- the value up in the same rollback do not count. That nobody has the key of a row that comes back was found when it was judged.
+-- the value up in the same rollback do not count. That nobody has the very key of a row that comes back was found when it was judged.
 create function journal.undo_check_unique(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique$
@@ -9925,7 +9969,7 @@ begin
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
           join pg_temp.journal_undo u on u.relation = undo_check_unique.relation
-         where m.known and (u.reinserts and not i.primary_key or u.restored && i.attnums)
+         where m.known and (u.reinserts and (not i.primary_key or i.exclusion) or u.restored && i.attnums)
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -10531,6 +10575,8 @@ declare
     waiting bigint := -1;
     parked  integer := 0;
     cleared boolean := false;
+    blocked text;  -- whether somebody is in the way who is not to move too
+    stuck   boolean := true;
 begin
     if not moving then
         return true;
@@ -10540,10 +10586,21 @@ begin
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
+    if exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
+        blocked := format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where %4$s and not exists (select from pg_temp.journal_undo_%1$s y where %5$s and %6$s))',
+                          relation, target, there, waits, replace(waits, 'u.', 'y.'), journal.undo_key_match(relation, 'y.a%1$s', 'x'));
+    end if;
     loop
         execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
+        if blocked is not null then
+            execute blocked into stuck;
+            if not stuck then
+                perform journal.undo_execute(move || done);
+                exit;
+            end if;
+        end if;
         if pending = waiting and not cleared and (select u.removes from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation) then
             cleared := true;
             perform journal.undo_clear_way(relation);

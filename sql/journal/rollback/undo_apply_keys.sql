@@ -19,6 +19,8 @@ declare
     waiting bigint := -1;
     parked  integer := 0;
     cleared boolean := false;
+    blocked text;  -- whether somebody is in the way who is not to move too
+    stuck   boolean := true;
 begin
     if not moving then
         return true;
@@ -28,10 +30,21 @@ begin
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
+    if exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
+        blocked := format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where %4$s and not exists (select from pg_temp.journal_undo_%1$s y where %5$s and %6$s))',
+                          relation, target, there, waits, replace(waits, 'u.', 'y.'), journal.undo_key_match(relation, 'y.a%1$s', 'x'));
+    end if;
     loop
         execute format('select count(*) from pg_temp.journal_undo_%s u join %s t on %s where %s', relation, target, here, waits)
            into pending;
         exit when pending = 0;
+        if blocked is not null then
+            execute blocked into stuck;
+            if not stuck then
+                perform journal.undo_execute(move || done);
+                exit;
+            end if;
+        end if;
         if pending = waiting and not cleared and (select u.removes from pg_temp.journal_undo u where u.relation = undo_apply_keys.relation) then
             cleared := true;
             perform journal.undo_clear_way(relation);

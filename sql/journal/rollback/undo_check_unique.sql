@@ -1,5 +1,5 @@
 -- Unique and exclusion constraints over plain columns: the value that a row gets back may have been taken. Rows that give
--- the value up in the same rollback do not count. That nobody has the key of a row that comes back was found when it was judged.
+-- the value up in the same rollback do not count. That nobody has the very key of a row that comes back was found when it was judged.
 create function journal.undo_check_unique(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_unique$
@@ -18,7 +18,7 @@ begin
                  from unnest(i.attnums, i.operators) as k (attnum, operator)
                  join pg_temp.journal_undo_column c on c.relation = undo_check_unique.relation and c.attnum = k.attnum) m
           join pg_temp.journal_undo u on u.relation = undo_check_unique.relation
-         where m.known and (u.reinserts and not i.primary_key or u.restored && i.attnums)
+         where m.known and (u.reinserts and (not i.primary_key or i.exclusion) or u.restored && i.attnums)
     loop
         execute format($check$
             update pg_temp.journal_undo_%1$s u

@@ -23,7 +23,10 @@ begin
         window w as (partition by %3$s)$images$,
         'journal_image_' || relation, journal.undo_source(relation), journal.undo_list(relation, 'coalesce(i.a%1$s, i.b%1$s)', ', ', 'key'),
         args.loaded, args.standing);
-    if moved then
+    if moved and exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
+        execute format('create index on pg_temp.%I (row_no)', 'journal_image_' || relation);
+        perform journal.undo_trace_deferrable(relation);
+    elsif moved then
         perform journal.undo_trace(relation);
     end if;
     return true;

@@ -1,10 +1,10 @@
--- Unique and exclusion constraints over plain columns, with the operator that says "the same" for each column.
+-- Unique and exclusion constraints over plain columns, keys without overlaps among the latter, with the operator that says "the same" for each column.
 create function journal.unique_columns(relation oid)
 returns table (name name, exclusion boolean, attnums int2[], operators oid[], primary_key boolean, immediate boolean, nulls_distinct boolean)
 language sql stable
 begin atomic
     select c.relname, i.indisexclusion, pg_catalog.array_agg(k.attnum order by k.n),
-           case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.contype = 'x')
+           case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.conexclop is not null)
                 else pg_catalog.array_agg(a.amopopr order by k.n) end,
            i.indisprimary, i.indimmediate, not i.indnullsnotdistinct
       from pg_catalog.pg_index i

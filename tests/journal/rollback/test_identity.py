@@ -99,3 +99,34 @@ def test_a_row_that_both_gave_another_key_is_left_whole(history: History) -> Non
     done = history.roll_back("skip")
     assert (done.rows, done.reasons) == ({"conflict": 2}, {"changed_since"})
     assert history.rows("table t") == {(4, 9), (2, 20)}
+
+
+@pytest.mark.parametrize("course", [(), ("update t set v = 0",), ("update t set v = 0", "delete from t where id = 3")])
+def test_rows_that_hand_their_deferrable_keys_on(history: History, course: tuple[str, ...]) -> None:
+    """One statement shifts every key by one: it was taken for one row with a long way, and undone as that."""
+    history.given(
+        "create table t (id int primary key deferrable, v int)",
+        "insert into t select n, n from generate_series(1, 4) n",
+    )
+    history.agent("update t set id = id + 1")
+    history.agent(*course, "insert into t values (1, 100)")
+    after = history.snapshot()
+    done = history.roll_back()
+    assert done.rows["remove"] == 1
+    history.expect_start()
+    history.redo(done)
+    assert history.snapshot() == after
+
+
+def test_a_deferrable_key_that_two_foreign_keys_change_in_one_statement(history: History) -> None:
+    """Both cascades take the row along: its changes follow each other inside one statement."""
+    history.given(
+        "create table p (id int primary key)",
+        """create table t (a int references p on update cascade, b int references p on update cascade, v int,
+                            primary key (a, b) deferrable)""",
+        "insert into p values (1), (2)",
+        "insert into t values (1, 1, 5), (1, 2, 6), (2, 2, 7)",
+    )
+    history.agent("update p set id = 9 where id = 1", "update t set v = v + 1")
+    assert history.roll_back().outcome == "done"
+    history.expect_start()

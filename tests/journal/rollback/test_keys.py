@@ -723,3 +723,20 @@ def test_case_03_a_foreign_key_of_which_one_column_changed_while_its_parents_cha
     history.agent("update t set pa = 3, pb = 1 where a = 2", "update t set a = 5 - a")
     assert history.roll_back().rows == {"restore": 2}
     history.expect_start()
+
+
+def test_case_13_period_taken(history: History) -> None:
+    """A key without overlaps is an exclusion: rows go back in place, and not over a period that T has taken."""
+    if history.operator.info.server_version < 180000:
+        pytest.skip("keys without overlaps are new in PostgreSQL 18")
+    history.given(
+        "create table t (id int4range, valid daterange, v int, primary key (id, valid without overlaps))",
+        "insert into t values ('[1,2)', '[2020-01-01,2021-01-01)', 1), ('[1,2)', '[2021-01-01,2022-01-01)', 2)",
+    )
+    history.agent(
+        "update t set v = 9, valid = '[2020-01-01,2020-06-01)' where v = 1",
+        "delete from t where valid @> date '2021-05-05'",
+    )
+    history.others("insert into t values ('[1,2)', '[2021-07-01,2023-01-01)', 3)")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons) == ({"restore": 1, "conflict": 1}, {"exclusion_taken"})
