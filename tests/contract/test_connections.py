@@ -202,6 +202,10 @@ async def test_an_external_effect_that_nobody_heard_of_again_is_probed(stage: St
             made.append(step.provider_key)
             raise TimeoutError
     assert stage.status() == "new"
+    with pytest.raises(journal.OutcomeUnknown):
+        async with entered(session.external("charge", key=stage.key, probe=int)):  # no number: it cannot tell
+            pytest.fail("the body ran")
+    assert await stage.is_idle()
     async with entered(session.external("charge", key=stage.key, probe=made.index)) as step:
         assert step.replayed
     assert (step.result, made) == (0, [made[0]])

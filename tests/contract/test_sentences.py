@@ -214,6 +214,7 @@ TOOLS = {
     "OpenAI Agents, LangChain, LangGraph, MCP and FastAPI make their schemas of it": (
         f"{_STEPS}frameworks.py::a_plain_function",
         f"{_STEPS}frameworks.py::a_coroutine_function",
+        f"{_STEPS}frameworks.py::a_server_of_mcp_has_its_session_in_its_lifespan",
         f"{_STEPS}frameworks.py::an_endpoint_of_fastapi",
     ),
     "returns: the result, or an envelope of result, receipt and replayed": (

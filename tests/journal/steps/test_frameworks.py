@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import agents
 import fastapi
+import mcp
 import psycopg
 import pytest
 from agents.tool_context import ToolContext
@@ -124,6 +126,26 @@ async def test_a_coroutine_function(call: Call, conn: psycopg.Connection, aconn:
     async with journal.open_session(aconn, agent="bot"):
         for _ in range(2):
             assert json.loads(await call(refund_soon)) == {"refunded": 42}
+    assert one(conn, "select array_agg(note) from notes") == ["broken"]
+
+
+async def test_a_server_of_mcp_has_its_session_in_its_lifespan(conn: psycopg.Connection, dsn: str) -> None:
+    conn.execute(NOTES)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with (
+            await psycopg.AsyncConnection.connect(dsn) as connected,
+            journal.open_session(connected, agent="bot"),
+        ):
+            yield
+
+    server = MCPServer("shop", lifespan=lifespan)
+    server.tool()(refund_soon)
+    async with mcp.Client(server) as client:
+        for _ in range(2):
+            answer = await client.call_tool("refund_soon", {"order_id": 42, "reason": "broken"})
+            assert answer.structured_content == {"refunded": 42}
     assert one(conn, "select array_agg(note) from notes") == ["broken"]
 
 
