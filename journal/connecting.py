@@ -16,15 +16,13 @@ from outbox.pg.strict_json import NotJson, dumps
 
 T = TypeVar("T")
 
-_HINT = "pass a psycopg 3 or SQLAlchemy connection to PostgreSQL, or a pool, engine or sessionmaker of one"
-
 
 def link(conn: Any) -> Link:
     """What runs effects on `conn`. Raises `UnsupportedConnection`."""
     try:
         return connections.link(conn)
     except UnknownConnectionKind as error:
-        raise UnsupportedConnection(str(error), hint=_HINT) from None
+        raise UnsupportedConnection(str(error), hint=error.hint) from None
 
 
 def perform(conn: Any, work: Callable[[], Flow[T]]) -> T | Awaitable[T]:
@@ -42,7 +40,7 @@ def supported(flow: Flow[T]) -> Flow[T]:
     try:
         return (yield from flow)
     except UnknownConnectionKind as error:
-        raise UnsupportedConnection(str(error), hint=_HINT) from None
+        raise UnsupportedConnection(str(error), hint=error.hint) from None
 
 
 def call(sql: str, **parameters: str | None) -> Flow[Any]:
@@ -84,7 +82,7 @@ def plain_text(value: Any, name: str, refused: Callable[[str], JournalError]) ->
 
 
 def _hinted(error: JournalError, hint: str) -> JournalError:
-    error.hint = error.hint or hint
+    error.advise(hint)
     return error
 
 

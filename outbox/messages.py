@@ -102,7 +102,9 @@ def _json(value: Any, name: str) -> str | None:
     try:
         return None if value is None else dumps(value, name)
     except NotJson as error:
-        raise NotSerializable(str(error), path=error.path) from error
+        raise NotSerializable(
+            str(error), hint="convert it to dicts, lists, text, numbers and booleans", path=error.path
+        ) from error
 
 
 class Publishing:

@@ -34,7 +34,7 @@ async def find_place(source: Source, destination: Destination, lane: int, known:
     try:
         return await _found_place(source, destination, lane, known)
     except (SourceRewound, TailLost) as error:
-        error.hint = (error.hint or "").replace("NAME", source.destination)
+        error.advise((error.hint or "").replace("NAME", source.destination))
         raise
 
 

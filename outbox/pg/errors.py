@@ -48,11 +48,16 @@ class Fault(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None, **values: Any) -> None:
         super().__init__(message)
-        self.hint = hint if hint is not None else type(self).hint
+        self.advise(hint if hint is not None else type(self).hint)
         for name in self.attributes:
             setattr(self, name, values.pop(name, None))
         if values:
             raise TypeError(f"{type(self).__name__} has no attribute {', '.join(sorted(values))}")
+
+    def advise(self, hint: str | None) -> None:
+        """Say what to do: `hint`, which a traceback shows too."""
+        self.hint = hint
+        self.__notes__ = [f"hint: {hint}"] if hint else []
 
     @classmethod
     def told(cls, message: str, hint: str | None, values: Mapping[str, Any]) -> Fault:

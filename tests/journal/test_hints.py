@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import journal
+import outbox
 
 _ROOT = Path(__file__).parents[2]
-_OURS = frozenset(journal.__all__)
+_OURS = {*journal.__all__, *outbox.__all__}
 _RAISED = re.compile(r"raise exception using(.*?);\n", re.DOTALL)
 _CODE = re.compile(r"errcode = .*'(JR|OX)[0-8]")  # JR99x: what a rollback tells itself
 
@@ -22,7 +23,7 @@ def test_in_sql() -> None:
 
 
 def test_in_python() -> None:
-    for file in (_ROOT / "journal").glob("*.py"):
+    for file in (*(_ROOT / "journal").glob("*.py"), *(_ROOT / "outbox").glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             error = node.exc if isinstance(node, ast.Raise) else None
             if isinstance(error, ast.Call) and isinstance(error.func, ast.Name) and error.func.id in _OURS:

@@ -21,8 +21,16 @@ _KINDS = {
 }
 
 
+_HINT = "pass a psycopg 3 or SQLAlchemy connection to PostgreSQL, or a pool, engine or sessionmaker of one"
+
+
 class UnknownConnectionKind(TypeError):
-    """The object is none of the connections that we work with, or not one to PostgreSQL."""
+    """The object is none of the connections that we work with, or not one to PostgreSQL. `hint`: what to pass instead."""
+
+    def __init__(self, message: str, *, hint: str = _HINT) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.add_note(f"hint: {hint}")
 
 
 def link(conn: Any) -> Link:

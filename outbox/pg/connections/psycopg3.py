@@ -77,7 +77,9 @@ def _is_idle(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bo
 def _refuse_pipeline(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     """In a pipeline nobody knows whether a transaction is open, and answers come late."""
     if not conn.closed and conn.pgconn.pipeline_status != PipelineStatus.OFF:
-        raise UnknownConnectionKind("the connection is in pipeline mode: leave its pipeline block first")
+        raise UnknownConnectionKind(
+            "the connection is in pipeline mode", hint="leave the pipeline block first; a body may have one of its own"
+        )
 
 
 def _refuse_lost(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:

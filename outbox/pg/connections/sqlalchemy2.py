@@ -59,7 +59,7 @@ def _async_link(conn: Any) -> Link | None:
 
 def _started(conn: Any) -> sa.Connection:
     if conn.sync_connection is None:
-        raise UnknownConnectionKind("the AsyncConnection is not started: use `async with engine.connect()`")
+        raise UnknownConnectionKind("the AsyncConnection is not started", hint="use `async with engine.connect()`")
     return conn.sync_connection  # type: ignore[no-any-return]
 
 
@@ -230,7 +230,9 @@ class SessionLink(ConnectionLink):
         try:
             return self._target.get_bind()
         except UnboundExecutionError:
-            raise UnknownConnectionKind("the SQLAlchemy session has no bind of its own: pass a connection") from None
+            raise UnknownConnectionKind(
+                "the SQLAlchemy session has no bind of its own", hint="pass a connection, or bind it: Session(engine)"
+            ) from None
 
     def _is_begun(self) -> bool:
         bind = self._bind()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from traceback import format_exception
 
 import pytest
 
@@ -57,4 +58,12 @@ def test_errors_have_a_sqlstate_of_their_own() -> None:
 def test_an_error_survives_pickling() -> None:
     error = journal.SessionClosed("closed", hint="open a new session")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
-    assert (str(again), type(again)) == ("closed", journal.SessionClosed)
+    assert (str(again), again.hint, type(again)) == ("closed", "open a new session", journal.SessionClosed)
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    error = journal.SessionClosed("closed", hint="open a new session")
+    assert "".join(format_exception(error)).splitlines()[-2:] == [
+        "journal.SessionClosed: closed",
+        "hint: open a new session",
+    ]
