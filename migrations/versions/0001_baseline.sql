@@ -9696,9 +9696,9 @@ end;
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
 
 -- sql/journal/rollback/unique_expressions.sql
--- Unique and exclusion constraints that are partial or have expressions: the columns that they depend on, the predicate, what a row
--- has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
-create function journal.unique_expressions(relation oid)
+-- Unique and exclusion constraints that are partial or have expressions, and with referring also those over columns of foreign keys: the
+-- columns that they depend on, the predicate, what a row has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
+create function journal.unique_expressions(relation oid, referring boolean default false)
 returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
 language sql stable
 begin atomic
@@ -9724,11 +9724,13 @@ begin atomic
                          union all
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
-       and (i.indexprs is not null or i.indpred is not null)
+       and (i.indexprs is not null or i.indpred is not null
+            or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
+               select from journal.foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
      group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
-comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
+comment on function journal.unique_expressions(oid, boolean) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
 
 -- sql/journal/rollback/undo_leaving.sql
 -- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
@@ -9859,7 +9861,8 @@ $undo_check_referenced$;
 comment on function journal.undo_check_referenced(oid) is 'Turns away rows that others refer to; returns how many. Private.';
 
 -- sql/journal/rollback/undo_parent_value.sql
--- SQL text: the value that a referenced column gets back in row y of its table's work table; null where it is not carried.
+-- SQL text: the value that a referenced column gets back in row y of its table's work table; null where it is not part of the key, of which alone
+-- it is known without the live row.
 create function journal.undo_parent_value(relation oid, attnum int2) returns text
 language plpgsql stable
 as $undo_parent_value$
@@ -9868,7 +9871,7 @@ begin
     return (
         select journal.undo_value('y.b' || c.attnum, c.as_text, c.live_type)
           from pg_temp.journal_undo_column c
-         where c.relation = undo_parent_value.relation and c.attnum = undo_parent_value.attnum and c.carried and c.problem is null
+         where c.relation = undo_parent_value.relation and c.attnum = undo_parent_value.attnum and c.key_position is not null and c.problem is null
     );
 end
 $undo_parent_value$;
@@ -9913,10 +9916,12 @@ begin
           from journal.foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
-               select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
+               select string_agg(format('x.%I %s w.w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
                       string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
-                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
-                      string_agg(format('w%s is not null', k.n), ' and ') as complete
+                      case when count(journal.undo_parent_value(f.parent, k.parent)) = count(*)
+                           then string_agg(format('%s %s w.w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') end as image_match,
+                      string_agg(format('%s %s w.w%s', journal.undo_would_be(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as row_match,
+                      string_agg(format('w.w%s is not null', k.n), ' and ') as complete
                  from rows from (unnest(f.parent_attnums), unnest(f.child_attnums), unnest(f.operators)) with ordinality as k (parent, child, operator, n)
                  join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent) k
          where f.child = undo_check_referencing.relation and journal.unreadable(f.parent) is null
@@ -9934,9 +9939,12 @@ begin
             journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.child_attnums, item.complete,
             journal.undo_rows(item.parent), item.live_match,
             journal.undo_leaving(item.parent, item.parent_attnums),
-            case when item.under_rollback and item.image_match is not null then
-                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
-                       item.parent, item.parent_attnums, item.image_match) else '' end,
+            case when not item.under_rollback then ''
+                 when item.image_match is not null then
+                     format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
+                            item.parent, item.parent_attnums, item.image_match)
+                 else format('and not exists (select from pg_temp.journal_undo_%s u left join %s t on %s where (u.status = ''reinsert'' or u.status = ''restore'' and u.restored && %L) and %s)',
+                             item.parent, journal.undo_rows(item.parent), journal.undo_key_match(item.parent, 'coalesce(u.a%1$s, u.b%1$s)'), item.parent_attnums, item.row_match) end,
             journal.stands_in(item.parent_part, item.parent, 'x'),
             journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
@@ -10319,7 +10327,7 @@ comment on function journal.undo_statement_of(oid, text, boolean, text) is 'The 
 
 -- sql/journal/rollback/undo_parking.sql
 -- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
--- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value.
+-- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
 create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, exclusion boolean) returns text
 language plpgsql stable
 as $undo_parking$
@@ -10334,6 +10342,7 @@ begin
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
         when not item.not_null and nulls_distinct then 'null'
+        when exists (select from journal.foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then
             format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
@@ -10401,7 +10410,7 @@ comment on function journal.undo_park(oid) is 'Moves rows out of each other''s w
 -- sql/journal/rollback/undo_make_way.sql
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
--- What waits in a circle is parked. Where a key is part of the place, the row stands where it belongs from here on.
+-- What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -10417,7 +10426,7 @@ declare
 begin
     for item in
         select i.*, s.restoring, s.moving, p.parking, p.name as parked
-          from journal.unique_expressions(relation) i
+          from journal.unique_expressions(relation, true) i
           join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
          cross join lateral (
                select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
@@ -10640,7 +10649,7 @@ begin
           join pg_temp.journal_undo u on u.relation = f.parent and u.restored && f.parent_attnums
          cross join lateral unnest(f.child_attnums, f.parent_attnums) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = k.child
-         where f.on_update = 'c' and f.parent = any (moved) and f.child = undo_follow.relation and f.child_attnums <@ journal.undo_key_attnums(relation)
+         where f.on_update = 'c' and f.parent = any (moved) and f.parent_attnums <@ journal.undo_key_attnums(f.parent) and f.child = undo_follow.relation and f.child_attnums <@ journal.undo_key_attnums(relation)
          group by f.oid, f.parent, f.parent_attnums, f.child_part
     loop
         execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p

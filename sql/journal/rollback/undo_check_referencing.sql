@@ -15,10 +15,12 @@ begin
           from journal.foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
-               select string_agg(format('x.%I %s w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
+               select string_agg(format('x.%I %s w.w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
                       string_agg(format('%s as w%s', journal.undo_would_be(relation, k.child), k.n), ', ') as would_be,
-                      string_agg(format('%s %s w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as image_match,
-                      string_agg(format('w%s is not null', k.n), ' and ') as complete
+                      case when count(journal.undo_parent_value(f.parent, k.parent)) = count(*)
+                           then string_agg(format('%s %s w.w%s', journal.undo_parent_value(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') end as image_match,
+                      string_agg(format('%s %s w.w%s', journal.undo_would_be(f.parent, k.parent), journal.operator_name(k.operator), k.n), ' and ') as row_match,
+                      string_agg(format('w.w%s is not null', k.n), ' and ') as complete
                  from rows from (unnest(f.parent_attnums), unnest(f.child_attnums), unnest(f.operators)) with ordinality as k (parent, child, operator, n)
                  join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent) k
          where f.child = undo_check_referencing.relation and journal.unreadable(f.parent) is null
@@ -36,9 +38,12 @@ begin
             journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), item.child_attnums, item.complete,
             journal.undo_rows(item.parent), item.live_match,
             journal.undo_leaving(item.parent, item.parent_attnums),
-            case when item.under_rollback and item.image_match is not null then
-                format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
-                       item.parent, item.parent_attnums, item.image_match) else '' end,
+            case when not item.under_rollback then ''
+                 when item.image_match is not null then
+                     format('and not exists (select from pg_temp.journal_undo_%s y where (y.status = ''reinsert'' or y.status = ''restore'' and y.restored && %L) and %s)',
+                            item.parent, item.parent_attnums, item.image_match)
+                 else format('and not exists (select from pg_temp.journal_undo_%s u left join %s t on %s where (u.status = ''reinsert'' or u.status = ''restore'' and u.restored && %L) and %s)',
+                             item.parent, journal.undo_rows(item.parent), journal.undo_key_match(item.parent, 'coalesce(u.a%1$s, u.b%1$s)'), item.parent_attnums, item.row_match) end,
             journal.stands_in(item.parent_part, item.parent, 'x'),
             journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;

@@ -15,7 +15,7 @@ begin
           join pg_temp.journal_undo u on u.relation = f.parent and u.restored && f.parent_attnums
          cross join lateral unnest(f.child_attnums, f.parent_attnums) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = k.child
-         where f.on_update = 'c' and f.parent = any (moved) and f.child = undo_follow.relation and f.child_attnums <@ journal.undo_key_attnums(relation)
+         where f.on_update = 'c' and f.parent = any (moved) and f.parent_attnums <@ journal.undo_key_attnums(f.parent) and f.child = undo_follow.relation and f.child_attnums <@ journal.undo_key_attnums(relation)
          group by f.oid, f.parent, f.parent_attnums, f.child_part
     loop
         execute format('update pg_temp.journal_undo_%1$s u set %2$s from pg_temp.journal_undo_%3$s p

@@ -1,6 +1,6 @@
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
--- What waits in a circle is parked. Where a key is part of the place, the row stands where it belongs from here on.
+-- What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -16,7 +16,7 @@ declare
 begin
     for item in
         select i.*, s.restoring, s.moving, p.parking, p.name as parked
-          from journal.unique_expressions(relation) i
+          from journal.unique_expressions(relation, true) i
           join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
          cross join lateral (
                select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,

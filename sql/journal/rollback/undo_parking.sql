@@ -1,5 +1,5 @@
 -- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
--- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value.
+-- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
 create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, exclusion boolean) returns text
 language plpgsql stable
 as $undo_parking$
@@ -14,6 +14,7 @@ begin
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
         when not item.not_null and nulls_distinct then 'null'
+        when exists (select from journal.foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then
             format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)

@@ -1,6 +1,6 @@
--- Unique and exclusion constraints that are partial or have expressions: the columns that they depend on, the predicate, what a row
--- has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
-create function journal.unique_expressions(relation oid)
+-- Unique and exclusion constraints that are partial or have expressions, and with referring also those over columns of foreign keys: the
+-- columns that they depend on, the predicate, what a row has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
+create function journal.unique_expressions(relation oid, referring boolean default false)
 returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
 language sql stable
 begin atomic
@@ -26,8 +26,10 @@ begin atomic
                          union all
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
-       and (i.indexprs is not null or i.indpred is not null)
+       and (i.indexprs is not null or i.indpred is not null
+            or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
+               select from journal.foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
      group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
-comment on function journal.unique_expressions(oid) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
+comment on function journal.unique_expressions(oid, boolean) is 'Unique and exclusion constraints that are partial or have expressions. Private.';

@@ -47,7 +47,22 @@ def random_schema(seed: int) -> Schema:
     tables = [t if t.uniques or random.random() < 0.85 else replace(t, partitions=2, _index={}) for t in tables]
     random = Random(f"indexes {seed}")
     tables = [t if random.random() < 0.6 else _indexed(random, t) for t in tables]
+    random = Random(f"references {seed}")
+    tables = [_referring(random, t, tables[:n]) if random.random() < 0.3 else t for n, t in enumerate(tables)]
     return Schema((*tables, summary) if summary else tuple(tables))
+
+
+def _referring(random: Random, table: Table, before: Sequence[Table]) -> Table:
+    """A table with one more foreign key, to columns that are unique without being the key."""
+    fit = [(t, u) for t in before for u in t.uniques if not u.timing]
+    if not fit:
+        return table
+    parent, unique = random.choice(fit)
+    pointing = [replace(parent.column(c), name=f"g{c}", not_null=False, default=None) for c in unique.columns]
+    actions = random.choice(_ACTIONS), random.choice(("cascade", *_ACTIONS))
+    key = ForeignKey(tuple(c.name for c in pointing), parent.name, unique.columns, *actions, random.choice(_TIMINGS))
+    keys, columns = (*table.foreign_keys, key), (*table.columns, *pointing)
+    return replace(table, columns=columns, foreign_keys=keys, _index={})
 
 
 def _indexed(random: Random, table: Table) -> Table:
@@ -59,6 +74,11 @@ def _indexed(random: Random, table: Table) -> Table:
     fit = [c for c in table.stored if c.values and c.kind != "bool" and c.name not in table.key]
     if not fit:
         return table
+    generated = next((c for c in table.columns if c.generated is not None), None)
+    if generated is not None and random.random() < 0.5:
+        source = (table.column(generated.name.removeprefix("twice ")),)
+        index = Index((source[0].name,), ("twice",), _where(random, table), nulls_distinct=random.random() < 0.7)
+        return table if table.partitions else replace(table, indexes=(index,), _index={})
     columns = random.sample(fit, min(len(fit), random.choice((1, 1, 2))))
     expressions = [random.choice([None, *_FITTING.get(c.kind, ())]) for c in columns]
     where = _where(random, table)
@@ -66,7 +86,7 @@ def _indexed(random: Random, table: Table) -> Table:
         timing = random.choice(_TIMINGS)
         index = Index(tuple(c.name for c in columns), tuple(expressions), where, excluding="=", timing=timing)
     else:
-        part = [table.column(table.key[0])] if table.partitions else []
+        part = [table.column(table.key[0])] if table.partitions or random.random() < 0.15 else []
         listed, plain = tuple(c.name for c in (*part, *columns)), (*(None for _ in part), *expressions)
         index = Index(listed, plain, where, nulls_distinct=random.random() < 0.7)
     return replace(table, indexes=(index,), _index={})
@@ -93,7 +113,7 @@ def _table(random: Random, name: str, before: Sequence[Table]) -> Table:
     columns = [*key, *values, *pointing, *(TRIGGER_COLUMNS[k] for k in kept)]
     numbers = [c.name for c in values if c.kind in NUMBERS]
     if numbers and random.random() < 0.2:
-        columns.append(Column("doubled", "numeric", generated=f"{quoted(numbers[0])} * 2"))
+        columns.append(Column(f"twice {numbers[0]}", "numeric", generated=f"{quoted(numbers[0])} * 2"))
     if random.random() < 0.3:
         random.shuffle(columns)
     return Table(
@@ -281,7 +301,7 @@ class _Writer:
         for foreign_key in table.foreign_keys:
             row |= self._pointing(foreign_key)
         if self.ours:
-            self.made.setdefault(table.name, []).append({k: row[k] for k in table.key})
+            self.made.setdefault(table.name, []).append(row)
         return row
 
     def _pointing(self, key: ForeignKey) -> dict[str, str]:
@@ -289,7 +309,8 @@ class _Writer:
         made = self.made.get(key.parent)
         if not made or self.random.random() < 0.5:
             return {}
-        return dict(zip(key.columns, self.random.choice(made).values(), strict=True))
+        row = self.random.choice(made)
+        return {c: row.get(r, "null") for c, r in zip(key.columns, key.referenced, strict=True)}
 
     def _insert(self, table: Table) -> str:
         row = self.row(table)

@@ -7,6 +7,7 @@ as it was before; what nobody but others changed has to stay; where both were, t
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -186,7 +187,7 @@ def _stays(line: Line) -> Iterable[tuple[int, int]]:
         elif before is None:
             since = time
     if line.changes[-1][2] is not None:
-        yield since, line.times[-1] + 1
+        yield since, sys.maxsize
 
 
 def _judge(line: Line) -> None:
@@ -356,7 +357,7 @@ class _Following:
         return sum(self._one(table, key, here, parent, new) for here, new in pairs) > 0
 
     def _one(self, table: Table, key: ForeignKey, here: tuple[Value, ...] | None, parent: Table, new: Row) -> bool:
-        if here == _reference(parent, key.referenced, new):
+        if here is None or here == _reference(parent, key.referenced, new):
             return False
         found = [rid for rid, row in self.state[table.name].items() if _reference(table, key.columns, row) == here]
         free = [rid for rid in found if not self._is_settled(table, rid, key)]
@@ -386,24 +387,30 @@ def is_entangled(expected: Expectation) -> bool:
     does both as long as the constraints are not deferrable, so such a rollback may be refused. So may one that puts a key back
     that is held, and that another row takes or leaves: in one statement their images would have no order.
     """
-    kinds = {(k.parent, k.on_update == "cascade") for t in expected.schema.tables for k in t.foreign_keys}
-    held = [line for line in expected.ours if _has_moved(line) and (line.table.name, False) in kinds]
-    return any((line.table.name, True) in kinds or _is_met(line, expected.ours) for line in held)
+    keys = [key for table in expected.schema.tables for key in table.foreign_keys]
+    for key in keys:
+        held = [line for line in expected.ours if line.table.name == key.parent and _has_moved(line, key.referenced)]
+        followed = any(k.parent == key.parent and k.on_update == "cascade" for k in keys)
+        if key.on_update != "cascade" and any(
+            followed or _is_met(line, expected.ours, key.referenced) for line in held
+        ):
+            return True
+    return False
 
 
-def _is_met(moved: Line, lines: Iterable[Line]) -> bool:
+def _is_met(moved: Line, lines: Iterable[Line], columns: Sequence[str]) -> bool:
     others = (line for line in lines if line is not moved and line.table is moved.table)
-    return any(_stands_at(moved) & _stands_at(other) for other in others)
+    return any(_stands_at(moved, columns) & _stands_at(other, columns) for other in others)
 
 
-def _stands_at(line: Line) -> set[tuple[Value, ...]]:
-    return {slot_of(line.table, row) for row in (line.current, line.expected) if row is not None}
+def _stands_at(line: Line, columns: Sequence[str]) -> set[tuple[Value, ...] | None]:
+    return {_reference(line.table, columns, row) for row in (line.current, line.expected) if row is not None} - {None}
 
 
-def _has_moved(line: Line) -> bool:
+def _has_moved(line: Line, columns: Sequence[str]) -> bool:
     if line.current is None or line.expected is None:
         return False
-    return slot_of(line.table, line.current) != slot_of(line.table, line.expected)
+    return _reference(line.table, columns, line.current) != _reference(line.table, columns, line.expected)
 
 
 def violations(schema: Schema, state: State) -> list[str]:

@@ -28,9 +28,10 @@ KEYS: dict[str, tuple[str, ...]] = {
     "numeric": ("1", "2.50", "3.00", "4.0", "5"),
 }
 NUMBERS = {"int", "numeric"}
-# Expressions that an index may have: their SQL over a column, and what they make of a value.
+# Expressions that an index may have: their SQL over a column, and what they make of a value. "twice" is a generated column.
 EXPRESSIONS: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     "lower": ("lower({})", lambda v: None if v is None else v.lower()),
+    "twice": ('"twice {}"', lambda v: None if v is None else str((2 * Decimal(v)).normalize())),
     "abs": ("abs({})", lambda v: None if v is None else str(abs(Decimal(v)).normalize())),
     "coalesce": ("coalesce({}, 0)", lambda v: "0" if v is None else str(Decimal(v).normalize())),
     "a of": ("({} ->> 'a')", lambda v: None if v is None else _member(v)),
@@ -119,7 +120,7 @@ class Index:
 
     def sql(self, table: str) -> str:
         parts = [
-            EXPRESSIONS[e][0].format(quoted(c)) if e else quoted(c)
+            EXPRESSIONS[e][0].format(c if e == "twice" else quoted(c)) if e else quoted(c)
             for c, e in zip(self.columns, self.expressions, strict=True)
         ]
         where = f" where ({self.where.sql})" if self.where else ""

@@ -740,3 +740,30 @@ def test_case_13_period_taken(history: History) -> None:
     history.others("insert into t values ('[1,2)', '[2021-07-01,2023-01-01)', 3)")
     done = history.roll_back("skip")
     assert (done.rows, done.reasons) == ({"restore": 1, "conflict": 1}, {"exclusion_taken"})
+
+
+@pytest.mark.parametrize("unique", ["int not null unique", "int unique", "int unique nulls not distinct"])
+def test_case_02_a_unique_reference_that_is_handed_on(history: History, unique: str) -> None:
+    """One-to-one: the row that has it goes back first, as there is nothing to refer to meanwhile."""
+    history.given(
+        "create table p (id int primary key)",
+        f"create table c (id int primary key, p {unique} references p)",
+        "insert into p select generate_series(1, 5)",
+        "insert into c select n, n from generate_series(1, 4) n",
+    )
+    history.agent(*(f"update c set p = p + 1 where id = {n}" for n in (4, 3, 2, 1)))
+    assert history.roll_back().rows == {"restore": 4}
+    history.expect_start()
+
+
+def test_case_07_references_to_a_unique_constraint_of_which_one_column_changed(history: History) -> None:
+    """The plan knew the parents only by the columns that the session changed, and ended in an error. Some call columns w1."""
+    history.given(
+        "create table p (id int primary key, a int, w1 text, unique (a, w1))",
+        "create table c (id int primary key, a int, w1 text, foreign key (a, w1) references p (a, w1) on update cascade)",
+        "insert into p values (1, 1, 'x'), (2, 2, 'x')",
+        "insert into c values (1, 1, 'x'), (2, 1, 'x')",
+    )
+    history.agent("update p set a = 3 where id = 1", "update c set a = 2 where id = 2")
+    assert history.roll_back().rows == {"restore": 3}
+    history.expect_start()
