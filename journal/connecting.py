@@ -7,11 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
-from journal.errors import JournalError, NotSerializable, SchemaVersionError, UnknownSession, UnsupportedConnection
+from journal.errors import (
+    JournalError,
+    NotSerializable,
+    OutcomeUnknown,
+    SchemaVersionError,
+    UnknownSession,
+    UnsupportedConnection,
+)
 from outbox.pg import connections
 from outbox.pg.connections import UnknownConnectionKind
 from outbox.pg.errors import NOT_MIGRATED, is_driver_error, reraised, sqlstate_of
-from outbox.pg.flow import Flow, Link, run, scalar, transaction
+from outbox.pg.flow import CommitLost, Flow, Link, run, scalar, transaction
 from outbox.pg.strict_json import NotJson, dumps
 
 T = TypeVar("T")
@@ -36,11 +43,14 @@ async def awaited(value: Any) -> Any:
 
 
 def supported(flow: Flow[T]) -> Flow[T]:
-    """A session or engine tells its dialect only when it is asked for a connection."""
+    """A session or engine tells its dialect only when it is asked for a connection; any commit of our own may be lost."""
     try:
         return (yield from flow)
     except UnknownConnectionKind as error:
         raise UnsupportedConnection(str(error), hint=error.hint) from None
+    except CommitLost as lost:
+        hint = "call again: under the same key, run_id or name it takes effect once"
+        raise OutcomeUnknown("the connection was lost during COMMIT", hint=hint) from lost
 
 
 def call(sql: str, **parameters: str | None) -> Flow[Any]:

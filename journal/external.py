@@ -79,7 +79,7 @@ class _ExternalFlows(StepFlows):
     def __init__(self, link: Link, asked: Call, probe: Probe | None) -> None:
         super().__init__(link, asked)
         self._probe = probe
-        self._runner = str(uuid4())
+        self._runner = ""
         self._provider_key: str | None = None
         self._runs = False
         self._met: BaseException | None = None  # what the body, or the commit, ended with
@@ -104,6 +104,7 @@ class _ExternalFlows(StepFlows):
 
     def _reserved_somehow(self) -> Flow[None]:
         yield from self._refuse_to_join("an external effect commits its intent first")
+        self._runner, self._runs = str(uuid4()), False  # of this entering alone: what it may run, it has not run yet
         while (yield from self._is_open()):
             try:
                 turn = yield from self._turn()

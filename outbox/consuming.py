@@ -13,6 +13,7 @@ from outbox.pg.flow import (
     Acquire,
     Begin,
     Commit,
+    CommitLost,
     Flow,
     Flush,
     GiveBack,
@@ -86,6 +87,12 @@ class _InboxFlows:
                 try:
                     yield Flush()
                     yield Commit()
+                except CommitLost as lost:
+                    yield Rollback()
+                    raise OutboxError(
+                        "the connection was lost during COMMIT: nobody knows whether the work was done",
+                        hint="let the message be delivered again: if it was, the message is not fresh then",
+                    ) from lost
                 except BaseException:
                     yield Rollback()
                     raise

@@ -10,7 +10,7 @@ from uuid import UUID
 from outbox.errors import NotSerializable, OutboxError
 from outbox.pg.connections import link
 from outbox.pg.errors import NOT_MIGRATED, is_driver_error, reraised, sqlstate_of
-from outbox.pg.flow import Flow, adrive, drive, scalar, transaction
+from outbox.pg.flow import CommitLost, Flow, adrive, drive, scalar, transaction
 from outbox.pg.strict_json import NotJson, dumps
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def publish(
         "compensation": _json(compensation, "compensation"),
     }
     connection = link(conn)
-    flow = transaction(_published(parameters))
+    flow = _committed(transaction(_published(parameters)))
     return Publishing(flow, connection) if connection.is_async else drive(flow, connection)
 
 
@@ -96,6 +96,16 @@ def _published(parameters: Mapping[str, str | None]) -> Flow[UUID]:
         if is_driver_error(error) and sqlstate_of(error) in NOT_MIGRATED:
             raise OutboxError("this database does not have the outbox's schema", hint="run journal migrate") from error
         raise
+
+
+def _committed(flow: Flow[UUID]) -> Flow[UUID]:
+    try:
+        return (yield from flow)
+    except CommitLost as lost:
+        raise OutboxError(
+            "the connection was lost during COMMIT: nobody knows whether the message was published",
+            hint="look for it in outbox.messages before you publish it again",
+        ) from lost
 
 
 def _json(value: Any, name: str) -> str | None:

@@ -4160,9 +4160,10 @@ comment on function journal.intend_step(uuid, text, text, uuid, jsonb, integer, 
     'Records the intent of an external effect; commit it before the effect is made. external: the outcome of the key is open, journal.take_external says whose turn it is; else journal.begin_step says how it ended. Private.';
 
 -- sql/journal/functions/take_external.sql
--- Takes the row of an external effect for this transaction, and says what there is to do: 'run' it, because the caller's own
--- intent stands and nobody was at it; 'ask' the provider, because somebody was and his outcome is open; or 'done'.
--- The lock tells the living from the dead: it is held from before the effect is made until its outcome is committed.
+-- Takes the row of an external effect for this transaction, and says what there is to do: 'run' it, because the intent is the
+-- caller's own, which he takes once and nobody else runs; 'ask' the provider, because somebody was at it and his outcome is open; or
+-- 'done'. The lock tells the living from the dead: it is held from before the effect is made until its outcome is committed. Between
+-- the commit of an intent and its lock nothing tells them apart: an intent of another is left half a second to be taken.
 create function journal.take_external(step_id uuid, runner uuid, wait interval, out turn text, out provider_key text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -4173,6 +4174,7 @@ declare
     home     journal.session;
     bound    boolean;
     patience text := current_setting('lock_timeout');
+    deadline constant timestamptz := clock_timestamp() + take_external.wait;
 begin
     select s.* into step from journal.step s where s.step_id = take_external.step_id;
     if step.db_user is distinct from session_user::text
@@ -4181,6 +4183,13 @@ begin
             errcode = 'JR012', message = 'the step belongs to another database user',
             hint = 'call as that user, or say what happened: journal external resolve STEP completed|failed';
     end if;
+    while exists (select from journal.external e where e.step_id = take_external.step_id and e.status = 'intended' and e.runner <> take_external.runner)
+          and clock_timestamp() < step.started_at + interval '0.5 s' loop
+        if clock_timestamp() >= deadline then
+            perform journal.raise_in_progress(step.tool, step.key);
+        end if;
+        perform pg_sleep(0.01);
+    end loop;
     begin
         perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
@@ -4191,7 +4200,7 @@ begin
     patience := set_config('lock_timeout', patience, true);
     provider_key := taken.provider_key;
     turn := case when taken.status in ('completed', 'failed') then 'done'
-                 when taken.status = 'intended' and taken.runner = take_external.runner then 'run' else 'ask' end;
+                 when taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
         home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
         bound := journal.set_binding(step.session_id, step.step_id);

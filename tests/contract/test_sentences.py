@@ -109,6 +109,7 @@ STEPS = {
         f"{_STEPS}crashes.py::a_lost_reply_to_commit_is_an_unknown_outcome",
         f"{_STEPS}crashes.py::a_lost_commit_is_an_unknown_outcome_too",
         f"{_STEPS}crashes.py::asynchronous_drivers_do_not_know_either",
+        f"{_STEPS}crashes.py::every_commit_of_ours_may_be_lost",
     ),
     "tries that failed and replays leave a row of their own": (
         f"{_KINDS}an_exception_rolls_back_and_frees_the_key",
@@ -263,6 +264,8 @@ EXTERNAL_EFFECTS = {
     "never re-run blindly, whoever dies when": (
         f"{_STEPS}external.py::without_a_probe_it_is_never_run_again_blindly",
         f"{_STEPS}external.py::a_second_caller_waits_and_gets_the_result",
+        f"{_STEPS}external.py::callers_at_once_make_it_once_and_all_know",
+        f"{_STEPS}external.py::an_intent_is_given_a_moment_to_be_taken",
         f"{_STEPS}external.py::a_crash_between_any_two_lines",
         f"{_STEPS}roles.py::an_open_external_effect_is_taken_by_its_own_user_only",
     ),

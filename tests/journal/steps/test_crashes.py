@@ -9,7 +9,7 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -96,6 +96,31 @@ def test_a_lost_reply_to_commit_is_an_unknown_outcome(cut: Any, line: Line, watc
     assert again.replayed
     assert again.result == "done"
     assert notes(watch) == 1
+
+
+@pytest.mark.parametrize("lost", ["lose_commit", "lose_reply"])
+def test_every_commit_of_ours_may_be_lost(dsn: str, connect: Connect, lost: str) -> None:
+    """Whoever called is told so in our words, and what to do."""
+    agent = journal.open_session(connect(), agent="bot")
+    receipt = agent.run("look", lambda _: None, key=None).receipt
+    assert receipt is not None
+    calls: list[Callable[[journal.AgentSession, psycopg.Connection], object]] = [
+        lambda _, conn: journal.open_session(conn, agent="bot"),
+        lambda _, conn: journal.confirm(conn, receipt.id, "mailer"),
+        lambda session, _: session.claim("noted", receipt=receipt),
+        lambda session, _: session.external("charge", key="k").__enter__(),
+        lambda _, conn: outbox.publish(conn, topic="notes"),
+        lambda _, conn: outbox.inbox(conn, "mailer", "1").__enter__().__exit__(None, None, None),
+    ]
+    for call in calls:
+        line = Line(dsn)
+        with psycopg.connect(line.dsn, autocommit=True) as cut:
+            session = journal.resume_session(cut, agent.id)
+            getattr(line, lost)()
+            with pytest.raises((journal.OutcomeUnknown, outbox.OutboxError), match="lost during COMMIT") as caught:
+                call(session, cut)
+            assert caught.value.hint
+        line.close()
 
 
 def test_a_lost_commit_is_an_unknown_outcome_too(cut: Any, line: Line, watch: psycopg.Connection) -> None:

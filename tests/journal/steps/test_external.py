@@ -7,7 +7,9 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -269,6 +271,44 @@ def test_a_second_caller_waits_and_gets_the_result(
     assert beside.outcome().result == step.result == {"charge": "ch_0"}
     assert len(bank.charges) == 1
     assert notes(db) == 0
+
+
+def test_callers_at_once_make_it_once_and_all_know(connect: Connect, bank: Provider) -> None:
+    """Whoever comes between the intent and its maker neither makes it nor gives it up for unknown."""
+    conns = [connect() for _ in range(4)]
+    together = threading.Barrier(len(conns))
+
+    def call(conn: psycopg.Connection) -> tuple[bool, Any]:
+        session = journal.open_session(conn, agent="bot")
+        together.wait()
+        with session.external("charge", key="k") as step:
+            if not step.replayed:
+                step.complete(bank.charge(step.provider_key))
+        return step.replayed, step.result
+
+    with ThreadPoolExecutor(len(conns)) as pool:
+        answers = list(pool.map(call, conns))
+    assert sorted(replayed for replayed, _ in answers) == [False, True, True, True]
+    assert [result for _, result in answers] == [{"charge": "ch_0"}] * 4
+
+
+def test_an_intent_is_given_a_moment_to_be_taken(
+    agent: journal.AgentSession, bank: Provider, superuser_dsn: str
+) -> None:
+    """A client that died right after it announced the effect looks just like one that is about to make it."""
+    effect = agent.external("charge", key="k")
+    with pytest.raises(journal.OutcomeUnknown), effect as step:
+        bank.charge(step.provider_key)
+        raise TimeoutError
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin:
+        admin.execute("update journal.external set status = 'intended'")
+        admin.execute("update journal.step set started_at = clock_timestamp()")
+        with pytest.raises(journal.StepInProgress), agent.external("charge", key="k", wait=0.02):
+            pytest.fail("the body ran")
+        admin.execute("update journal.step set started_at = clock_timestamp() - interval '1 s'")
+    with pytest.raises(journal.OutcomeUnknown), effect:  # entered again, it is another call
+        pytest.fail("the body ran")
+    assert len(bank.charges) == 1
 
 
 def test_a_lost_commit_is_found_out_by_the_next_call(dsn: str, db: psycopg.Connection, bank: Provider) -> None:
