@@ -2862,7 +2862,8 @@ comment on function journal.keyed_digest(text, text, xid8) is 'A keyed digest of
 -- Who the transaction is bound to: its last binding. A transaction-local setting says where that row lies, and is believed only if a
 -- binding of this transaction is there, which a savepoint has not taken back, and none came after it. So it can be neither forged
 -- nor put back later. Capture and publish ask for every statement: a row of one's own that is found by its place is no row that
--- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell.
+-- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell. Nothing here has a
+-- backslash: what that means is a setting of the caller's.
 create function journal.bound_session(out session_id uuid, out step_id uuid) returns setof record
 language plpgsql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
@@ -2872,7 +2873,7 @@ declare
     place   constant text := current_setting('journal.binding', true);
     binding journal.binding;
 begin
-    if place is null or place !~ '^\(\d{1,9},\d{1,4}\)$' then
+    if place is null or place !~ '^[(][0-9]{1,9},[0-9]{1,4}[)]$' then
         return;
     end if;
     select b.* into binding from journal.binding b
@@ -8013,7 +8014,7 @@ comment on function journal.undo_segment_source(oid, integer[], integer, int2[],
 -- sql/journal/rollback/undo_images.sql
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
 -- undo_segment_source; a column that a shape does not have counts as elided.
-create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
+create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], segment_ids integer[], attnums int2[]) returns setof record
 language plpgsql stable security definer rows 1000000000
 set search_path = pg_catalog, pg_temp
 as $undo_images$
@@ -8024,16 +8025,16 @@ declare
     taken_back constant boolean := exists (select from journal.reversal r where r.session_id = any (session_ids));
 begin
     perform journal.check_readable(relation);
-    select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
+    segments := array(select g.segment_id from journal.segment g where g.relation = undo_images.relation and g.segment_id = any (segment_ids));
     select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
-    return query execute 'with s as materialized (select * from journal.undo_planned($1, $2)) ' || source using session_ids, step_ids;
+    return query execute format('with s as materialized (select * from journal.%I($1, $2)) ', case when taken_back then 'undo_planned' else 'undo_statements' end) || source using session_ids, step_ids;
 end
 $undo_images$;
 
-comment on function journal.undo_images(oid, uuid[], uuid[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+comment on function journal.undo_images(oid, uuid[], uuid[], integer[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';
 
 -- sql/journal/rollback/undo_changed_columns.sql
 -- The columns that sessions' updates changed in a table: a cheap first pass, so that the rest carries no others along. A bulk
@@ -8497,11 +8498,11 @@ declare
     deleted      constant text := journal.undo_list(relation, 'i.n%1$s is null', ' and ', 'key');
     args         record;
 begin
-    select a.session_ids, a.step_ids, u.loaded, u.only_updates into args
+    select a.session_ids, a.step_ids, u.loaded, u.segments, u.only_updates into args
       from pg_temp.journal_undo_args a, pg_temp.journal_undo u where u.relation = undo_source.relation;
     return format($source$
         select i.ordinality as place, i.statement_id, i.transaction_id, i.ledger_xmin, i.same_cluster, i.depth, i.elided, %1$s as kind, %2$s as changed, %3$s
-          from (select * from rows from (journal.undo_images(%4$s, %8$L, %9$L, %5$L)
+          from (select * from rows from (journal.undo_images(%4$s, %8$L, %9$L, %11$L, %5$L)
                     as (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint, elided int2[], %6$s, %7$s)) with ordinality as i
                  limit %10$s) i$source$,
         case when args.only_updates then '''U''::text' else format('case when %s then ''I'' when %s then ''D'' else ''U'' end', inserted, deleted) end,
@@ -8511,7 +8512,7 @@ begin
         relation,
         (select array_agg(c.attnum) from pg_temp.journal_undo_column c where c.relation = undo_source.relation and c.carried),
         journal.undo_list(relation, 'o%1$s %3$s', ', '), journal.undo_list(relation, 'n%1$s %3$s', ', '),
-        args.session_ids, args.step_ids, args.loaded + 1);
+        args.session_ids, args.step_ids, args.loaded + 1, args.segments);
 end
 $undo_source$;
 
@@ -9010,10 +9011,10 @@ as $undo_pin$
 begin
     perform pg_catalog.set_config('journal.caller_settings', (
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
-          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,xmloption,array_nulls,lc_monetary,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
+          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,xmloption,array_nulls,lc_monetary,standard_conforming_strings,transform_null_equals,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
     perform pg_catalog.set_config(s.name, s.value, true)
        from (values ('search_path', 'pg_catalog, pg_temp'), ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('extra_float_digits', '1'),
-                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('array_nulls', 'on'), ('lc_monetary', 'C'), ('jit', 'off'),
+                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('array_nulls', 'on'), ('lc_monetary', 'C'), ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('jit', 'off'),
                     ('work_mem', greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) / 1024, 65536)::pg_catalog.text)) as s (name, value);
 end
 $undo_pin$;

@@ -1,7 +1,8 @@
 -- Who the transaction is bound to: its last binding. A transaction-local setting says where that row lies, and is believed only if a
 -- binding of this transaction is there, which a savepoint has not taken back, and none came after it. So it can be neither forged
 -- nor put back later. Capture and publish ask for every statement: a row of one's own that is found by its place is no row that
--- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell.
+-- a SERIALIZABLE transaction locks against others. Only after a later binding was rolled back the index has to tell. Nothing here has a
+-- backslash: what that means is a setting of the caller's.
 create function journal.bound_session(out session_id uuid, out step_id uuid) returns setof record
 language plpgsql stable security definer rows 1
 set search_path = pg_catalog, pg_temp
@@ -11,7 +12,7 @@ declare
     place   constant text := current_setting('journal.binding', true);
     binding journal.binding;
 begin
-    if place is null or place !~ '^\(\d{1,9},\d{1,4}\)$' then
+    if place is null or place !~ '^[(][0-9]{1,9},[0-9]{1,4}[)]$' then
         return;
     end if;
     select b.* into binding from journal.binding b

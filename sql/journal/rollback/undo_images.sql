@@ -1,6 +1,6 @@
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
 -- undo_segment_source; a column that a shape does not have counts as elided.
-create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], attnums int2[]) returns setof record
+create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], segment_ids integer[], attnums int2[]) returns setof record
 language plpgsql stable security definer rows 1000000000
 set search_path = pg_catalog, pg_temp
 as $undo_images$
@@ -11,13 +11,13 @@ declare
     taken_back constant boolean := exists (select from journal.reversal r where r.session_id = any (session_ids));
 begin
     perform journal.check_readable(relation);
-    select r.segments into segments from journal.undo_relations(session_ids, step_ids) r where r.relation = undo_images.relation;
+    segments := array(select g.segment_id from journal.segment g where g.relation = undo_images.relation and g.segment_id = any (segment_ids));
     select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
                's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
       into source
       from unnest(segments) as segment_id;
-    return query execute 'with s as materialized (select * from journal.undo_planned($1, $2)) ' || source using session_ids, step_ids;
+    return query execute format('with s as materialized (select * from journal.%I($1, $2)) ', case when taken_back then 'undo_planned' else 'undo_statements' end) || source using session_ids, step_ids;
 end
 $undo_images$;
 
-comment on function journal.undo_images(oid, uuid[], uuid[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';
+comment on function journal.undo_images(oid, uuid[], uuid[], integer[], int2[]) is 'The images of sessions on one table, for callers who may read it. Private.';

@@ -249,6 +249,17 @@ def test_settings_of_the_caller_are_as_before(history: History) -> None:
         assert [history.one("select current_setting(%s)", name) for name in names] == before
 
 
+def test_backslashes_are_what_the_caller_says(history: History) -> None:
+    """With standard_conforming_strings off nothing was seen to be bound: writes went unrecorded, a rollback failed."""
+    history.given("create table t (id int primary key, v int, kind regtype)", t={"writers": "agents"})
+    history.agent_conn.execute("set standard_conforming_strings = off")
+    history.operator.execute("set standard_conforming_strings = off")
+    history.agent("insert into t values (1, 1, 'int')")
+    done = history.roll_back()
+    assert done.rows == {"remove": 1}
+    assert history.redo(done).rows == {"reinsert": 1}
+
+
 def test_bound_transaction_cannot_roll_back(history: History) -> None:
     """A rollback is a session of its own: a transaction that is bound to one cannot become another."""
     history.given(*T)
