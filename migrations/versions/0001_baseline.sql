@@ -9324,10 +9324,14 @@ begin
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
-                   coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) or bool_or(o.live_xmin = any ($5)) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced,
-                   array(select distinct c from met m, unnest(m.meddled) c where m.row_no = o.row_no and m.meddles order by c) as meddled
+                   coalesce(bool_or(o.live_xmin = any (o.ledger_xmins)), false) or bool_or(o.live_xmin = any ($5)) as accounted, coalesce(bool_or(o.whole and not o.family), false) as replaced
               from met o
              group by o.row_no
+        ), touched as (
+            select m.row_no, array_agg(distinct c order by c) as meddled
+              from met m, unnest(m.meddled) c
+             where m.meddles
+             group by m.row_no
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
@@ -9336,8 +9340,9 @@ begin
                              when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
-               culprit = coalesce(u.culprit, s.meddled[1], u.changed[1]), meddled = s.meddled
+               culprit = coalesce(u.culprit, c.meddled[1], u.changed[1]), meddled = coalesce(c.meddled, '{}')
           from seen s
+          left join touched c using (row_no)
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),
         journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
