@@ -9444,6 +9444,13 @@ begin
                           from %3$s t
                          where %4$s and u.their_statement is not null and %5$s',
                        work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
+        -- where the session came again, not knowing it by another key, it is one row twice: restored whole or left whole, and what is between is not known
+        execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', culprit = coalesce(d.culprit, d.restored[1]),
+                               their_statement = coalesce(d.their_statement, case when d.image_key is not null then d.last_statement else u.last_statement end + 1)
+                          from pg_temp.%1$I u
+                         where u.row_no <> d.row_no and coalesce(u.image_key, d.image_key) is not null and d.kind = ''U'' and d.status = ''restore''
+                           and u.kind = ''U'' and u.live and u.status in (''restore'', ''conflict'') and %2$s',
+                       work, journal.undo_list(relation, 'd.a%1$s = u.a%1$s', ' and ', 'key'));
         -- a row that the session deleted there is the same one: it is left whole too
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
                           from pg_temp.%1$I u
@@ -10425,7 +10432,8 @@ comment on function journal.undo_park(oid) is 'Moves rows out of each other''s w
 -- sql/journal/rollback/undo_make_way.sql
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
--- What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
+-- Rows that come back wait for
+-- nobody: they are inserted last. What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -10460,7 +10468,7 @@ begin
         way := format($way$
             create temporary table journal_undo_way on commit drop as
             with w as materialized (
-                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r where r.journal_ctid is not null
             ), taken as materialized (
                 select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
                   from w

@@ -1,6 +1,7 @@
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
--- What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
+-- Rows that come back wait for
+-- nobody: they are inserted last. What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -35,7 +36,7 @@ begin
         way := format($way$
             create temporary table journal_undo_way on commit drop as
             with w as materialized (
-                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r
+                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r where r.journal_ctid is not null
             ), taken as materialized (
                 select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
                   from w

@@ -59,6 +59,13 @@ begin
                           from %3$s t
                          where %4$s and u.their_statement is not null and %5$s',
                        work, journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'), journal.undo_rows(relation), missing, journal.undo_key_match(relation, 'u.a%1$s'));
+        -- where the session came again, not knowing it by another key, it is one row twice: restored whole or left whole, and what is between is not known
+        execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', culprit = coalesce(d.culprit, d.restored[1]),
+                               their_statement = coalesce(d.their_statement, case when d.image_key is not null then d.last_statement else u.last_statement end + 1)
+                          from pg_temp.%1$I u
+                         where u.row_no <> d.row_no and coalesce(u.image_key, d.image_key) is not null and d.kind = ''U'' and d.status = ''restore''
+                           and u.kind = ''U'' and u.live and u.status in (''restore'', ''conflict'') and %2$s',
+                       work, journal.undo_list(relation, 'd.a%1$s = u.a%1$s', ' and ', 'key'));
         -- a row that the session deleted there is the same one: it is left whole too
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
                           from pg_temp.%1$I u

@@ -767,3 +767,15 @@ def test_case_07_references_to_a_unique_constraint_of_which_one_column_changed(h
     history.agent("update p set a = 3 where id = 1", "update c set a = 2 where id = 2")
     assert history.roll_back().rows == {"restore": 3}
     history.expect_start()
+
+
+def test_case_05_a_place_in_an_index_for_a_row_that_comes_back(history: History) -> None:
+    """The one that has it refers to that row: they go back in one statement."""
+    history.given(
+        "create table t (id int primary key, p int references t on delete set null)",
+        "create unique index on t (coalesce(p, 0))",
+        "insert into t values (2, null), (1, 2)",
+    )
+    history.agent("delete from t where id = 2")
+    assert history.roll_back().rows == {"restore": 1, "reinsert": 1}
+    history.expect_start()
