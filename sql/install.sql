@@ -349,6 +349,7 @@
 \ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
 \ir journal/rollback/attnums_in.sql
+\ir journal/rollback/is_enforced.sql
 \ir journal/rollback/foreign_keys.sql
 \ir journal/rollback/stands_in.sql
 \ir journal/rollback/undo_settled.sql

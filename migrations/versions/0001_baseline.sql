@@ -7708,9 +7708,19 @@ end;
 
 comment on function journal.attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
 
+-- sql/journal/rollback/is_enforced.sql
+-- Whether the server holds a constraint. From version 18 on it may be told not to; before, there is no column that says so.
+create function journal.is_enforced(constraint_id oid) returns boolean
+language sql stable
+begin atomic
+    select pg_catalog.pg_get_constraintdef(constraint_id) not like '% NOT ENFORCED';
+end;
+
+comment on function journal.is_enforced(oid) is 'Whether a constraint is enforced. Private.';
+
 -- sql/journal/rollback/foreign_keys.sql
 -- The foreign keys, as they were declared, that start from a table or point at it. One that is declared on a partition, or points at one, counts
--- for the whole table, whose columns it is told in; child_part and parent_part say where it is in force.
+-- for the whole table, whose columns it is told in; child_part and parent_part say where it is in force. One that is not enforced is none.
 create function journal.foreign_keys(relation oid)
 returns table (oid oid, name name, child oid, child_part oid, child_attnums int2[], parent oid, parent_part oid, parent_attnums int2[],
                operators oid[], on_update "char", on_delete "char")
@@ -7724,7 +7734,7 @@ begin atomic
       from pg_catalog.pg_constraint f
      cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid) as root) c
      cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid) as root) p
-     where f.contype = 'f' and f.conparentid = 0
+     where f.contype = 'f' and f.conparentid = 0 and journal.is_enforced(f.oid)
        and (f.conrelid in (select m.relid from family m) or f.confrelid in (select m.relid from family m));
 end;
 
@@ -10128,7 +10138,7 @@ begin
     for item in
         select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
           from pg_constraint x
-         where x.conrelid = relation and x.contype = 'c' and (plan.reinserts or plan.restored && x.conkey) and not exists (
+         where x.conrelid = relation and x.contype = 'c' and journal.is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
         union all
@@ -12304,7 +12314,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'is_enforced', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

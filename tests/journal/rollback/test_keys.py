@@ -779,3 +779,18 @@ def test_case_05_a_place_in_an_index_for_a_row_that_comes_back(history: History)
     history.agent("delete from t where id = 2")
     assert history.roll_back().rows == {"restore": 1, "reinsert": 1}
     history.expect_start()
+
+
+def test_constraints_that_are_not_enforced(history: History) -> None:
+    """What the server does not hold is no reason to leave a row, neither one that comes back nor one that goes."""
+    if history.operator.info.server_version < 180000:
+        pytest.skip("constraints are always enforced before PostgreSQL 18")
+    history.given(
+        "create table p (id int primary key)",
+        "create table c (id int primary key, p_id int references p not enforced, v int check (v > 0) not enforced)",
+        "insert into c values (1, 99, -1)",
+    )
+    history.agent("delete from c", "insert into p values (5)")
+    history.others("insert into c values (2, 5, 1)")
+    assert history.roll_back().rows == {"remove": 1, "reinsert": 1}
+    assert history.rows("table c") == {(1, 99, -1), (2, 5, 1)}
