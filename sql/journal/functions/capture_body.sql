@@ -40,6 +40,8 @@ declare
     large boolean;
     unbound boolean;
     settings jsonb;
+    memory text;
+    borrowed text;
 begin{preamble}
     if tg_op = 'UPDATE' then{update}
     elsif tg_op = 'INSERT' then

@@ -61,6 +61,16 @@ def test_one_row_ten_times_then_twenty_thousand(conn: psycopg.Connection, item: 
     assert item
 
 
+def test_the_memory_that_a_bulk_update_borrows_is_given_back(conn: psycopg.Connection, item: str) -> None:
+    with conn.transaction():
+        conn.execute("set local work_mem = '1MB'")
+        conn.execute("update item set price = 0")
+        assert one(conn, "select current_setting('work_mem')") == "1MB"
+        conn.execute("set work_mem = '2MB'")
+        conn.execute("update item set price = 1")
+    assert (one(conn, "select current_setting('work_mem')"), len(changes(conn, item))) == ("2MB", 10)
+
+
 def test_rows_that_a_statement_changes_twice_are_paired_once(conn: psycopg.Connection) -> None:
     """[2] Two foreign keys set null by one delete: foreign-key actions share a statement's transition tables."""
     conn.execute("create table u (id int primary key)")
