@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from journal.cli.failures import UsageError
+from journal.cli.paper import plural
 from journal.cli.shell import Shell
 from journal.errors import TooManyRows
 
@@ -25,8 +26,13 @@ class Consent:
         limit = self.max_rows if self.max_rows is not None else DEFAULT_MAX_ROWS
         may_ask = shell.interactive and self.max_rows is None
         if rows > limit and not (may_ask and not self.yes):
-            hint = f"look at the plan, then pass --max-rows {rows}"
-            raise TooManyRows(f"the plan has {rows} rows, more than {limit}", hint=hint, rows=rows, max_rows=limit)
+            hint = f"look at the plan with --dry-run, then pass --max-rows {rows}"
+            raise TooManyRows(
+                f"the plan has {rows:,} rows, more than {limit:,}; nothing was changed",
+                hint=hint,
+                rows=rows,
+                max_rows=limit,
+            )
 
     def ask(self, shell: Shell, rows: int) -> bool:
         """Whether the rollback may go on. Raises `UsageError` when nobody can be asked."""
@@ -38,8 +44,8 @@ class Consent:
                 "a rollback asks before it changes anything, and there is no terminal to ask on", hint=hint
             )
         if self.max_rows is None and rows > DEFAULT_MAX_ROWS:
-            return _type(f"This changes {rows:,} rows. Type {rows} to go on", str(rows))
-        return _type(f"Roll back {rows:,} rows? Type y to go on", "y")
+            return _type(f"This plan is of {rows:,} rows. Type {rows} to go on", str(rows))
+        return _type(f"Carry out this plan of {plural(rows, 'row')}? Type y to go on", "y")
 
 
 def _type(question: str, expected: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import psycopg
 
+from journal.cli.paper import moment, printable
 from outbox.pg.dsn import DsnError
 from outbox.pg.errors import Fault, from_database, sqlstate_of
 
@@ -24,7 +25,10 @@ _TABLE_HINT = "write it as schema.table; `journal coverage` lists all tables"
 _READER_HINT = (
     "reading needs membership in journal_reader, rolling back in journal_operator; ask the owner of the database"
 )
-_UNREACHABLE_HINT = "check --dsn, DATABASE_URL or PGHOST and PGPORT, and that the server is running"
+_UNREACHABLE_HINT = "check --dsn, DATABASE_URL or PGHOST, PGPORT and PGDATABASE, and that the server is running"
+_READ_ONLY_HINT = (
+    "this connection may only read: use the primary server, and a role without default_transaction_read_only"
+)
 _NO_SUCH_TABLE_STATES = frozenset({"42P01", "3F000", "42602"})
 _BUSY_STATES = frozenset({"40001", "40P01", "55P03", "57014"})
 _CONNECTION_STATES = ("08", "57P")
@@ -82,7 +86,22 @@ def one_line(text: str) -> str:
 
 
 def _of_fault(fault: Fault) -> Failure:
-    return Failure(fault.sqlstate, one_line(str(fault)), fault.hint, fault.retryable, fault.exit_code)
+    hint = "; ".join(filter(None, (fault.hint, _in_the_way(fault))))
+    return Failure(fault.sqlstate, one_line(str(fault)), hint or None, fault.retryable, fault.exit_code)
+
+
+def _in_the_way(fault: Fault) -> str | None:
+    """Who else writes to the tables that a rollback waits for."""
+    who = [_writer(blocker) for blocker in getattr(fault, "blockers", None) or []]
+    return f"writing to these tables now: {', '.join(who)}" if who else None
+
+
+def _writer(blocker: Mapping[str, Any]) -> str:
+    if blocker.get("prepared"):
+        return f"the prepared transaction {printable(blocker['prepared'])}"
+    name = f" ({printable(blocker['application_name'])})" if blocker.get("application_name") else ""
+    since = f" since {moment(blocker['transaction_started_at'])}" if blocker.get("transaction_started_at") else ""
+    return f"process {blocker['pid']} of {printable(str(blocker['db_user']))}{name}{since}"
 
 
 def _database_error(error: BaseException | None) -> psycopg.Error | None:
@@ -108,6 +127,8 @@ def _of_state(state: str, error: psycopg.Error) -> Failure:
         failure = Failure(state, message, _TABLE_HINT, exit_code=EXIT_USAGE)
     elif state == "42501":
         failure = Failure(state, message, _READER_HINT)
+    elif state == "25006":
+        failure = Failure(state, message, _READ_ONLY_HINT)
     elif state in _BUSY_STATES:
         failure = Failure(state, message, "nothing was changed; try again", retryable=True, exit_code=EXIT_BUSY)
     elif state.startswith(_CONNECTION_STATES):

@@ -29,7 +29,7 @@ def write_session(page: Paper, document: dict[str, Any]) -> None:
 
 def _write_head(page: Paper, document: dict[str, Any]) -> None:
     session, totals = document["session"], document["totals"]
-    page.heading(f"Session {session['session_id']}")
+    page.heading(f"{'Rollback' if session['kind'] == 'rollback' else 'Session'} {session['session_id']}")
     task = f": {printable(session['task'])}" if session["task"] else ""
     page.line(f"  {printable(session['agent'])}{task}")
     reversed_words = {"no": "", "partly": ", reversed in part", "fully": ", reversed"}[session["reversed"]]
@@ -100,9 +100,10 @@ def _whereabouts(message: Row) -> str:
 
 
 def _write_rollbacks(page: Paper, rollbacks: list[Row]) -> None:
+    if rollbacks:
+        page.line()
     for rollback in rollbacks:
         taken_back = f", taken back by {rollback['reversed_by']}" if rollback["reversed_by"] else ""
-        page.line()
         page.line(
             f"  rolled back by {rollback['rollback_id']} at {cell(rollback['applied_at'])} as {rollback['db_user']}{taken_back}"
         )
@@ -115,7 +116,11 @@ def _write_undo(page: Paper, undo: Row, session: Row) -> None:
         return
     if undo["status"]:
         page.line(
-            f"  undo now: {undo['status']}; {undo['rows']:,} rows can be undone, {undo['conflicts']:,} cannot, "
-            f"{undo['sent'] or 0:,} messages are out"
+            f"  undo now: {undo['status']}; {plural(undo['rows'], 'row')} can be undone, {undo['conflicts']:,} cannot{_how(undo)}; "
+            f"{plural(undo['sent'] or 0, 'message')} sent already"
         )
     page.line(f"  undo: {undo['command']}")
+
+
+def _how(undo: Row) -> str:
+    return " (--on-conflict skip leaves those)" if undo["rows"] and undo["conflicts"] else ""

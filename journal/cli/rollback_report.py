@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from journal.cli.failures import EXIT_REFUSED
 from journal.cli.paper import Paper, moment, plural, printable
 
 Report = Mapping[str, Any]
@@ -53,8 +54,18 @@ _TRIED = {"dry_run": "Dry run, nothing was changed", "rehearse": "Rehearsal, not
 _STYLES = {"done": "good", "partly": "warn", "planned": None}
 _MESSAGES = {
     "cancel": ("not sent yet: cancelled", "not sent yet: would be cancelled"),
-    "compensate": ("sent: a compensation goes after", "sent: a compensation would go after"),
+    "compensate": (
+        "answered by a new message: a compensation, or once more what a rollback had cancelled",
+        "would be answered by a new message: a compensation, or once more what a rollback had cancelled",
+    ),
     "sent": ("sent, and cannot be called back",) * 2,
+}
+# Why a rollback was refused, and what else there is, by --on-conflict.
+_WAYS_ON = {
+    "refuse": "with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest",
+    "cascade": "cascade takes back other agent sessions, not what people wrote; "
+    "--on-conflict skip leaves those rows as they are and undoes the rest",
+    "force": "force does not overwrite these; --on-conflict skip leaves them as they are and undoes the rest",
 }
 _SHOWN = 20
 
@@ -63,11 +74,16 @@ def write_report(page: Paper, report: Report, *, detail: bool = False) -> None:
     """The whole report. Long lists are cut unless `detail`."""
     limit = None if detail else _SHOWN
     page.heading(_heading(report))
+    if report.get("outcome") == "declined":  # the plan stands above the question
+        return
     _write_sessions(page, report.get("sessions") or [])
+    if report.get("steps"):
+        page.line(f"  only {plural(len(report['steps']), 'step')} of it")
     _write_rows(page, report)
     _write_tables(page, report.get("tables") or [])
     _write_conflicts(page, report, limit)
     _write_messages(page, report)
+    _write_notes(page, report)
     _write_residue(page, report, limit)
     _write_end(page, report)
 
@@ -93,8 +109,9 @@ def _write_rows(page: Paper, report: Report) -> None:
     counts = report.get("rows") or {}
     if not counts.get("total"):
         return
+    whom = "them" if len(report.get("sessions") or []) > 1 or len(report.get("steps") or []) > 1 else "it"
     page.line()
-    page.line(f"  {counts['total']:>9,}  rows were changed by it; of these")
+    page.line(f"  {counts['total']:>9,}  rows were changed by {whom}; of these")
     for status, meanings in STATUSES.items():
         if counts.get(status):
             style = "warn" if status in {"conflict", "refuse", "force"} else None
@@ -110,7 +127,7 @@ def _write_tables(page: Paper, tables: Sequence[Report]) -> None:
     page.table(("table", "rows", *used, "columns"), lines, right=("rows", *used))
     kept = [f"{table['table']} {', '.join(table['maintained'])}" for table in tables if table.get("maintained")]
     if kept:
-        page.line(f"  kept by triggers, as after any update: {'; '.join(kept)}", style="dim")
+        page.line(f"  left to the triggers that keep them: {'; '.join(kept)}", style="dim")
 
 
 def _restored_columns(table: Report) -> list[str]:
@@ -184,7 +201,15 @@ def _write_messages(page: Paper, report: Report) -> None:
                 )
     keys, receipts = report.get("keys_reversed"), report.get("receipts_reversed")
     if keys or receipts:
-        page.line(f"  {plural(keys or 0, 'key')} and {plural(receipts or 0, 'receipt')} marked as reversed")
+        marked = "marked" if report.get("committed") else "would be marked"
+        page.line(f"  {plural(keys or 0, 'key')} and {plural(receipts or 0, 'receipt')} {marked} as reversed")
+
+
+def _write_notes(page: Paper, report: Report) -> None:
+    """What is not undone and needs nobody."""
+    for note in report.get("notes") or []:
+        words = " ".join(printable(str(note[name])) for name in ("kind", "name") if note.get(name))
+        page.line(f"  {words.replace('_', ' ')}: {printable(str(note.get('reason') or ''))}", style="dim")
 
 
 def _write_residue(page: Paper, report: Report, limit: int | None) -> None:
@@ -225,9 +250,18 @@ def _write_end(page: Paper, report: Report) -> None:
         return
     if report.get("outcome") in {"planned", "done", "partly"} and report.get("plan_digest"):
         page.line(f"  plan {report['plan_digest']}", style="dim")
-    conflicts = (report.get("rows") or {}).get("conflict")
-    if conflicts and report.get("on_conflict") == "refuse":
+    counts = report.get("rows") or {}
+    if counts.get("conflict"):
+        _write_way_on(page, report, counts)
+
+
+def _write_way_on(page: Paper, report: Report, counts: Mapping[str, int]) -> None:
+    conflicts, mode = counts["conflict"], str(report.get("on_conflict"))
+    if conflicts + (counts.get("noop") or 0) == counts.get("total"):
+        others = ", everything else is as before already" if counts.get("noop") else ""
         page.line(
-            "  with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest",
+            f"  {plural(conflicts, 'row')} in conflict{others}; `journal history TABLE KEY` shows who changed a row",
             style="warn",
         )
+    elif report.get("exit_code") == EXIT_REFUSED and mode in _WAYS_ON:
+        page.line(f"  {_WAYS_ON[mode]}", style="warn")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
+from uuid import UUID
 
 import click
 from psycopg.types.json import Jsonb
@@ -11,13 +12,14 @@ from psycopg.types.json import Jsonb
 from journal.cli.failures import UsageError
 from journal.cli.paper import Paper, cell, paper, print_rows, printable, say
 from journal.cli.queries import Row
-from journal.cli.queries.changes import ChangeFilter, changes_of, history_of, step_of
+from journal.cli.queries.changes import ChangeFilter, changes_of, count_of, history_of, step_of, steps_of
 from journal.cli.queries.coverage import key_columns
 from journal.cli.queries.ids import find_id
 from journal.cli.shell import Connection, Shell, with_shell
 from journal.cli.values import row_key
 
 _LONG = 60
+_MANY = 1000
 
 
 @click.command()
@@ -34,8 +36,11 @@ def changes(shell: Shell, *, session: str, table: str | None, step: int | None, 
         raise UsageError("--key needs --table")
     with shell.connect() as conn:
         wanted = _wanted(conn, session, table, step, key)
+        steps = {} if shell.json else steps_of(conn, wanted.session_id)
+        if not shell.json and wanted == ChangeFilter(wanted.session_id):
+            _say_how_many(conn, wanted.session_id)
         with closing(changes_of(conn, wanted)) as found:  # a reader that goes away must not leave the query running
-            _print(shell, found, "no change matches")
+            _print(shell, found, "no change matches", steps)
 
 
 @click.command()
@@ -49,11 +54,18 @@ def history(shell: Shell, *, table: str, key: tuple[str, ...]) -> None:
     _print(shell, found, "nothing is recorded about this row")
 
 
+def _say_how_many(conn: Connection, session_id: UUID) -> None:
+    """Before a list that nobody reads to its end."""
+    number = count_of(conn, session_id)
+    if number > _MANY:
+        say(f"{number:,} changes: `journal show` sums them up; --table, --step and --key list fewer")
+
+
 def _wanted(conn: Connection, session: str, table: str | None, step: int | None, key: tuple[str, ...]) -> ChangeFilter:
     session_id = find_id(conn, "session", session)
     step_id = step_of(conn, session_id, step) if step is not None else None
     if step is not None and step_id is None:
-        raise UsageError(f"the session has no step {step}")
+        raise UsageError(f"the session has no step {step}", hint=f"`journal show {session_id}` lists them")
     wanted_key = Jsonb(row_key(key, _key_columns(conn, table))) if key and table else None
     return ChangeFilter(session_id, table, step_id, wanted_key)
 
@@ -65,20 +77,22 @@ def _key_columns(conn: Connection, table: str) -> list[str]:
     return found
 
 
-def _print(shell: Shell, found: Iterable[Row], nothing: str) -> None:
+def _print(shell: Shell, found: Iterable[Row], nothing: str, steps: Mapping[UUID, str] | None = None) -> None:
     if shell.json:
         print_rows(found)
         return
     page, empty = paper(), True
     for row in found:
         empty = False
-        _print_change(page, row)
+        _print_change(page, row, steps or {})
     if empty:
         say(nothing)
 
 
-def _print_change(page: Paper, row: Row) -> None:
-    page.line(f"{cell(row['changed_at'])}  {row['operation']} {row['table_name']} {cell(row['key'])}  by {_who(row)}")
+def _print_change(page: Paper, row: Row, steps: Mapping[UUID, str]) -> None:
+    page.line(
+        f"{cell(row['changed_at'])}  {row['operation']} {row['table_name']} {cell(row['key'])}  by {_who(row, steps)}"
+    )
     before, after = row["before"] or {}, row["after"] or {}
     for column in _columns_of(row, before, after):
         page.line(f"    {printable(column)}: {_change(row, before.get(column), after.get(column))}")
@@ -100,14 +114,10 @@ def _value(value: str | None) -> str:
     return printable(value) if len(value) <= _LONG else f"{printable(value[:_LONG])}… ({len(value):,} characters)"
 
 
-def _who(row: Row) -> str:
+def _who(row: Row, steps: Mapping[UUID, str]) -> str:
     if row["session_id"] is None:
         return printable(str(row["db_role"]))
-    agent = row.get("agent")
-    return (
-        f"{printable(agent)} in session {row['session_id']}"
-        if agent
-        else f"step {row['step_id']}"
-        if row["step_id"]
-        else "the session"
-    )
+    if row.get("agent"):
+        where = "rollback" if row["kind"] == "rollback" else "session"
+        return f"{printable(row['agent'])} in {where} {row['session_id']}"
+    return f"step {printable(steps[row['step_id']])}" if row["step_id"] in steps else "the session"

@@ -66,10 +66,12 @@ _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the rollback.")
 @click.option("--detail", is_flag=True, help="Do not shorten lists.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the call for psql; change nothing.")
+@click.argument("words", nargs=-1, metavar="")
 @with_shell
 def rollback(
     shell: Shell,
     *,
+    words: tuple[str, ...],
     sessions: tuple[str, ...],
     agent: str | None,
     since: datetime | None,
@@ -87,10 +89,13 @@ def rollback(
     show_sql: bool,
 ) -> int:
     """Undo what a session did to the rows, and nothing else. Shows the plan and asks first."""
+    if words:
+        raise UsageError(f"{words[0]!r} stands alone", hint=f"name a session with --session {words[0]}")
     _check_options(sessions, agent, since, until, steps, trying=dry_run + rehearse)
     with shell.connect() as conn:
         session_ids = _session_ids(conn, sessions, agent, since, until)
         if not session_ids:
+            say(f"no session of {agent!r} was opened in that time; `journal sessions` lists all")
             return _print(shell, _NOTHING, detail=detail)
         step_ids = [_step_id(conn, session_ids[0], ordinal) for ordinal in steps] or None
         shown = WHOLE_LISTS if detail else LIST_LENGTH
@@ -108,7 +113,7 @@ def rollback(
 
 def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Consent, *, detail: bool) -> Report:
     """Show the plan, ask, and apply exactly that plan."""
-    plan = report_of(conn, request, "plan")
+    plan = report_of(conn, request, "plan", progress=not shell.json)
     if plan["outcome"] != "planned":
         return plan
     if plan["exit_code"] == EXIT_REFUSED:
@@ -120,7 +125,11 @@ def _apply(shell: Shell, conn: Connection, request: RollbackRequest, consent: Co
     if not consent.ask(shell, rows):
         return {**plan, "outcome": "declined", "exit_code": EXIT_REFUSED}
     _say_what_stops(plan, request)
-    return apply(conn, request, plan, progress=not shell.json)
+    try:
+        return apply(conn, request, plan, progress=not shell.json)
+    except KeyboardInterrupt:
+        say("a rollback takes effect whole or not at all: `journal sessions` lists it if it did")
+        raise
 
 
 def _say_what_stops(plan: Report, request: RollbackRequest) -> None:
@@ -172,6 +181,4 @@ def _print(shell: Shell, report: dict[str, Any], *, detail: bool) -> int:
         print_json(report)
     else:
         write_report(paper(), report, detail=detail)
-    if report["outcome"] == "declined":
-        say("declined: nothing was changed")
     return int(report["exit_code"])

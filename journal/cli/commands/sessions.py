@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from journal.cli.paper import paper, print_rows, say
+from journal.cli.queries import Row
 from journal.cli.queries.sessions import SessionFilter, sessions_of
 from journal.cli.shell import Shell, with_shell
 from journal.cli.values import Moment
@@ -40,6 +41,13 @@ def sessions(
     if shell.json:
         print_rows(found)
     elif found:
-        paper().table(_SHOWN, ([row[name] for name in _SHOWN] for row in found))
+        paper().table(_SHOWN, ([_cell(row, name) for name in _SHOWN] for row in found))
     else:
         say("no session matches")
+
+
+def _cell(row: Row, name: str) -> object:
+    """A rollback is a session too, of whoever carried it out; its task is the reason."""
+    if name == "agent" and row["kind"] == "rollback":
+        return f"{row['agent']} (rollback)"
+    return row[name]

@@ -20,7 +20,7 @@ def show(shell: Shell, *, session: str, plan: bool) -> None:
     """Show what a session did, step by step: rows, messages, receipts, and whether it can be undone."""
     with shell.connect() as conn:
         session_id = find_id(conn, "session", session)
-        planned = report_of(conn, RollbackRequest([session_id]), "plan") if plan else None
+        planned = report_of(conn, RollbackRequest([session_id]), "plan", progress=not shell.json) if plan else None
         document = show_document(conn, session_id, planned)
     if shell.json:
         print_json(document)

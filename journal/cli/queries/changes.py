@@ -20,6 +20,8 @@ _CHANGES = """
 _STEP = """
     select step_id from journal.steps
      where session_id = %(session_id)s and ordinal = %(ordinal)s and status <> 'replayed' order by started_at desc limit 1"""
+_STEPS = "select step_id, ordinal, tool from journal.steps where session_id = %(session_id)s"
+_COUNT = "select coalesce(sum(rows), 0)::bigint as n from journal.statements where session_id = %(session_id)s"
 _HISTORY = """
     select h.*, s.agent, s.kind
       from journal.row_history(%(table)s::regclass, %(key)s::jsonb) as h
@@ -47,6 +49,16 @@ def step_of(conn: Connection, session_id: UUID, ordinal: int) -> UUID | None:
     """The id of a session's step by its number."""
     found = rows(conn, _STEP, {"session_id": session_id, "ordinal": ordinal})
     return found[0]["step_id"] if found else None
+
+
+def steps_of(conn: Connection, session_id: UUID) -> dict[UUID, str]:
+    """The number and the tool of each step of a session."""
+    return {row["step_id"]: f"{row['ordinal']} {row['tool']}" for row in rows(conn, _STEPS, {"session_id": session_id})}
+
+
+def count_of(conn: Connection, session_id: UUID) -> int:
+    """How many changes a session made; no image is read for it."""
+    return int(rows(conn, _COUNT, {"session_id": session_id})[0]["n"])
 
 
 def history_of(conn: Connection, table: str, key: Mapping[str, str]) -> list[Row]:

@@ -33,11 +33,12 @@ _FIND = {
 }
 _UNKNOWN: dict[str, tuple[type[JournalError], str]] = {
     "session": (UnknownSession, "`journal sessions` lists them"),
-    "rollback": (UnknownSession, "`journal sessions --agent …` lists sessions and rollbacks"),
+    "rollback": (UnknownSession, "`journal sessions` lists them too"),
     "residue": (JournalError, "`journal residue` lists it"),
     "external": (StepError, "`journal external` lists them"),
     "receipt": (UnknownReceipt, "`journal receipts` lists them"),
 }
+_NAMES = {"residue": "something that is left", "external": "an external effect"}
 
 
 def find_id(conn: Connection, kind: str, text: str) -> UUID:
@@ -45,7 +46,7 @@ def find_id(conn: Connection, kind: str, text: str) -> UUID:
     word = text.strip().lower()
     if not _WHOLE.fullmatch(word) and (not _PIECE.fullmatch(word) or len(word) < _SHORTEST):
         raise UsageError(
-            f"{text!r} is no id of a {kind}",
+            f"{text!r} is no id of {_NAMES.get(kind, f'a {kind}')}",
             hint=f"give the whole id, or {_SHORTEST} characters or more of its beginning or end",
         )
     pattern = str(UUID(word)) if _WHOLE.fullmatch(word) else word

@@ -59,7 +59,10 @@ def report_of(conn: Connection, request: RollbackRequest, mode: Mode, *, progres
 
 def as_sql(request: RollbackRequest) -> str:
     """The call for psql that does the same."""
-    literals = {name: sql.Literal(value) for name, value in _values(request).items()}
+    values = _values(request) | {"wait": f"{request.wait.total_seconds():g}s"}
+    for name in ("session_ids", "step_ids"):
+        values[name] = [str(value) for value in values[name]] if values[name] is not None else None
+    literals = {name: sql.Literal(value) for name, value in values.items()}
     return sql.SQL(_AS_SQL).format(**literals).as_string(None)
 
 

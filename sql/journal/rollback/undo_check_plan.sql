@@ -8,8 +8,8 @@ declare
 begin
     if expected_digest is not null and expected_digest <> report ->> 'plan_digest' then
         raise exception using
-            errcode = 'JR036', message = 'the database is no longer as the plan that was shown; nothing changed',
-            hint = 'look at the plan again', detail = jsonb_build_object('plan', report);
+            errcode = 'JR036', message = 'the plan is no longer the one that was shown: rows have changed since; nothing was changed',
+            hint = 'look at the plan again, and pass its digest', detail = jsonb_build_object('plan', report);
     elsif executing and rows > max_rows then
         raise exception using
             errcode = 'JR038', message = format('the plan has %s rows, more than the %s allowed; nothing changed', rows, max_rows),

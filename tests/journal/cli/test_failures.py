@@ -13,7 +13,7 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
 def failed(done: Done, code: int, words: str) -> None:
     """One line and a hint on stderr, nothing on stdout."""
-    lines = done.err.splitlines()
+    lines = [line for line in done.err.splitlines() if not line.startswith("journal: ")]  # progress
     assert (done.code, done.out) == (code, "")
     assert words in lines[0]
     assert len(lines) == 2
@@ -83,6 +83,11 @@ def test_no_permission(postgres: rig.Cluster, database: str) -> None:
     failed(run(postgres.dsn(database, role=stranger), "sessions"), 1, "permission denied")
 
 
+def test_a_connection_that_may_only_read(shell: Shell, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=on")
+    failed(shell("rollback", "--session", shop.session_id, "--dry-run"), 1, "in a read-only transaction")
+
+
 def test_a_question_without_a_terminal(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
     failed(shell("rollback", "--session", shop.session_id), 2, "there is no terminal to ask on")
     assert conn.execute("select count(*) from orders where status = 'closed'").fetchone() == (10,)
@@ -92,6 +97,7 @@ def test_a_question_without_a_terminal(shell: Shell, shop: Shop, conn: psycopg.C
     ("words", "complaint"),
     [
         (["rollback"], "name the session with --session"),
+        (["rollback", UNKNOWN], f"name a session with --session {UNKNOWN}"),
         (["rollback", "--agent", "bot"], "--agent needs --since"),
         (["rollback", "--session", UNKNOWN, "--since", "1h"], "--since and --until go with --agent"),
         (["rollback", "--session", UNKNOWN, "--dry-run", "--rehearse"], "exclude each other"),

@@ -119,6 +119,22 @@ def test_changes_are_filtered(shell: Shell, shop: Shop, words: list[str], expect
 def test_changes_for_a_person(shell: Shell, shop: Shop) -> None:
     assert "UPDATE public.orders id=42" in shell("changes", shop.session_id).out
     assert "    status: new → refunded" in shell("changes", shop.session_id).out
+    assert "id=42  by step 1 refund\n" in shell("changes", shop.session_id).out
+
+
+def test_a_list_that_nobody_reads_to_its_end_begins_with_its_length(
+    shell: Shell, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("journal.cli.commands.changes._MANY", 12)
+    assert shell("changes", shop.session_id).err.startswith("13 changes: `journal show` sums them up")
+    assert shell("changes", shop.session_id, "--table", "orders").err == ""
+
+
+def test_a_rollback_is_told_from_what_agents_did(shell: Shell, shop: Shop) -> None:
+    done = shell("rollback", "--session", shop.session_id, "--yes", "--json").json["rollback_id"]
+    assert " (rollback)  -" in shell("sessions").out
+    assert f"Rollback {done}" in shell("show", done).out
+    assert f" in rollback {done}" in shell("history", "orders", "95").out
 
 
 @pytest.mark.usefixtures("conflict")

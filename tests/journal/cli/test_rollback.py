@@ -51,6 +51,8 @@ def test_a_whole_rollback(shell: Shell, shop: Shop, conn: psycopg.Connection) ->
     assert "2  added again" in done.out
     assert "1  not sent yet: cancelled" in done.out
     assert "take it back: journal rollback --session" in done.out
+    redo = shell("rollback", "--session", done.out.split()[-1], "--dry-run").out
+    assert "1  would be answered by a new message: a compensation, or once more what a rollback had cancelled" in redo
     assert statuses(conn) == {"new": 100}
     assert conn.execute(
         "select reversed from journal.sessions where session_id = %s", [shop.session_id]
@@ -99,6 +101,13 @@ def test_force_overwrites_and_says_so(shell: Shell, shop: Shop, conn: psycopg.Co
     assert "Overwritten: 1 row" in done.out
     assert "public.orders id=95 · status" in done.out
     assert statuses(conn) == {"new": 100}
+
+
+@pytest.mark.usefixtures("conflict")
+def test_cascade_says_that_it_does_not_overrule_people(shell: Shell, shop: Shop) -> None:
+    done = shell("rollback", "--session", shop.session_id, "--on-conflict", "cascade", "--yes")
+    assert done.code == 3
+    assert "cascade takes back other agent sessions, not what people wrote; --on-conflict skip" in done.out
 
 
 def test_cascade_takes_the_sessions_along_that_came_after(shell: Shell, shop: Shop, conn: psycopg.Connection) -> None:
@@ -152,7 +161,7 @@ def test_the_plan_that_was_shown_is_applied_or_nothing(shell: Shell, shop: Shop,
     words = ("rollback", "--session", shop.session_id, "--on-conflict", "skip", "--plan", digest, "--yes")
     done = shell(*words)
     assert done.code == 6
-    assert "no longer as the plan" in done.err
+    assert "the plan is no longer the one that was shown" in done.err
     conn.execute("update orders set status = 'closed' where id = 95")
     assert shell(*words).code == 6  # changed, and back: somebody's decision
     fresh = shell("rollback", "--session", shop.session_id, "--dry-run", "--on-conflict", "skip", "--json").json[
@@ -211,6 +220,7 @@ def test_sql_prints_the_call_and_changes_nothing(shell: Shell, shop: Shop, conn:
     before = statuses(conn)
     done = shell("rollback", "--session", shop.session_id, "--sql", "--on-conflict", "skip", "--reason", "it's wrong")
     assert done.code == 0
+    assert f"session_ids => '{{{shop.session_id}}}'" in done.out
     assert statuses(conn) == before
     journal.stop_session(conn, shop.session_id, "by hand")
     conn.execute(done.out.encode())
@@ -234,7 +244,9 @@ def test_a_row_that_others_hold_is_waited_for_and_no_longer(
     before = statuses(conn)
     with psycopg.connect(dsn) as other:
         other.execute("update orders set note = 'mine' where id = 95")
+        pid = other.info.backend_pid
         done = shell("rollback", "--session", shop.session_id, "--yes", "--wait", "300ms", "--json")
     assert (done.code, done.json["error"]["code"], done.json["error"]["retryable"]) == (6, "JR037", True)
+    assert f"writing to these tables now: process {pid} of " in done.json["error"]["hint"]
     assert statuses(conn) == before
     assert shell("rollback", "--session", shop.session_id, "--yes").code == 0

@@ -105,7 +105,8 @@ def test_anything_but_y_declines(dsn: str, shop: Shop, conn: psycopg.Connection,
         terminal.until("Type y to go on")
         terminal.type(f"{answer}\n")
         assert terminal.end() == 3
-    assert "nothing was changed" in terminal.seen
+    assert terminal.seen.count("would be restored") == 1
+    assert "Declined: nothing was changed" in terminal.seen
     assert closed(conn) == 10
 
 
