@@ -4197,7 +4197,7 @@ begin
         perform pg_sleep(0.01);
     end loop;
     begin
-        perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
+        perform set_config('lock_timeout', journal.lock_timeout_of(deadline - clock_timestamp()), true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
     exception
         when lock_not_available then
@@ -4208,7 +4208,7 @@ begin
     turn := case when taken.status in ('completed', 'failed') then 'done'
                  when taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
-        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
+        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, deadline - clock_timestamp());
         bound := journal.set_binding(step.session_id, step.step_id);
     end if;
 end
@@ -4505,7 +4505,7 @@ comment on column journal.steps.error is 'Of a failed try: type and sqlstate of 
 comment on column journal.steps.transaction_id is 'Transaction of the step; of a failed try, the one that recorded it.';
 comment on column journal.steps.started_at is 'When it began.';
 comment on column journal.steps.ended_at is 'When it was completed, or failed.';
-comment on column journal.steps.key_expires_at is 'Until when a retry finds this step by its key; null: this try holds no key.';
+comment on column journal.steps.key_expires_at is 'Until when, at least, a retry finds this step by its key: longer while an external effect is unknown or a later attempt is kept. null: this try holds no key.';
 comment on column journal.steps.db_user is 'session_user.';
 comment on column journal.steps.db_role is 'The role that the step ran as.';
 comment on column journal.steps.receipt_id is 'Receipt of the step; of a replay, that of the first time.';

@@ -29,7 +29,7 @@ begin
         perform pg_sleep(0.01);
     end loop;
     begin
-        perform set_config('lock_timeout', journal.lock_timeout_of(take_external.wait), true);
+        perform set_config('lock_timeout', journal.lock_timeout_of(deadline - clock_timestamp()), true);
         select e.* into taken from journal.external e where e.step_id = take_external.step_id for update;
     exception
         when lock_not_available then
@@ -40,7 +40,7 @@ begin
     turn := case when taken.status in ('completed', 'failed') then 'done'
                  when taken.runner = take_external.runner then 'run' else 'ask' end;
     if turn = 'run' then
-        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, wait);
+        home := journal.enter_session_of_step(step.session_id, step.tool, step.key, deadline - clock_timestamp());
         bound := journal.set_binding(step.session_id, step.step_id);
     end if;
 end

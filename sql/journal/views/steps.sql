@@ -47,7 +47,7 @@ comment on column journal.steps.error is 'Of a failed try: type and sqlstate of 
 comment on column journal.steps.transaction_id is 'Transaction of the step; of a failed try, the one that recorded it.';
 comment on column journal.steps.started_at is 'When it began.';
 comment on column journal.steps.ended_at is 'When it was completed, or failed.';
-comment on column journal.steps.key_expires_at is 'Until when a retry finds this step by its key; null: this try holds no key.';
+comment on column journal.steps.key_expires_at is 'Until when, at least, a retry finds this step by its key: longer while an external effect is unknown or a later attempt is kept. null: this try holds no key.';
 comment on column journal.steps.db_user is 'session_user.';
 comment on column journal.steps.db_role is 'The role that the step ran as.';
 comment on column journal.steps.receipt_id is 'Receipt of the step; of a replay, that of the first time.';
