@@ -54,6 +54,22 @@ def test_an_agent_works(login: Login, db: psycopg.Connection) -> None:
     assert column(db, "select db_user::text from journal.steps limit 1") == [conn.info.user]
 
 
+def test_an_agent_makes_external_effects_and_claims(login: Login, superuser_dsn: str) -> None:
+    conn = login("journal_agent")
+    with psycopg.connect(superuser_dsn, autocommit=True) as admin, journal.open_session(conn, agent="bot") as session:
+        for _ in range(2):  # anew when the key has expired
+            with pytest.raises(journal.OutcomeUnknown), session.external("charge", key="k"):
+                raise TimeoutError
+            with session.external("charge", key="k", probe=lambda _: None) as effect:
+                conn.execute("insert into notes (note) values ('x')")
+            assert effect.receipt is not None
+            assert effect.receipt.changes == {"public.notes": {"insert": 1}}
+            admin.execute("update journal.step set key_expires_at = now()")
+        assert session.check_reply([session.claim("charged", receipt=effect)])
+        with session.step("note", key="k", kind="read"):
+            assert one(conn, "select count(*) from notes") == 2
+
+
 PRIVATE = [
     "select * from journal.session",
     "select * from journal.step",
