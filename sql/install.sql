@@ -420,6 +420,7 @@
 \ir journal/rollback/operator_name.sql
 \ir journal/rollback/key_text.sql
 \ir journal/rollback/unique_columns.sql
+\ir journal/rollback/generated_from.sql
 \ir journal/rollback/unique_expressions.sql
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql

@@ -9732,18 +9732,35 @@ end;
 
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
 
+-- sql/journal/rollback/generated_from.sql
+-- The generated columns of a table, each with the columns that it is generated from.
+create function journal.generated_from(relation oid) returns table (generated int2, attnum int2)
+language sql stable
+begin atomic
+    select a.attnum, d.refobjsubid::int2
+      from pg_catalog.pg_attribute a
+      join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
+                                 and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid not in (0, a.attnum)
+     where a.attrelid = generated_from.relation and a.attgenerated <> '' and not a.attisdropped;
+end;
+
+comment on function journal.generated_from(oid) is 'From which columns each generated column comes. Private.';
+
 -- sql/journal/rollback/unique_expressions.sql
--- Unique and exclusion constraints that are partial or have expressions, and with referring also those over columns of foreign keys: the
--- columns that they depend on, the predicate, what a row has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
+-- Unique and exclusion constraints that are partial or have expressions, or generated columns, and with referring also those over columns of
+-- foreign keys: the columns that they depend on (those from which others are generated), the predicate, what a row has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
 create function journal.unique_expressions(relation oid, referring boolean default false)
 returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
 language sql stable
 begin atomic
     select c.relname, i.indisexclusion,
-           array(select d.refobjsubid::int2 from pg_catalog.pg_depend d
-                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
-                    and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
-                 union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0),
+           array(select distinct coalesce(b.attnum, p.attnum)
+                   from (select d.refobjsubid::int2 from pg_catalog.pg_depend d
+                          where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+                            and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
+                         union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0) p (attnum)
+                   left join journal.generated_from(i.indrelid) b on b.generated = p.attnum),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
            pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
@@ -9762,6 +9779,7 @@ begin atomic
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and (i.indexprs is not null or i.indpred is not null
+            or exists (select from journal.generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
             or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
                select from journal.foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
      group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
@@ -10040,19 +10058,25 @@ comment on function journal.undo_check_unique(oid) is 'Turns away rows whose uni
 
 -- sql/journal/rollback/undo_rows_as_they_would_be.sql
 -- SQL text, up to the set of columns that matters: the rows that a rollback restores in one of these columns, or inserts again, as they would be, with
--- their number in the work table (journal_row_no) and the place of the live row (journal_tableoid, journal_ctid), which stands here.
+-- their number in the work table (journal_row_no) and the place of the live row (journal_tableoid, journal_ctid), which stands here. Generated columns
+-- are generated anew.
 create function journal.undo_rows_as_they_would_be(relation oid, here text default 'coalesce(u.a%1$s, u.b%1$s)') returns text
 language plpgsql stable
 as $undo_rows_as_they_would_be$
 #variable_conflict use_variable
+declare
+    stored constant text := (select string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum)
+                               from pg_temp.journal_undo_column c
+                              where c.relation = undo_rows_as_they_would_be.relation and c.live_type is not null and not c.generated);
 begin
     return (
         select format('select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %s from pg_temp.journal_undo_%s u left join %s t on %s'
                       ' where u.status = ''reinsert'' or u.status = ''restore'' and u.restored && ',
-                      string_agg(format('%s as %s', journal.undo_would_be(relation, c.attnum), c.name), ', ' order by c.attnum),
+                      concat_ws(', ', stored, string_agg(format('(select %s from (select %s) journal_stored) as %s', pg_get_expr(g.adbin, g.adrelid), stored, c.name), ', ' order by c.attnum)),
                       relation, journal.undo_rows(relation), journal.undo_key_match(relation, here))
           from pg_temp.journal_undo_column c
-         where c.relation = undo_rows_as_they_would_be.relation and c.live_type is not null);
+          join pg_attrdef g on g.adrelid = c.relation and g.adnum = c.attnum
+         where c.relation = undo_rows_as_they_would_be.relation and c.live_type is not null and c.generated);
 end
 $undo_rows_as_they_would_be$;
 
@@ -10071,7 +10095,7 @@ end;
 comment on function journal.undo_catalog_first() is 'Sets the search_path under which expressions of constraints are run. Private.';
 
 -- sql/journal/rollback/undo_check_unique_index.sql
--- Partial and expression unique indexes, and exclusion constraints like them: what the rows would have in the index after the
+-- Unique indexes that are partial, or over expressions or generated columns, and exclusion constraints like them: what the rows would have in the index after the
 -- rollback is computed from their columns as they would be, and looked up in the index. Rows that give the place up in the same
 -- rollback do not count; they are told outside of the lookup, where they are joined once and not once for each row.
 create function journal.undo_check_unique_index(relation oid) returns bigint
@@ -10084,7 +10108,8 @@ declare
     total bigint := 0;
     would text;
 begin
-    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null)) then
+    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
+       and not exists (select from journal.generated_from(relation)) then
         return 0;
     end if;
     would := journal.undo_rows_as_they_would_be(relation);

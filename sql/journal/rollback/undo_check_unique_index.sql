@@ -1,4 +1,4 @@
--- Partial and expression unique indexes, and exclusion constraints like them: what the rows would have in the index after the
+-- Unique indexes that are partial, or over expressions or generated columns, and exclusion constraints like them: what the rows would have in the index after the
 -- rollback is computed from their columns as they would be, and looked up in the index. Rows that give the place up in the same
 -- rollback do not count; they are told outside of the lookup, where they are joined once and not once for each row.
 create function journal.undo_check_unique_index(relation oid) returns bigint
@@ -11,7 +11,8 @@ declare
     total bigint := 0;
     would text;
 begin
-    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null)) then
+    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
+       and not exists (select from journal.generated_from(relation)) then
         return 0;
     end if;
     would := journal.undo_rows_as_they_would_be(relation);

@@ -794,3 +794,23 @@ def test_constraints_that_are_not_enforced(history: History) -> None:
     history.others("insert into c values (2, 5, 1)")
     assert history.roll_back().rows == {"remove": 1, "reinsert": 1}
     assert history.rows("table c") == {(1, 99, -1), (2, 5, 1)}
+
+
+@pytest.mark.parametrize("unique", ["unique (low)", "unique (low) deferrable", "exclude (low with =) where (id <> 9)"])
+def test_case_05_a_place_by_a_generated_column(history: History, unique: str) -> None:
+    """What it would be is worked out from the columns as they would be: taken, it is T's; left in the same rollback, it is free."""
+    history.given(
+        f"create table t (id int primary key, mail text, low text generated always as (lower(mail)) stored, {unique})",
+        "insert into t values (1, 'A'), (2, 'B'), (3, 'C'), (4, 'D')",
+    )
+    history.agent(
+        "update t set mail = 'x' where id = 1",
+        "update t set mail = 'a' where id = 2",
+        "update t set mail = 'b' where id = 3",
+    )
+    history.agent("update t set mail = 'y' where id = 4")
+    history.others("insert into t values (5, 'd')")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons <= {"unique_taken", "exclusion_taken"}) == ({"restore": 3, "conflict": 1}, True)
+    history.others("delete from t where id = 5", "update t set mail = 'D' where id = 4")
+    history.expect_start()
