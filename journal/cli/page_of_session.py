@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,9 +15,9 @@ _MANY = 4
 _STEP_STYLES = {"failed": "bad", "replayed": "dim", "reversed": "dim", "unknown": "warn"}
 
 
-def write_session(page: Paper, document: dict[str, Any]) -> None:
-    """The document for a person."""
-    _write_head(page, document)
+def write_session(page: Paper, document: dict[str, Any], taken_back: Sequence[Row] = ()) -> None:
+    """The document for a person; of a rollback with the sessions that it took back."""
+    _write_head(page, document, taken_back)
     for _, alike in groupby(document["steps"], key=lambda step: step["tool"]):
         _write_steps(page, list(alike))
     outside = document["outside_steps"]
@@ -27,7 +28,7 @@ def write_session(page: Paper, document: dict[str, Any]) -> None:
     _write_undo(page, document["undo"], document["session"])
 
 
-def _write_head(page: Paper, document: dict[str, Any]) -> None:
+def _write_head(page: Paper, document: dict[str, Any], taken_back: Sequence[Row]) -> None:
     session, totals = document["session"], document["totals"]
     page.heading(f"{'Rollback' if session['kind'] == 'rollback' else 'Session'} {session['session_id']}")
     task = f": {printable(session['task'])}" if session["task"] else ""
@@ -41,6 +42,9 @@ def _write_head(page: Paper, document: dict[str, Any]) -> None:
         page.line(f"  opened by session {document['parent']['session_id']} of {printable(document['parent']['agent'])}")
     for child in document["children"]:
         page.line(f"  opened session {child['session_id']} of {printable(child['agent'])}: {child['status']}")
+    for taken in taken_back:
+        task = f": {printable(taken['task'])}" if taken["task"] else ""
+        page.line(f"  it took back session {taken['session_id']} of {printable(taken['agent'])}{task}")
     words = ("step", "replay", "change", "message")
     failed = f", {totals['failed']:,} failed" if totals["failed"] else ""
     page.line("  " + ", ".join(plural(totals[f"{word}s"], word) for word in words) + failed)

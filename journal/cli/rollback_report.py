@@ -65,7 +65,7 @@ _WAYS_ON = {
     "refuse": "with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest",
     "cascade": "cascade takes back other agent sessions, not what people wrote; "
     "--on-conflict skip leaves those rows as they are and undoes the rest",
-    "force": "force does not overwrite these; --on-conflict skip leaves them as they are and undoes the rest",
+    "force": "force does not overwrite these; --on-conflict skip leaves all conflicts as they are and undoes the rest",
 }
 _SHOWN = 20
 

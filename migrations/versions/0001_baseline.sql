@@ -12124,7 +12124,7 @@ as $rollback$
 $rollback$;
 
 comment on function journal.rollback(uuid, text, text, text, bigint, uuid[], interval) is
-    'Rolls a stopped or closed session back in the caller''s transaction; see journal.rollback_sessions.';
+    'Rolls a stopped or closed session back in the caller''s transaction. Returns the rollback''s id, null when there was nothing to do; see journal.rollback_sessions.';
 
 -- sql/journal/rollback/plan_rollback.sql
 -- The plan of a rollback as rows: one per table and status first, then one per conflict.

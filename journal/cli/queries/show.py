@@ -54,6 +54,13 @@ _RECEIPTS = "select step_id, receipt_id, status from journal.receipts where sess
 _ROLLBACKS = """
     select rollback_id, on_conflict, reason, db_user, applied_at, reversed_by
       from journal.rollbacks where %(id)s = any (session_ids) order by applied_at"""
+_TAKEN_BACK = """
+    select s.session_id, s.agent, s.task
+      from journal.rollbacks as r
+     cross join lateral unnest(r.session_ids) as named (session_id)
+      join journal.sessions as s using (session_id)
+     where r.rollback_id = %(id)s
+     order by s.opened_at"""
 # A list that grows with the session is cut; totals are not.
 MESSAGES_SHOWN = 100
 
@@ -81,6 +88,11 @@ def show_document(conn: Connection, session_id: UUID, plan: Report | None = None
         "rollbacks": rows(conn, _ROLLBACKS, values),
         "undo": _undo(shown, plan),
     }
+
+
+def taken_back_by(conn: Connection, session_id: UUID) -> list[Row]:
+    """The sessions that a rollback took back; of a session that is none, nothing."""
+    return rows(conn, _TAKEN_BACK, {"id": session_id})
 
 
 def _step(

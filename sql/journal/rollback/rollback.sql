@@ -14,4 +14,4 @@ as $rollback$
 $rollback$;
 
 comment on function journal.rollback(uuid, text, text, text, bigint, uuid[], interval) is
-    'Rolls a stopped or closed session back in the caller''s transaction; see journal.rollback_sessions.';
+    'Rolls a stopped or closed session back in the caller''s transaction. Returns the rollback''s id, null when there was nothing to do; see journal.rollback_sessions.';

@@ -133,7 +133,9 @@ def test_a_list_that_nobody_reads_to_its_end_begins_with_its_length(
 def test_a_rollback_is_told_from_what_agents_did(shell: Shell, shop: Shop) -> None:
     done = shell("rollback", "--session", shop.session_id, "--yes", "--json").json["rollback_id"]
     assert " (rollback)  -" in shell("sessions").out
-    assert f"Rollback {done}" in shell("show", done).out
+    page = shell("show", done).out
+    assert f"Rollback {done}" in page
+    assert f"it took back session {shop.session_id} of bot: ticket 8123" in page
     assert f" in rollback {done}" in shell("history", "orders", "95").out
 
 
