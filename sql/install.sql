@@ -467,6 +467,7 @@
 \ir journal/rollback/undo_conflicts.sql
 \ir journal/rollback/undo_agents_of.sql
 \ir journal/rollback/undo_built_on.sql
+\ir journal/rollback/undo_unknown_steps.sql
 \ir journal/rollback/undo_admit.sql
 \ir journal/rollback/undo_fence.sql
 \ir journal/rollback/undo_enter.sql

@@ -11391,6 +11391,20 @@ $undo_built_on$;
 
 comment on function journal.undo_built_on() is 'The agent sessions that stand in the way of a plan. Private.';
 
+-- sql/journal/rollback/undo_unknown_steps.sql
+-- Steps that a rollback is to take back and that are none of its sessions: as text, null where all are known.
+create function journal.undo_unknown_steps(session_ids uuid[], step_ids uuid[]) returns text
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select pg_catalog.string_agg(k.step_id::text, ', ')
+      from unnest(undo_unknown_steps.step_ids) as k (step_id)
+     where not exists (select from journal.step s join journal.undo_members(undo_unknown_steps.session_ids, true) m on m.session_id = s.session_id
+                        where s.step_id = k.step_id);
+end;
+
+comment on function journal.undo_unknown_steps(uuid[], uuid[]) is 'Steps that belong to none of the sessions, or null. Private.';
+
 -- sql/journal/rollback/undo_admit.sql
 -- What must hold before a rollback looks at anything: known sessions, an isolation level that sees the sessions' last
 -- commits, and sessions that can bind no more (they may still have a step in flight: the fence waits for that).
@@ -11419,6 +11433,11 @@ begin
     if missing is not null or coalesce(cardinality(session_ids), 0) = 0 then
         raise exception using errcode = 'JR009', message = format('there is no session %s', coalesce(missing, 'to roll back')),
             hint = 'journal sessions lists them';
+    end if;
+    missing := journal.undo_unknown_steps(session_ids, step_ids);
+    if missing is not null then
+        raise exception using errcode = 'JR013', message = format('the session has no step %s', missing),
+            hint = 'journal.steps lists them, by session_id';
     end if;
 end
 $undo_admit$;
@@ -12344,7 +12363,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'is_enforced', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'generated_from', 'is_enforced', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

@@ -26,6 +26,11 @@ begin
         raise exception using errcode = 'JR009', message = format('there is no session %s', coalesce(missing, 'to roll back')),
             hint = 'journal sessions lists them';
     end if;
+    missing := journal.undo_unknown_steps(session_ids, step_ids);
+    if missing is not null then
+        raise exception using errcode = 'JR013', message = format('the session has no step %s', missing),
+            hint = 'journal.steps lists them, by session_id';
+    end if;
 end
 $undo_admit$;
 

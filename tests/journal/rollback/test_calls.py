@@ -54,6 +54,17 @@ def test_one_step_of_a_session(history: History) -> None:
     assert history.rows("select id from t where v = 0") == {(1,), (3,)}
 
 
+def test_a_step_of_another_session_is_refused(history: History) -> None:
+    """It ended as if there were nothing to undo: whoever mistook the step believed that it was taken back."""
+    history.given(*T)
+    strange = history.step("one", "update t set v = 0 where id = 1")
+    session = history.open("another")
+    for step in (strange, uuid4()):
+        with pytest.raises(psycopg.DatabaseError, match=f"the session has no step {step}") as refused:
+            report(history.operator, "apply", [session], step_ids=[step])
+        assert refused.value.sqlstate == "JR013"
+
+
 def test_step_that_a_later_step_built_on(history: History) -> None:
     """Another step of the same session went on with the row → CONFLICT; latest first, each can be taken back."""
     history.given(*T)

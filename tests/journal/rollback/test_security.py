@@ -449,11 +449,12 @@ def test_values_of_a_dropped_column_are_the_auditors(history: History) -> None:
     assert blind.rows == {"refuse": 1, "reinsert": 1}
     assert values_of(blind.conflict) == [{"id": "1"}, None, None, None]
     assert values_of(seeing.conflict) == [{"id": "1"}, "a", "c", None]
+    segments = history.one("select array_agg(distinct segment_id) from journal.statement")
     with history.connect(history.as_role(operator)) as connection:
         images = connection.execute(
-            """select i.old, i.new from journal.undo_images('t'::regclass, %s, null, '{2}')
+            """select i.old, i.new from journal.undo_images('t'::regclass, %s, null, %s, '{2}')
                  as i (statement_id bigint, transaction_id xid8, ledger_xmin xid, same_cluster boolean, depth smallint,
                        elided int2[], old text, new text) order by statement_id""",
-            ([history.session],),
+            ([history.session], segments),
         ).fetchall()
     assert not {"a", "b", "c"} & {value for row in images for value in row}
