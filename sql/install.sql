@@ -435,7 +435,11 @@
 \ir journal/rollback/undo_catalog_first.sql
 \ir journal/rollback/undo_check_unique_index.sql
 \ir journal/rollback/undo_check_constraints.sql
+\ir journal/rollback/undo_firing.sql
 \ir journal/rollback/undo_leave_to_triggers.sql
+\ir journal/rollback/undo_met.sql
+\ir journal/rollback/undo_same_transaction.sql
+\ir journal/rollback/undo_leave_entangled.sql
 \ir journal/rollback/undo_depend.sql
 \ir journal/rollback/undo_moves_inline.sql
 \ir journal/rollback/undo_stands_at.sql

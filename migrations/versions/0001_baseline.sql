@@ -10193,6 +10193,22 @@ $undo_check_constraints$;
 
 comment on function journal.undo_check_constraints(oid) is 'Turns away rows that a constraint would not accept; returns how many. Private.';
 
+-- sql/journal/rollback/undo_firing.sql
+-- The tables of a rollback on which triggers of the user's fire.
+create function journal.undo_firing() returns oid[]
+language plpgsql stable
+as $undo_firing$
+begin
+    return array(select distinct t.tgrelid
+                   from pg_trigger t
+                   join pg_temp.journal_undo u on u.relation = t.tgrelid and u.target is not null
+                   join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
+                  where not t.tgisinternal);
+end
+$undo_firing$;
+
+comment on function journal.undo_firing() is 'Tables of a rollback with triggers of the user''s. Private.';
+
 -- sql/journal/rollback/undo_leave_to_triggers.sql
 -- Rows that triggers had a part in are left to them, and reported, where nobody can say what the triggers would have come to: with skip, if other
 -- rows that fire or feel triggers are left alone; and always where others wrote them, if others have put a row of the session's back themselves,
@@ -10201,10 +10217,7 @@ create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
 as $undo_leave_to_triggers$
 declare
-    firing constant oid[] := array(select t.tgrelid from pg_trigger t
-                                     join pg_temp.journal_undo u on u.relation = t.tgrelid
-                                     join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
-                                    where not t.tgisinternal);
+    firing constant oid[] := journal.undo_firing();
     skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
                            and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
     item   record;
@@ -10237,6 +10250,90 @@ $undo_leave_to_triggers$;
 
 comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where nobody can say what these would have come to. Private.';
 
+-- sql/journal/rollback/undo_met.sql
+-- What others wrote on rows of one table of a rollback: kept, on those that triggers wrote, since a statement; else on those that the sessions
+-- wrote themselves, since they did for the first time.
+create function journal.undo_met(relation oid, kept boolean, since bigint) returns table (row_key text, statement_id bigint)
+language plpgsql stable
+as $undo_met$
+#variable_conflict use_column
+declare
+    own_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(undo_met.relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key') || '))';
+    written constant text := format('pg_temp.journal_undo_%s u where u.status in (''restore'', ''remove'', ''reinsert'') and u.depth %s 1',
+                                    undo_met.relation, case when kept then '<>' else '<=' end);
+    keys    text[];
+begin
+    execute format('select array_agg(%s) from %s', own_key, written) into keys;
+    if keys is not null then
+        return query execute format(
+            'select o.row_key, o.statement_id
+               from pg_temp.journal_undo_args a
+              cross join lateral journal.undo_others(%s, a.session_ids, a.step_ids, $1, $2) o
+               join (select %s as row_key, min(u.first_statement) as since from %s group by 1) u using (row_key)
+              where not o.family and ($3 or o.statement_id > u.since)', undo_met.relation, own_key, written)
+        using since, keys, kept;
+    end if;
+end
+$undo_met$;
+
+comment on function journal.undo_met(oid, boolean, bigint) is 'What others wrote on rows of a rollback. Private.';
+
+-- sql/journal/rollback/undo_same_transaction.sql
+-- Those of some statements that were in one transaction with one of others.
+create function journal.undo_same_transaction(statement_ids bigint[], others bigint[]) returns bigint[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select pg_catalog.array_agg(s.statement_id)
+      from unnest(undo_same_transaction.statement_ids) as k (statement_id)
+      join journal.statement s using (statement_id)
+     where (s.transaction_id, s.cluster) in (
+           select o.transaction_id, o.cluster from unnest(undo_same_transaction.others) as n (statement_id) join journal.statement o using (statement_id));
+end;
+
+comment on function journal.undo_same_transaction(bigint[], bigint[]) is 'Statements in one transaction with others. Private.';
+
+-- sql/journal/rollback/undo_leave_entangled.sql
+-- Rows that triggers keep are conflicts where others wrote them in a transaction in which they also wrote a row of the session's, after it had:
+-- what triggers made of their work there goes when the session's row goes back, and is in what the session found when it came again. No
+-- value is right for both. Returns whether there were any.
+create function journal.undo_leave_entangled() returns boolean
+language plpgsql volatile
+as $undo_leave_entangled$
+declare
+    since  constant bigint := (select min(u.first_statement) - 1 from pg_temp.journal_undo u);
+    kept   constant oid[] := array(select u.relation from pg_temp.journal_undo u where u.target is not null and journal.undo_by_triggers(u.relation));
+    theirs bigint[] := array(select m.statement_id from unnest(kept) as k (relation) cross join lateral journal.undo_met(k.relation, true, since) m);
+    item   oid;
+    more   bigint;
+    turned boolean := false;
+begin
+    if theirs <> '{}' then
+        theirs := journal.undo_same_transaction(theirs, array(
+            select m.statement_id from unnest(journal.undo_firing()) as f (relation) cross join lateral journal.undo_met(f.relation, false, since) m));
+    end if;
+    if coalesce(theirs, '{}') = '{}' then
+        return false;
+    end if;
+    foreach item in array kept loop
+        execute format(
+            'update pg_temp.journal_undo_%1$s u set status = ''conflict'', reason = ''changed_since'', forced = false, their_statement = m.statement_id, culprit = coalesce(u.culprit, u.changed[1])
+               from (select row_key, max(statement_id) as statement_id from journal.undo_met(%1$s, true, $1) where statement_id = any ($2) group by row_key) m
+              where u.depth <> 1 and u.status in (''restore'', ''remove'', ''reinsert'') and pg_catalog.format(''%%s'', row(%2$s)) = m.row_key',
+            item, journal.undo_list(item, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key'))
+        using since, theirs;
+        get diagnostics more = row_count;
+        if more > 0 then
+            turned := true;
+            perform journal.undo_group(item);
+        end if;
+    end loop;
+    return turned;
+end
+$undo_leave_entangled$;
+
+comment on function journal.undo_leave_entangled() is 'Leaves rows that triggers keep where others'' work on rows of the session is in them. Private.';
+
 -- sql/journal/rollback/undo_depend.sql
 -- Turns rows away that cannot be undone because of other rows, until nothing changes any more: a row that is left alone
 -- may be what another one needs.
@@ -10259,7 +10356,7 @@ begin
                 perform journal.undo_group(item.relation);
             end if;
         end loop;
-        exit when not found_more and not journal.undo_leave_to_triggers();
+        exit when not found_more and not journal.undo_leave_to_triggers() and not journal.undo_leave_entangled();
     end loop;
 end
 $undo_depend$;

@@ -19,7 +19,7 @@ begin
                 perform journal.undo_group(item.relation);
             end if;
         end loop;
-        exit when not found_more and not journal.undo_leave_to_triggers();
+        exit when not found_more and not journal.undo_leave_to_triggers() and not journal.undo_leave_entangled();
     end loop;
 end
 $undo_depend$;

@@ -5,10 +5,7 @@ create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
 as $undo_leave_to_triggers$
 declare
-    firing constant oid[] := array(select t.tgrelid from pg_trigger t
-                                     join pg_temp.journal_undo u on u.relation = t.tgrelid
-                                     join pg_proc p on p.oid = t.tgfoid and p.pronamespace <> 'journal'::regnamespace
-                                    where not t.tgisinternal);
+    firing constant oid[] := journal.undo_firing();
     skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
                            and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
     item   record;

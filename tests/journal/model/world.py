@@ -105,6 +105,7 @@ class World:
             if not self._happens(transaction, step):
                 self.state, self.versions, events = before
                 del self.events[events:]
+                self.steps.pop(step or "", None)
 
     def _happens(self, transaction: Transaction, step: str | None) -> bool:
         try:
