@@ -10251,8 +10251,8 @@ $undo_leave_to_triggers$;
 comment on function journal.undo_leave_to_triggers() is 'Leaves rows to the triggers that keep them, where nobody can say what these would have come to. Private.';
 
 -- sql/journal/rollback/undo_met.sql
--- What others wrote on rows of one table of a rollback: kept, on those that triggers wrote, since a statement; else on those that the sessions
--- wrote themselves, since they did for the first time.
+-- What others wrote on rows of one table of a rollback: kept, on those that triggers wrote, in the same columns, since a statement; else on those
+-- that the sessions wrote themselves, since they did for the first time.
 create function journal.undo_met(relation oid, kept boolean, since bigint) returns table (row_key text, statement_id bigint)
 language plpgsql stable
 as $undo_met$
@@ -10266,11 +10266,12 @@ begin
     execute format('select array_agg(%s) from %s', own_key, written) into keys;
     if keys is not null then
         return query execute format(
-            'select o.row_key, o.statement_id
+            'select distinct o.row_key, o.statement_id
                from pg_temp.journal_undo_args a
               cross join lateral journal.undo_others(%s, a.session_ids, a.step_ids, $1, $2) o
-               join (select %s as row_key, min(u.first_statement) as since from %s group by 1) u using (row_key)
-              where not o.family and ($3 or o.statement_id > u.since)', undo_met.relation, own_key, written)
+               join (select *, %s as row_key from %s) u using (row_key)
+              where not o.family and case when $3 then o.whole or u.kind <> ''U'' or o.changed && u.changed else o.statement_id > u.first_statement end',
+            undo_met.relation, own_key, written)
         using since, keys, kept;
     end if;
 end

@@ -192,6 +192,17 @@ def test_a_total_of_rows_that_force_overrules_is_not_forced(history: History) ->
     assert (done.outcome, done.rows) == ("refused", {"remove": 1, "force": 1, "conflict": 1})
 
 
+def test_a_total_that_others_write_without_changing_it_goes_back(history: History) -> None:
+    """T edits another column of the session's part: the trigger takes the amount off and puts it on again."""
+    history.given(*KEPT_TOTALS, "alter table part add note text")
+    history.agent("update part set v = 4")
+    history.others("update part set note = 'checked'")
+    history.agent("insert into part values (9, 1, 5)")
+    assert history.roll_back(followers=["total"]).outcome == "done"
+    assert history.rows("table total") == {(1, 1, 0), (2, 0, 0)}
+    assert history.rows("table part") == {(1, 1, 0, "checked")}
+
+
 def test_a_total_that_others_share_goes_back(history: History) -> None:
     """T's own part in the same total, added before S came to it, is in what S met, and stays."""
     history.given(*KEPT_TOTALS)
