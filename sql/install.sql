@@ -426,6 +426,7 @@
 \ir journal/rollback/live_key.sql
 \ir journal/rollback/undo_last_statements.sql
 \ir journal/rollback/undo_lands_in.sql
+\ir journal/rollback/undo_refers.sql
 \ir journal/rollback/undo_check_referenced.sql
 \ir journal/rollback/undo_parent_value.sql
 \ir journal/rollback/undo_would_be.sql

@@ -9858,6 +9858,24 @@ $undo_lands_in$;
 
 comment on function journal.undo_lands_in(oid, oid, text) is 'SQL text: the key of a row belongs into a part of its table. Private.';
 
+-- sql/journal/rollback/undo_refers.sql
+-- Condition: live row x refers to live row t by a foreign key, where that is in force.
+create function journal.undo_refers(foreign_key oid) returns text
+language sql stable
+begin atomic
+    select pg_catalog.string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ' order by k.n)
+           || ' and ' || journal.stands_in(f.confrelid, coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid), 't')
+           || ' and ' || journal.stands_in(f.conrelid, coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid), 'x')
+      from pg_catalog.pg_constraint f
+     cross join lateral rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
+      join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
+      join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.child
+     where f.oid = foreign_key
+     group by f.confrelid, f.conrelid;
+end;
+
+comment on function journal.undo_refers(oid) is 'SQL text: a row refers to another by a foreign key. Private.';
+
 -- sql/journal/rollback/undo_check_referenced.sql
 -- Foreign keys that point at the rows a rollback would remove or re-key: rows that somebody else hung below them are
 -- never touched, whatever the foreign key would do. Where keys cascade on update, children follow and nothing is lost. What
@@ -9874,10 +9892,7 @@ declare
 begin
     for item in
         select f.*, journal.unreadable(f.child) as unreadable, journal.qualified_name(f.child_part) as child_name,
-               (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
-                  from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
-                  join pg_catalog.pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
-                  join pg_catalog.pg_attribute a on a.attrelid = f.child and a.attnum = k.child) as matches
+               journal.undo_refers(f.oid) as refers
           from journal.foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent
          where f.parent = undo_check_referenced.relation and (u.removes or u.restored && f.parent_attnums and f.on_update <> 'c')
@@ -9897,15 +9912,14 @@ begin
               from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       join %5$s t on %6$s
-                      join %7$s x on %8$s and %14$s and %15$s
+                      join %7$s x on %8$s
                      where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, item.name, item.child_name, journal.key_text(item.child, 'x'),
             journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
-            journal.undo_rows(item.child), item.matches, item.parent_attnums, item.on_update,
-            journal.undo_leaving(item.child, item.child_attnums), item.child, journal.live_key(item.child, 'x'),
-            journal.stands_in(item.parent_part, item.parent, 't'), journal.stands_in(item.child_part, item.child, 'x'));
+            journal.undo_rows(item.child), item.refers, item.parent_attnums, item.on_update,
+            journal.undo_leaving(item.child, item.child_attnums), item.child, journal.live_key(item.child, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;
@@ -10700,12 +10714,7 @@ declare
     referring text;
     unknown   boolean;
 begin
-    select string_agg(format(' and not exists (select from %s x where %s and %s and %s)', journal.undo_rows(f.child),
-                             (select string_agg(format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
-                                from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
-                                join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
-                                join pg_attribute a on a.attrelid = f.child and a.attnum = k.child),
-                             journal.stands_in(f.parent_part, f.parent, 't'), journal.stands_in(f.child_part, f.child, 'x')), ''),
+    select string_agg(format(' and not exists (select from %s x where %s)', journal.undo_rows(f.child), journal.undo_refers(f.oid)), ''),
            bool_or(journal.unreadable(f.child) is not null)
       into referring, unknown
       from journal.foreign_keys(relation) f

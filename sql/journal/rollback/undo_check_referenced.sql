@@ -13,10 +13,7 @@ declare
 begin
     for item in
         select f.*, journal.unreadable(f.child) as unreadable, journal.qualified_name(f.child_part) as child_name,
-               (select string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
-                  from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
-                  join pg_catalog.pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
-                  join pg_catalog.pg_attribute a on a.attrelid = f.child and a.attnum = k.child) as matches
+               journal.undo_refers(f.oid) as refers
           from journal.foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent
          where f.parent = undo_check_referenced.relation and (u.removes or u.restored && f.parent_attnums and f.on_update <> 'c')
@@ -36,15 +33,14 @@ begin
               from (select u.row_no, min(array[%3$L || ' ' || %4$s, %13$s]) as their
                       from pg_temp.journal_undo_%1$s u
                       join %5$s t on %6$s
-                      join %7$s x on %8$s and %14$s and %15$s
+                      join %7$s x on %8$s
                      where (u.status = 'remove' or u.status = 'restore' and u.restored && %9$L and %10$L <> 'c') and not %11$s
                      group by u.row_no) r
              where r.row_no = u.row_no$check$,
             relation, item.name, item.child_name, journal.key_text(item.child, 'x'),
             journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'),
-            journal.undo_rows(item.child), item.matches, item.parent_attnums, item.on_update,
-            journal.undo_leaving(item.child, item.child_attnums), item.child, journal.live_key(item.child, 'x'),
-            journal.stands_in(item.parent_part, item.parent, 't'), journal.stands_in(item.child_part, item.child, 'x'));
+            journal.undo_rows(item.child), item.refers, item.parent_attnums, item.on_update,
+            journal.undo_leaving(item.child, item.child_attnums), item.child, journal.live_key(item.child, 'x'));
         get diagnostics more = row_count;
         total := total + more;
     end loop;

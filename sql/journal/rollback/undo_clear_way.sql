@@ -8,12 +8,7 @@ declare
     referring text;
     unknown   boolean;
 begin
-    select string_agg(format(' and not exists (select from %s x where %s and %s and %s)', journal.undo_rows(f.child),
-                             (select string_agg(format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ')
-                                from unnest(f.parent_attnums, f.child_attnums, f.operators) as k (parent, child, operator)
-                                join pg_attribute p on p.attrelid = f.parent and p.attnum = k.parent
-                                join pg_attribute a on a.attrelid = f.child and a.attnum = k.child),
-                             journal.stands_in(f.parent_part, f.parent, 't'), journal.stands_in(f.child_part, f.child, 'x')), ''),
+    select string_agg(format(' and not exists (select from %s x where %s)', journal.undo_rows(f.child), journal.undo_refers(f.oid)), ''),
            bool_or(journal.unreadable(f.child) is not null)
       into referring, unknown
       from journal.foreign_keys(relation) f
