@@ -348,10 +348,10 @@
 \ir journal/functions/forget_left.sql
 \ir journal/rollback/unreadable.sql
 \ir journal/rollback/check_readable.sql
-\ir journal/rollback/attnums_in.sql
-\ir journal/rollback/is_enforced.sql
-\ir journal/rollback/foreign_keys.sql
-\ir journal/rollback/stands_in.sql
+\ir journal/rollback/undo_attnums_in.sql
+\ir journal/rollback/undo_is_enforced.sql
+\ir journal/rollback/undo_foreign_keys.sql
+\ir journal/rollback/undo_stands_in.sql
 \ir journal/rollback/undo_settled.sql
 \ir journal/rollback/undo_standing.sql
 \ir journal/rollback/undo_statements.sql
@@ -420,7 +420,7 @@
 \ir journal/rollback/operator_name.sql
 \ir journal/rollback/key_text.sql
 \ir journal/rollback/unique_columns.sql
-\ir journal/rollback/generated_from.sql
+\ir journal/rollback/undo_generated_from.sql
 \ir journal/rollback/unique_expressions.sql
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql

@@ -7698,9 +7698,9 @@ $check_readable$;
 
 comment on function journal.check_readable(oid) is 'Raises RollbackRefused unless the caller may read the whole table. Private.';
 
--- sql/journal/rollback/attnums_in.sql
+-- sql/journal/rollback/undo_attnums_in.sql
 -- Columns of a partition by their numbers in the table it belongs to.
-create function journal.attnums_in(part oid, relation oid, attnums int2[]) returns int2[]
+create function journal.undo_attnums_in(part oid, relation oid, attnums int2[]) returns int2[]
 language sql stable
 begin atomic
     select case when part = relation then attnums
@@ -7711,43 +7711,43 @@ begin atomic
                             order by k.n) end;
 end;
 
-comment on function journal.attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
+comment on function journal.undo_attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
 
--- sql/journal/rollback/is_enforced.sql
+-- sql/journal/rollback/undo_is_enforced.sql
 -- Whether the server holds a constraint. From version 18 on it may be told not to; before, there is no column that says so.
-create function journal.is_enforced(constraint_id oid) returns boolean
+create function journal.undo_is_enforced(constraint_id oid) returns boolean
 language sql stable
 begin atomic
     select pg_catalog.pg_get_constraintdef(constraint_id) not like '% NOT ENFORCED';
 end;
 
-comment on function journal.is_enforced(oid) is 'Whether a constraint is enforced. Private.';
+comment on function journal.undo_is_enforced(oid) is 'Whether a constraint is enforced. Private.';
 
--- sql/journal/rollback/foreign_keys.sql
+-- sql/journal/rollback/undo_foreign_keys.sql
 -- The foreign keys, as they were declared, that start from a table or point at it. One that is declared on a partition, or points at one, counts
 -- for the whole table, whose columns it is told in; child_part and parent_part say where it is in force. One that is not enforced is none.
-create function journal.foreign_keys(relation oid)
+create function journal.undo_foreign_keys(relation oid)
 returns table (oid oid, name name, child oid, child_part oid, child_attnums int2[], parent oid, parent_part oid, parent_attnums int2[],
                operators oid[], on_update "char", on_delete "char")
 language sql stable
 begin atomic
     with family as materialized (
-        select foreign_keys.relation as relid union select p.relid from pg_catalog.pg_partition_tree(foreign_keys.relation) p
+        select undo_foreign_keys.relation as relid union select p.relid from pg_catalog.pg_partition_tree(undo_foreign_keys.relation) p
     )
-    select f.oid, f.conname, c.root, f.conrelid, journal.attnums_in(f.conrelid, c.root, f.conkey), p.root, f.confrelid, journal.attnums_in(f.confrelid, p.root, f.confkey),
+    select f.oid, f.conname, c.root, f.conrelid, journal.undo_attnums_in(f.conrelid, c.root, f.conkey), p.root, f.confrelid, journal.undo_attnums_in(f.confrelid, p.root, f.confkey),
            f.conpfeqop, f.confupdtype, f.confdeltype
       from pg_catalog.pg_constraint f
      cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid) as root) c
      cross join lateral (select coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid) as root) p
-     where f.contype = 'f' and f.conparentid = 0 and journal.is_enforced(f.oid)
+     where f.contype = 'f' and f.conparentid = 0 and journal.undo_is_enforced(f.oid)
        and (f.conrelid in (select m.relid from family m) or f.confrelid in (select m.relid from family m));
 end;
 
-comment on function journal.foreign_keys(oid) is 'The foreign keys from a table and to it, those of its partitions included. Private.';
+comment on function journal.undo_foreign_keys(oid) is 'The foreign keys from a table and to it, those of its partitions included. Private.';
 
--- sql/journal/rollback/stands_in.sql
+-- sql/journal/rollback/undo_stands_in.sql
 -- Condition: the live row (alias) of a table stands in a given part of it.
-create function journal.stands_in(part oid, relation oid, alias text) returns text
+create function journal.undo_stands_in(part oid, relation oid, alias text) returns text
 language sql stable
 begin atomic
     select case when part = relation then 'true'
@@ -7755,7 +7755,7 @@ begin atomic
                                        array(select part union select p.relid from pg_catalog.pg_partition_tree(part) p)) end;
 end;
 
-comment on function journal.stands_in(oid, oid, text) is 'SQL text: a live row stands in a part of its table. Private.';
+comment on function journal.undo_stands_in(oid, oid, text) is 'SQL text: a live row stands in a part of its table. Private.';
 
 -- sql/journal/rollback/undo_settled.sql
 -- The rollbacks that tell what of sessions and steps is taken back now, but for those that are to be taken back with them: then all of it is
@@ -8448,7 +8448,7 @@ as $undo_trace_deferrable$
 declare
     image  record;
     before record;
-    dragged constant boolean := exists (select from journal.foreign_keys(relation) f
+    dragged constant boolean := exists (select from journal.undo_foreign_keys(relation) f
                                          where f.child = undo_trace_deferrable.relation and f.on_update not in ('a', 'r') and f.child_attnums && journal.undo_key_attnums(relation));
     holds  constant text := 'array[' || journal.undo_list(relation, 'case when %1$s <> all (coalesce(u.elided, ''{}'')) then coalesce(''='' || case when u.%%1$s%1$s is not null then pg_catalog.format(''%%%%s'', u.%%1$s%1$s) end, '''') end', ', ') || ']::text[]';
 begin
@@ -9609,7 +9609,7 @@ begin
           from journal.undo_statements(session_ids, step_ids) x join journal.statement s using (statement_id) where x.relation = undo_gaps.relation
     )
     select format('%s is not covered', journal.qualified_name(f.child)), f.name::text, a.by_delete, f.parent_attnums
-      from journal.foreign_keys(relation) f
+      from journal.undo_foreign_keys(relation) f
      cross join deleting d
      cross join lateral (values (true, d.since, d.since is not null and (f.on_delete in ('c', 'n', 'd') or d.truncated)),
                                 (false, d.written_at, f.on_update in ('n', 'd'))) as a (by_delete, since, matters)
@@ -9732,9 +9732,9 @@ end;
 
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
 
--- sql/journal/rollback/generated_from.sql
+-- sql/journal/rollback/undo_generated_from.sql
 -- The generated columns of a table, each with the columns that it is generated from.
-create function journal.generated_from(relation oid) returns table (generated int2, attnum int2)
+create function journal.undo_generated_from(relation oid) returns table (generated int2, attnum int2)
 language sql stable
 begin atomic
     select a.attnum, d.refobjsubid::int2
@@ -9742,10 +9742,10 @@ begin atomic
       join pg_catalog.pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
       join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = f.oid
                                  and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid not in (0, a.attnum)
-     where a.attrelid = generated_from.relation and a.attgenerated <> '' and not a.attisdropped;
+     where a.attrelid = undo_generated_from.relation and a.attgenerated <> '' and not a.attisdropped;
 end;
 
-comment on function journal.generated_from(oid) is 'From which columns each generated column comes. Private.';
+comment on function journal.undo_generated_from(oid) is 'From which columns each generated column comes. Private.';
 
 -- sql/journal/rollback/unique_expressions.sql
 -- Unique and exclusion constraints that are partial or have expressions, or generated columns, and with referring also those over columns of
@@ -9760,7 +9760,7 @@ begin atomic
                           where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
                             and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
                          union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0) p (attnum)
-                   left join journal.generated_from(i.indrelid) b on b.generated = p.attnum),
+                   left join journal.undo_generated_from(i.indrelid) b on b.generated = p.attnum),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
            pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
@@ -9779,9 +9779,9 @@ begin atomic
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and (i.indexprs is not null or i.indpred is not null
-            or exists (select from journal.generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
+            or exists (select from journal.undo_generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
             or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
-               select from journal.foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
+               select from journal.undo_foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
      group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
@@ -9864,8 +9864,8 @@ create function journal.undo_refers(foreign_key oid) returns text
 language sql stable
 begin atomic
     select pg_catalog.string_agg(pg_catalog.format('t.%I %s x.%I', p.attname, journal.operator_name(k.operator), a.attname), ' and ' order by k.n)
-           || ' and ' || journal.stands_in(f.confrelid, coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid), 't')
-           || ' and ' || journal.stands_in(f.conrelid, coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid), 'x')
+           || ' and ' || journal.undo_stands_in(f.confrelid, coalesce(pg_catalog.pg_partition_root(f.confrelid)::oid, f.confrelid), 't')
+           || ' and ' || journal.undo_stands_in(f.conrelid, coalesce(pg_catalog.pg_partition_root(f.conrelid)::oid, f.conrelid), 'x')
       from pg_catalog.pg_constraint f
      cross join lateral rows from (unnest(f.confkey), unnest(f.conkey), unnest(f.conpfeqop)) with ordinality as k (parent, child, operator, n)
       join pg_catalog.pg_attribute p on p.attrelid = f.confrelid and p.attnum = k.parent
@@ -9893,7 +9893,7 @@ begin
     for item in
         select f.*, journal.unreadable(f.child) as unreadable, journal.qualified_name(f.child_part) as child_name,
                journal.undo_refers(f.oid) as refers
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent
          where f.parent = undo_check_referenced.relation and (u.removes or u.restored && f.parent_attnums and f.on_update <> 'c')
     loop
@@ -9982,7 +9982,7 @@ begin
     for item in
         select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
                select string_agg(format('x.%I %s w.w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
@@ -10014,7 +10014,7 @@ begin
                             item.parent, item.parent_attnums, item.image_match)
                  else format('and not exists (select from pg_temp.journal_undo_%s u left join %s t on %s where (u.status = ''reinsert'' or u.status = ''restore'' and u.restored && %L) and %s)',
                              item.parent, journal.undo_rows(item.parent), journal.undo_key_match(item.parent, 'coalesce(u.a%1$s, u.b%1$s)'), item.parent_attnums, item.row_match) end,
-            journal.stands_in(item.parent_part, item.parent, 'x'),
+            journal.undo_stands_in(item.parent_part, item.parent, 'x'),
             journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;
@@ -10123,7 +10123,7 @@ declare
     would text;
 begin
     if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
-       and not exists (select from journal.generated_from(relation)) then
+       and not exists (select from journal.undo_generated_from(relation)) then
         return 0;
     end if;
     would := journal.undo_rows_as_they_would_be(relation);
@@ -10182,7 +10182,7 @@ begin
     for item in
         select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
           from pg_constraint x
-         where x.conrelid = relation and x.contype = 'c' and journal.is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
+         where x.conrelid = relation and x.contype = 'c' and journal.undo_is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
         union all
@@ -10393,13 +10393,13 @@ declare
     occupied boolean;
 begin
     if moved = '{}'
-       or not exists (select from journal.foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
+       or not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
                        where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
                       union all
                       select from journal.unique_expressions(relation) i where i.attnums && moved)
-       or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
+       or exists (select from journal.undo_foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;
@@ -10516,7 +10516,7 @@ begin
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
         when not item.not_null and nulls_distinct then 'null'
-        when exists (select from journal.foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
+        when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then
             format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
@@ -10717,7 +10717,7 @@ begin
     select string_agg(format(' and not exists (select from %s x where %s)', journal.undo_rows(f.child), journal.undo_refers(f.oid)), ''),
            bool_or(journal.unreadable(f.child) is not null)
       into referring, unknown
-      from journal.foreign_keys(relation) f
+      from journal.undo_foreign_keys(relation) f
      where f.parent = undo_clear_way.relation;
     if unknown is not true then
         perform journal.undo_execute(format(
@@ -10815,7 +10815,7 @@ begin
         select f.parent, f.parent_attnums, f.child_part,
                string_agg(format('a%1$s = p.b%2$s::%3$s, b%1$s = case when u.kind = ''U'' then p.b%2$s::%3$s end', k.child, k.parent, c.image_type), ', ') as now,
                string_agg(format('u.a%s = p.a%s', k.child, k.parent), ' and ') as matches
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent and u.restored && f.parent_attnums
          cross join lateral unnest(f.child_attnums, f.parent_attnums) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = k.child
@@ -10846,7 +10846,7 @@ begin
     for item in
         select f.child_attnums, array_agg(c.attnum) as whole,
                string_agg(format('%3$s%1$s = case when %1$s = any (u.restored) then u.%3$s%1$s else %2$s end', c.attnum, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), side), ', ') as kept
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums) and c.carried and c.problem is null and not c.generated and c.key_position is null
          cross join unnest('{b,a}'::text[]) side
@@ -12470,7 +12470,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'foreign_keys', 'generated_from', 'is_enforced', 'attnums_in', 'stands_in', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

@@ -15,7 +15,7 @@ begin
     for item in
         select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
           from pg_constraint x
-         where x.conrelid = relation and x.contype = 'c' and journal.is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
+         where x.conrelid = relation and x.contype = 'c' and journal.undo_is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
                        and (c.generated or c.problem = 'added'))
         union all

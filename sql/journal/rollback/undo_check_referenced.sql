@@ -14,7 +14,7 @@ begin
     for item in
         select f.*, journal.unreadable(f.child) as unreadable, journal.qualified_name(f.child_part) as child_name,
                journal.undo_refers(f.oid) as refers
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent
          where f.parent = undo_check_referenced.relation and (u.removes or u.restored && f.parent_attnums and f.on_update <> 'c')
     loop

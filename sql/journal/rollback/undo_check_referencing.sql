@@ -12,7 +12,7 @@ begin
     for item in
         select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.child
          cross join lateral (
                select string_agg(format('x.%I %s w.w%s', p.attname, journal.operator_name(k.operator), k.n), ' and ') as live_match,
@@ -44,7 +44,7 @@ begin
                             item.parent, item.parent_attnums, item.image_match)
                  else format('and not exists (select from pg_temp.journal_undo_%s u left join %s t on %s where (u.status = ''reinsert'' or u.status = ''restore'' and u.restored && %L) and %s)',
                              item.parent, journal.undo_rows(item.parent), journal.undo_key_match(item.parent, 'coalesce(u.a%1$s, u.b%1$s)'), item.parent_attnums, item.row_match) end,
-            journal.stands_in(item.parent_part, item.parent, 'x'),
+            journal.undo_stands_in(item.parent_part, item.parent, 'x'),
             journal.undo_lands_in(item.child_part, relation, 'coalesce(u.b%1$s, u.a%1$s)'));
         get diagnostics more = row_count;
         total := total + more;

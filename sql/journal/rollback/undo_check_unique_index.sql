@@ -12,7 +12,7 @@ declare
     would text;
 begin
     if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
-       and not exists (select from journal.generated_from(relation)) then
+       and not exists (select from journal.undo_generated_from(relation)) then
         return 0;
     end if;
     would := journal.undo_rows_as_they_would_be(relation);

@@ -11,7 +11,7 @@ begin
     select string_agg(format(' and not exists (select from %s x where %s)', journal.undo_rows(f.child), journal.undo_refers(f.oid)), ''),
            bool_or(journal.unreadable(f.child) is not null)
       into referring, unknown
-      from journal.foreign_keys(relation) f
+      from journal.undo_foreign_keys(relation) f
      where f.parent = undo_clear_way.relation;
     if unknown is not true then
         perform journal.undo_execute(format(

@@ -11,7 +11,7 @@ begin
         select f.parent, f.parent_attnums, f.child_part,
                string_agg(format('a%1$s = p.b%2$s::%3$s, b%1$s = case when u.kind = ''U'' then p.b%2$s::%3$s end', k.child, k.parent, c.image_type), ', ') as now,
                string_agg(format('u.a%s = p.a%s', k.child, k.parent), ' and ') as matches
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo u on u.relation = f.parent and u.restored && f.parent_attnums
          cross join lateral unnest(f.child_attnums, f.parent_attnums) as k (child, parent)
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = k.child

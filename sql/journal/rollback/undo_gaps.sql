@@ -24,7 +24,7 @@ begin
           from journal.undo_statements(session_ids, step_ids) x join journal.statement s using (statement_id) where x.relation = undo_gaps.relation
     )
     select format('%s is not covered', journal.qualified_name(f.child)), f.name::text, a.by_delete, f.parent_attnums
-      from journal.foreign_keys(relation) f
+      from journal.undo_foreign_keys(relation) f
      cross join deleting d
      cross join lateral (values (true, d.since, d.since is not null and (f.on_delete in ('c', 'n', 'd') or d.truncated)),
                                 (false, d.written_at, f.on_update in ('n', 'd'))) as a (by_delete, since, matters)

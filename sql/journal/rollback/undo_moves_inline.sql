@@ -12,13 +12,13 @@ declare
     occupied boolean;
 begin
     if moved = '{}'
-       or not exists (select from journal.foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
+       or not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
                        where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
                       union all
                       select from journal.unique_expressions(relation) i where i.attnums && moved)
-       or exists (select from journal.foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
+       or exists (select from journal.undo_foreign_keys(relation) f where f.parent = undo_moves_inline.relation and f.parent_attnums && moved and f.on_update = 'c')
        or exists (select from pg_temp.journal_undo_group g where g.relation = undo_moves_inline.relation and g.by_triggers and g.restored && moved) then
         return false;
     end if;

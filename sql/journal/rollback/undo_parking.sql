@@ -14,7 +14,7 @@ begin
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
         when not item.not_null and nulls_distinct then 'null'
-        when exists (select from journal.foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
+        when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then
             format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)

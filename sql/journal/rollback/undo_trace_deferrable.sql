@@ -8,7 +8,7 @@ as $undo_trace_deferrable$
 declare
     image  record;
     before record;
-    dragged constant boolean := exists (select from journal.foreign_keys(relation) f
+    dragged constant boolean := exists (select from journal.undo_foreign_keys(relation) f
                                          where f.child = undo_trace_deferrable.relation and f.on_update not in ('a', 'r') and f.child_attnums && journal.undo_key_attnums(relation));
     holds  constant text := 'array[' || journal.undo_list(relation, 'case when %1$s <> all (coalesce(u.elided, ''{}'')) then coalesce(''='' || case when u.%%1$s%1$s is not null then pg_catalog.format(''%%%%s'', u.%%1$s%1$s) end, '''') end', ', ') || ']::text[]';
 begin

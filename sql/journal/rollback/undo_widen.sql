@@ -11,7 +11,7 @@ begin
     for item in
         select f.child_attnums, array_agg(c.attnum) as whole,
                string_agg(format('%3$s%1$s = case when %1$s = any (u.restored) then u.%3$s%1$s else %2$s end', c.attnum, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type), side), ', ') as kept
-          from journal.foreign_keys(relation) f
+          from journal.undo_foreign_keys(relation) f
           join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums
           join pg_temp.journal_undo_column c on c.relation = f.child and c.attnum = any (f.child_attnums) and c.carried and c.problem is null and not c.generated and c.key_position is null
          cross join unnest('{b,a}'::text[]) side

@@ -10,7 +10,7 @@ begin atomic
                           where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
                             and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
                          union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0) p (attnum)
-                   left join journal.generated_from(i.indrelid) b on b.generated = p.attnum),
+                   left join journal.undo_generated_from(i.indrelid) b on b.generated = p.attnum),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
            pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
@@ -29,9 +29,9 @@ begin atomic
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and (i.indexprs is not null or i.indpred is not null
-            or exists (select from journal.generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
+            or exists (select from journal.undo_generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
             or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
-               select from journal.foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
+               select from journal.undo_foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
      group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 

@@ -1,5 +1,5 @@
 -- Columns of a partition by their numbers in the table it belongs to.
-create function journal.attnums_in(part oid, relation oid, attnums int2[]) returns int2[]
+create function journal.undo_attnums_in(part oid, relation oid, attnums int2[]) returns int2[]
 language sql stable
 begin atomic
     select case when part = relation then attnums
@@ -10,4 +10,4 @@ begin atomic
                             order by k.n) end;
 end;
 
-comment on function journal.attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
+comment on function journal.undo_attnums_in(oid, oid, int2[]) is 'Columns of a partition by their numbers in its table. Private.';
