@@ -40,10 +40,15 @@ RIGHTS_DECIDE_NOTHING = (
 )
 # The same, but for a look at whether the owner may call it: that look is taken elsewhere in `make test`.
 REPEATED_IN_CI = (
+    "tests/journal/rollback/test_constraints.py",
+    "tests/journal/rollback/test_deferred.py",
     "tests/journal/rollback/test_keys.py",
     "tests/journal/rollback/test_outside.py",
     "tests/journal/rollback/test_principles.py",
+    "tests/journal/rollback/test_references.py",
     "tests/journal/rollback/test_shape.py",
+    "tests/journal/rollback/test_swaps.py",
+    "tests/journal/rollback/test_taken.py",
     "tests/journal/rollback/test_types.py",
     "tests/journal/steps/test_async.py",
     "tests/journal/steps/test_binding.py",

@@ -118,7 +118,7 @@ _ATTRIBUTION = {
     28: (
         "advisory locks are anybody's, and a prepared transaction keeps its locks",
         "steps/test_binding.py::closing_waits_for_a_running_step",
-        "rollback/test_others.py::case_26_prepared_transaction",
+        "rollback/test_waiting.py::case_26_prepared_transaction",
     ),
     29: ("a plan has to see what was committed while it waited", "rollback/test_calls.py::isolation"),
     30: (
@@ -160,14 +160,14 @@ _ATTRIBUTION = {
     39: (
         "owners can end capture, cascades can leave it, and history shows what a table no longer does",
         "cli/test_setting_up.py::doctor_names_who_has_the_owners_rights",
-        "rollback/test_keys.py::case_09_cascade_into_an_uncovered_table",
+        "rollback/test_references.py::case_09_cascade_into_an_uncovered_table",
         "capture/test_visibility.py::row_security_and_dropped_tables_are_the_auditors",
     ),
 }
 _ROLLBACK = {
     40: (
         "a guard in the statement that deletes is too late",
-        "rollback/test_keys.py::case_07_others_are_about_to_hang_a_row_below_ours",
+        "rollback/test_references.py::case_07_others_are_about_to_hang_a_row_below_ours",
     ),
     41: ("triggers keep rows a second time", "rollback/test_security.py::case_52_summary_kept_by_a_trigger"),
     42: (
@@ -176,8 +176,8 @@ _ROLLBACK = {
     ),
     43: (
         "RETURNING does not see what triggers do later; SET CONSTRAINTS stays in force",
-        "rollback/test_keys.py::case_12_deferred_trigger_that_has_other_ideas",
-        "rollback/test_keys.py::case_12_what_the_caller_deferred_stays_deferred",
+        "rollback/test_deferred.py::case_12_deferred_trigger_that_has_other_ideas",
+        "rollback/test_deferred.py::case_12_what_the_caller_deferred_stays_deferred",
     ),
     44: ("what only reads cannot know what is deferred", "rollback/test_outside.py::case_60_dry_run_then_apply"),
     45: (
@@ -187,7 +187,7 @@ _ROLLBACK = {
     ),
     46: (
         "the writer can be the victim of a deadlock",
-        "rollback/test_others.py::case_24_live_writer_is_never_the_victim",
+        "rollback/test_waiting.py::case_24_live_writer_is_never_the_victim",
     ),
     47: (
         "an UPDATE names columns: rights, triggers and identity follow",

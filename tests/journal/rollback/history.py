@@ -24,6 +24,10 @@ STATUSES = ("restore", "remove", "reinsert", "adjust", "noop", "force", "conflic
 CONFLICT = frozenset(
     ("table", "key", "column", "reason", "base", "ours", "theirs", "their", "constraint", "forced", "also")
 )
+PRODUCTS = (
+    "create table products (id int primary key, price int, note text)",
+    "insert into products values (1, 10, 'a'), (2, 10, 'b')",
+)
 Connection = psycopg.Connection[tuple[Any, ...]]
 Key = tuple[str | None, ...]
 Table = dict[Key, str]
