@@ -435,6 +435,7 @@
 \ir journal/rollback/undo_rows_as_they_would_be.sql
 \ir journal/rollback/undo_catalog_first.sql
 \ir journal/rollback/undo_check_unique_index.sql
+\ir journal/rollback/undo_check_each_other.sql
 \ir journal/rollback/undo_check_constraints.sql
 \ir journal/rollback/undo_firing.sql
 \ir journal/rollback/undo_leave_to_triggers.sql

@@ -8401,7 +8401,8 @@ comment on function journal.undo_image_key(oid) is 'SQL text that names one chan
 
 -- sql/journal/rollback/undo_trace.sql
 -- Where keys changed, a row is followed through its keys: an image continues the last one that left a row at its key.
--- Events of a key in order of images; an odd mark says that the row had moved away from there.
+-- Events of a key in order of images; the mark says which image and what it left there: 0 the row, 1 nothing, it moved away, 2 nothing, it
+-- was deleted. What a later transaction finds where a row was deleted, or does not find where one was left, is another row.
 create function journal.undo_trace(relation oid) returns void
 language plpgsql volatile
 as $undo_trace$
@@ -8409,19 +8410,24 @@ as $undo_trace$
 begin
     execute format($trace$
         with recursive image as materialized (
-            select u.row_no, u.kind, pg_catalog.format('%%s', row(%2$s)) as before_key, pg_catalog.format('%%s', row(%3$s)) as after_key
+            select u.row_no, u.transaction_id, u.kind, pg_catalog.format('%%s', row(%2$s)) as before_key, pg_catalog.format('%%s', row(%3$s)) as after_key
               from pg_temp.%1$I u
         ), event as (
-            select row_no, 0 as phase, case kind when 'I' then after_key else before_key end as at, null::bigint as mark, true as asks from image
+            select row_no, transaction_id, kind, 0 as phase, case kind when 'I' then after_key else before_key end as at, null::bigint as mark, true as asks, 0 as comes from image
             union all
-            select row_no, 1, before_key, 2 * row_no + 1, false from image where kind = 'U' and before_key <> after_key
+            select row_no, transaction_id, kind, 1, before_key, 4 * row_no + 1, false, -1 from image where kind = 'U' and before_key <> after_key
             union all
-            select row_no, 2, case kind when 'D' then before_key else after_key end, 2 * row_no, false from image
+            select row_no, transaction_id, kind, 2, case kind when 'D' then before_key else after_key end, 4 * row_no + case kind when 'D' then 2 else 0 end, false,
+                   case kind when 'I' then 1 when 'D' then -1 when 'U' then (before_key <> after_key)::integer end from image
         ), asked as (
-            select row_no, asks, max(mark) over (partition by at order by row_no, phase rows between unbounded preceding and 1 preceding) as mark
+            select row_no, transaction_id, asks, kind = 'I' or sum(comes) over (partition by at, transaction_id) > 0 as finds_none,
+                   max(mark) over (partition by at order by row_no, phase rows between unbounded preceding and 1 preceding) as mark
               from event
         ), link as materialized (
-            select row_no, case when mark %% 2 = 0 then mark / 2 end as previous from asked where asks
+            select a.row_no, p.row_no as previous
+              from asked a
+              left join image p on p.row_no = a.mark / 4 and a.mark %% 4 <> 1 and (p.transaction_id = a.transaction_id or (p.kind = 'D') = a.finds_none)
+             where a.asks
         ), chain as (
             select row_no, row_no as identity from link where previous is null
             union all
@@ -8440,21 +8446,24 @@ comment on function journal.undo_trace(oid) is 'Follows rows through changed key
 -- sql/journal/rollback/undo_trace_deferrable.sql
 -- undo_trace for a key that is deferrable: until it is checked several rows may stand at one key, so the key alone does not tell which of them an
 -- image continues. Inside a transaction it continues the one that was left just so; not one that came to the key in the same
--- statement, unless foreign keys take rows of this table along. Columns that an image does not hold (elided) tell nothing.
+-- statement, unless foreign keys take rows of this table along. What a trigger did to a row of the very statement is recorded before it: then the image
+-- goes before the one that began where it ended. Columns that an image does not hold (elided) tell nothing.
 create function journal.undo_trace_deferrable(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_deferrable$
 #variable_conflict use_variable
 declare
-    image  record;
-    before record;
+    image    record;
+    before   record;
+    followed bigint;
     dragged constant boolean := exists (select from journal.undo_foreign_keys(relation) f
                                          where f.child = undo_trace_deferrable.relation and f.on_update not in ('a', 'r') and f.child_attnums && journal.undo_key_attnums(relation));
     holds  constant text := 'array[' || journal.undo_list(relation, 'case when %1$s <> all (coalesce(u.elided, ''{}'')) then coalesce(''='' || case when u.%%1$s%1$s is not null then pg_catalog.format(''%%%%s'', u.%%1$s%1$s) end, '''') end', ', ') || ']::text[]';
 begin
-    create temporary table journal_stands (row_key text, identity bigint, transaction_id xid8, came_by bigint, gone boolean, holds text[]) on commit drop;
+    create temporary table journal_stands (row_key text, identity bigint, transaction_id xid8, came_by bigint, gone boolean, holds text[], depth smallint, began_at text, began text[]) on commit drop;
     create index on pg_temp.journal_stands (row_key);
-    for image in execute format('select u.row_no, u.transaction_id, u.statement_id, u.kind, format(''%%s'', row(%1$s)) as before_key, format(''%%s'', row(%2$s)) as after_key, %3$s as before, %4$s as after from pg_temp.%5$I u order by u.row_no',
+    create index on pg_temp.journal_stands (began_at);
+    for image in execute format('select u.row_no, u.transaction_id, u.statement_id, u.kind, u.depth, format(''%%s'', row(%1$s)) as before_key, format(''%%s'', row(%2$s)) as after_key, %3$s as before, %4$s as after from pg_temp.%5$I u order by u.row_no',
                                 journal.undo_list(relation, 'u.b%1$s', ', ', 'key'), journal.undo_list(relation, 'u.a%1$s', ', ', 'key'), format(holds, 'b'), format(holds, 'a'), 'journal_image_' || relation)
     loop
         delete from pg_temp.journal_stands d
@@ -8464,10 +8473,27 @@ begin
                   and (s.came_by is distinct from image.statement_id or dragged)
                   and (s.gone or s.transaction_id <> image.transaction_id or not exists (select from unnest(s.holds, image.before) as h (theirs, ours) where h.theirs <> h.ours))
                 order by s.identity desc limit 1)
-        returning d.identity into before;
+        returning d.* into before;
+        if before.identity is null then
+            update pg_temp.journal_stands s
+               set depth = image.depth, began_at = case when image.kind = 'U' then image.before_key end, began = image.before
+             where s.ctid = (
+                   select s.ctid from pg_temp.journal_stands s
+                    where s.began_at = image.after_key and image.kind <> 'D' and s.depth > image.depth and s.transaction_id = image.transaction_id
+                      and not exists (select from unnest(s.began, image.after) as h (theirs, ours) where h.theirs <> h.ours)
+                    order by s.identity desc limit 1)
+            returning s.identity into followed;
+            if found then
+                execute format('update pg_temp.%I set identity = $1 where row_no = $2', 'journal_image_' || relation) using followed, image.row_no;
+                continue;
+            end if;
+        end if;
         insert into pg_temp.journal_stands
         values (case image.kind when 'D' then image.before_key else image.after_key end, coalesce(before.identity, image.row_no), image.transaction_id,
-                case when image.before_key <> image.after_key then image.statement_id end, image.kind = 'D', image.after);
+                case when image.before_key <> image.after_key then image.statement_id end, image.kind = 'D', image.after,
+                case when before.transaction_id = image.transaction_id then before.depth else image.depth end,
+                case when before.transaction_id = image.transaction_id then before.began_at when image.kind <> 'I' then image.before_key end,
+                case when before.transaction_id = image.transaction_id then before.began else image.before end);
         execute format('update pg_temp.%I set identity = $1 where row_no = $2', 'journal_image_' || relation) using coalesce(before.identity, image.row_no), image.row_no;
     end loop;
     drop table pg_temp.journal_stands;
@@ -9749,12 +9775,13 @@ comment on function journal.undo_generated_from(oid) is 'From which columns each
 
 -- sql/journal/rollback/unique_expressions.sql
 -- Unique and exclusion constraints that are partial or have expressions, or generated columns, and with referring also those over columns of
--- foreign keys: the columns that they depend on (those from which others are generated), the predicate, what a row has in the index (journal_1, journal_2, …), and when a row has the same there as row w.
-create function journal.unique_expressions(relation oid, referring boolean default false)
-returns table (name name, exclusion boolean, attnums int2[], predicate text, computed text, same text)
+-- foreign keys, or with every all of them: the columns that they depend on (those from which others are generated), the predicate, what a row has in the index (places: journal_1, journal_2, …),
+-- when a row has the same there as row w, and whether that is what = says (usual; never of an exclusion constraint).
+create function journal.unique_expressions(relation oid, referring boolean default false, every boolean default false)
+returns table (name name, exclusion boolean, primary_key boolean, nulls_distinct boolean, usual boolean, attnums int2[], predicate text, computed text, places text, same text)
 language sql stable
 begin atomic
-    select c.relname, i.indisexclusion,
+    select c.relname, i.indisexclusion, i.indisprimary, not i.indnullsnotdistinct, pg_catalog.bool_and(o.opcdefault) and not i.indisexclusion,
            array(select distinct coalesce(b.attnum, p.attnum)
                    from (select d.refobjsubid::int2 from pg_catalog.pg_depend d
                           where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
@@ -9763,6 +9790,7 @@ begin atomic
                    left join journal.undo_generated_from(i.indrelid) b on b.generated = p.attnum),
            coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
+           pg_catalog.string_agg('journal_' || k.n, ', ' order by k.n),
            pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
@@ -9778,14 +9806,14 @@ begin atomic
                          union all
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
      where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
-       and (i.indexprs is not null or i.indpred is not null
+       and (unique_expressions.every or i.indexprs is not null or i.indpred is not null
             or exists (select from journal.undo_generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
             or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
                select from journal.undo_foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
-     group by c.relname, i.indexrelid, i.indisexclusion, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indisprimary, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
-comment on function journal.unique_expressions(oid, boolean) is 'Unique and exclusion constraints that are partial or have expressions. Private.';
+comment on function journal.unique_expressions(oid, boolean, boolean) is 'Unique and exclusion constraints, those that are partial or have expressions unless told otherwise. Private.';
 
 -- sql/journal/rollback/undo_leaving.sql
 -- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
@@ -10164,6 +10192,67 @@ $undo_check_unique_index$;
 
 comment on function journal.undo_check_unique_index(oid) is 'Turns away rows whose place in a partial or expression index is taken; returns how many. Private.';
 
+-- sql/journal/rollback/undo_check_each_other.sql
+-- Rows that would be in each other's way in a unique index: the session gave a value up, others took it for a row of theirs, and
+-- the session took it away from that one, too. It is the last one's; those before it are turned away. Rows of one statement had
+-- different values. What is the same is left to =, so indexes to which something else is the same are left out, as exclusion constraints are: there the server refuses.
+create function journal.undo_check_each_other(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_each_other$
+#variable_conflict use_variable
+declare
+    item  record;
+    twice boolean;
+    more  bigint;
+    total bigint := 0;
+begin
+    execute format('select exists (select from (select u.first_statement from pg_temp.journal_undo_%1$s u limit 1) f join pg_temp.journal_undo_%1$s u on u.first_statement <> f.first_statement)',
+                   relation) into twice;
+    if not twice then
+        return 0;
+    end if;
+    for item in
+        select i.*, u.first_statement
+          from journal.unique_expressions(relation, every => true) i
+          join pg_temp.journal_undo u on u.relation = undo_check_each_other.relation
+         where i.usual and (u.reinserts and (not i.primary_key or u.changed && i.attnums) or u.restored && i.attnums) and not exists (
+               select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
+                       and (c.generated or c.problem is not null or c.image_type is null))
+    loop
+        perform journal.undo_catalog_first();
+        execute format($check$
+            with w as (
+                select r.journal_row_no, %3$s from (%4$s%5$L) r where %6$s
+            ), met as (
+                select w.journal_row_no, first_value(w.journal_row_no) over (partition by %7$s order by u.last_statement desc, u.row_no desc) as last_row_no
+                  from w join pg_temp.journal_undo_%1$s u on u.row_no = w.journal_row_no
+                 where %8$s
+            ), turned as materialized (
+                select m.journal_row_no, %10$s as theirs, %11$s as row_key
+                  from met m join pg_temp.journal_undo_%1$s y on y.row_no = m.last_row_no
+                 where m.last_row_no <> m.journal_row_no
+            )
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = %9$L, constraint_name = %2$L, theirs = t.theirs, their_statement = o.statement_id
+              from turned t
+              left join journal.undo_last_statements(%1$s, array(select distinct row_key from turned), %12$s) o using (row_key)
+             where u.row_no = t.journal_row_no$check$,
+            relation, item.name, item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate, item.places,
+            case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end,
+            case when item.primary_key then 'key_reused' else 'unique_taken' end,
+            (select format('concat(''('', %s, '')'')', string_agg(format('%L, coalesce(y.a%s, y.b%2$s)', case when c.key_position = 1 then '' else ', ' end || c.name || '=', c.attnum), ', ' order by c.key_position))
+               from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.key_position is not null),
+            format('format(''%%s'', row(%s))', journal.undo_list(relation, 'y.b%1$s', ', ', 'key')), item.first_statement);
+        get diagnostics more = row_count;
+        perform journal.undo_as_caller(false);
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_each_other$;
+
+comment on function journal.undo_check_each_other(oid) is 'Turns away rows that would take a unique place from each other; returns how many. Private.';
+
 -- sql/journal/rollback/undo_check_constraints.sql
 -- CHECK and NOT NULL constraints on the rows as they would be: one that was added since, or one that somebody's later work
 -- on other columns makes fail, turns the row away.
@@ -10364,7 +10453,7 @@ begin
         found_more := false;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
             turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation)
+                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation)
                          + journal.undo_check_constraints(item.relation);
             if turned_away > 0 then
                 found_more := true;

@@ -130,3 +130,66 @@ def test_a_deferrable_key_that_two_foreign_keys_change_in_one_statement(history:
     history.agent("update p set id = 9 where id = 1", "update t set v = v + 1")
     assert history.roll_back().outcome == "done"
     history.expect_start()
+
+
+def test_a_row_that_others_put_in_the_place_of_a_deleted_one_is_another(history: History) -> None:
+    """S deletes a row, somebody inserts one under its key, S gives that another key: one identity was made of the two,
+    and skip left both for one conflict that named neither."""
+    history.given("create table t (k numeric primary key, v text)", "insert into t values (2.50, 'mine')")
+    history.agent("delete from t")
+    history.others("insert into t values (2.50, 'theirs')")
+    history.agent("update t set k = 4.0")
+    done = history.roll_back("skip", followers=["t"])
+    assert (done.rows, done.conflict["key"], done.conflict["reason"]) == (
+        {"restore": 1, "conflict": 1},
+        {"k": "2.50"},
+        "key_reused",
+    )
+    assert done.conflict["their"]["application_name"] == "shop-web"
+    assert history.rows("select k::text, v from t") == {("2.50", "theirs")}
+
+
+IN_EACH_OTHERS_WAY = [
+    ("create table t (id int primary key, v text unique)", "t_v_key"),
+    (
+        "create table t (id int primary key, v text); create unique index t_lower on t (lower(v)) where id > 0",
+        "t_lower",
+    ),
+    (
+        "create table t (id int primary key, v text, w text generated always as (upper(v)) stored unique)",
+        "t_w_key",
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "constraint"), IN_EACH_OTHERS_WAY, ids=["plain", "expression", "generated"])
+def test_a_value_that_the_session_took_from_several_rows_is_the_last_ones(
+    history: History, schema: str, constraint: str
+) -> None:
+    """Each of the rows had it before S came, one after the other: it was found only on trying, and all was refused."""
+    history.given(schema, "insert into t (id, v) values (1, 'e')")
+    history.agent("delete from t")
+    history.others("insert into t (id, v) values (3, 'e')")
+    history.agent("update t set v = 'f' where id = 3")
+    history.others("insert into t (id, v) values (4, 'e')")
+    history.agent("update t set v = 'g' where id = 4")
+    done = history.roll_back("skip")
+    assert (done.rows, done.keys) == ({"restore": 1, "conflict": 2}, {"id=1", "id=3"})
+    assert {(c["reason"], c["constraint"], c["theirs"]) for c in done.conflicts} == {
+        ("unique_taken", constraint, "(id=4)")
+    }
+    assert history.rows("select id, v from t") == {(3, "f"), (4, "e")}
+
+
+def test_what_triggers_do_to_a_row_under_a_deferrable_key_is_the_same_row(history: History) -> None:
+    """A trigger's statement is recorded before the one that set it off: the row was taken for two."""
+    history.given(
+        "create table t (id int primary key deferrable, v int)",
+        "create function f() returns trigger language plpgsql as $$ "
+        "begin update t set v = v + 1 where id = new.id; return null; end $$",
+        "create trigger f after insert on t for each row execute function f()",
+        "insert into t values (5, 50)",
+    )
+    history.agent("insert into t values (1, 1)", "update t set id = 6 where id = 5")
+    assert history.roll_back().rows == {"restore": 1, "remove": 1}
+    history.expect_start()
