@@ -437,6 +437,7 @@
 \ir journal/rollback/undo_check_unique_index.sql
 \ir journal/rollback/undo_check_each_other.sql
 \ir journal/rollback/undo_check_constraints.sql
+\ir journal/rollback/undo_check_identity.sql
 \ir journal/rollback/undo_firing.sql
 \ir journal/rollback/undo_leave_to_triggers.sql
 \ir journal/rollback/undo_met.sql

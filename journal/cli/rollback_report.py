@@ -30,7 +30,7 @@ REASONS = {
     "referenced_since": "rows of others depend on it now",
     "unique_taken": "another row has taken a value that must be unique",
     "exclusion_taken": "another row has taken its place",
-    "constraint_added": "a constraint that is new since forbids the old value",
+    "constraint_added": "a constraint forbids the old value: one that is new since, or an identity that is always generated",
     "column_dropped": "a column was dropped since",
     "retyped": "a column's type was changed since",
     "table_recreated": "the table was dropped and made anew",

@@ -239,6 +239,24 @@ def test_case_40_identity(history: History, when: str) -> None:
     history.expect_start()
 
 
+def test_a_number_that_was_always_generated_is_not_put_back(history: History) -> None:
+    """Neither where the session renumbered the row, nor where it deleted it and inserted it again → a conflict, the rest undone."""
+    history.given(
+        "create table t (k int primary key, serial int generated always as identity, a int)",
+        "insert into t (k, a) values (1, 1), (2, 2), (3, 3)",
+    )
+    history.agent(
+        "update t set serial = default where k = 1",
+        "delete from t where k = 2",
+        "insert into t (k, a) values (2, 2)",
+        "update t set a = 7 where k = 3",
+    )
+    report = history.roll_back("skip")
+    assert report.rows == {"restore": 1, "conflict": 2}
+    assert {(c["reason"], c["column"]) for c in report.raw["conflicts"]} == {("constraint_added", "serial")}
+    assert history.rows("select k, serial, a from t") == {(1, 4, 1), (2, 5, 2), (3, 3, 3)}
+
+
 ODD = [
     "old",
     "new",
