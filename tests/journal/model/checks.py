@@ -18,6 +18,7 @@ from tests.journal.model.oracle import (
     Line,
     Value,
     Verdict,
+    bystanders,
     expect,
     follow,
     is_entangled,
@@ -27,7 +28,7 @@ from tests.journal.model.oracle import (
     violations,
 )
 from tests.journal.model.schema import Schema, Table, quoted
-from tests.journal.model.world import Confused, Report, Row, State, World
+from tests.journal.model.world import Confused, Event, Report, Row, State, World
 
 SAME_IN_EVERY_MODE = ("rows", "changes", "tables", "plan_digest", "exit_code", "messages")
 STATUSES = ("restore", "remove", "reinsert", "adjust", "noop", "force", "conflict", "refuse")
@@ -71,9 +72,9 @@ def check_history(conn: psycopg.Connection, history: History, namespace: str) ->
     try:
         world.start(history.setup)
         world.cover()
-        world.open_sessions(history.actors)
+        world.open_sessions(history.actors, history.parents)
         world.run(history.transactions, history.targets[0] if history.steps is not None else None)
-        world.close_sessions(history.targets)
+        world.close_sessions(history.members)
         _Course(world, history, result).run()
     except Confused as confused:
         result.outcomes[f"confused: {re.sub(r'[0-9]+', 'n', str(confused))[:20]}"] += 1
@@ -117,7 +118,7 @@ class _Course:
     def _targets(self) -> tuple[str, ...]:
         """The actors to be rolled back: sessions, or those of the named steps that took place."""
         if self.history.steps is None:
-            return self.history.targets
+            return self.history.members
         named = [f"{self.history.targets[0]}.{number}" for number in self.history.steps]
         return tuple(step for step in named if step in self.world.steps)
 
@@ -188,6 +189,7 @@ class _Rollback:
         if not is_entangled(expected):
             self._check_modes(*rehearsals, report)
         self._check_counts(report)
+        self._check_sessions(report, events)
         if report["committed"] and self.on_conflict == "skip":
             self._check_skipped(expected, report, world.state)
         elif report["outcome"] == "done":
@@ -254,6 +256,30 @@ class _Rollback:
             self.add("counts", f"{recorded} changes were recorded, {report['changes']['total']} are accounted for")
         if sum(t["rows"]["total"] for t in report["tables"]) != report["rows"]["total"]:
             self.add("counts", "tables do not add up")
+
+    def _check_sessions(self, report: Report, events: Sequence[Event]) -> None:
+        """The sessions named and those that they opened; with cascade those built on them, and whoever is in the way."""
+        named = {UUID(s["session_id"]) for s in report["sessions"] if s["why"] != "cascade"}
+        wanted = {self.world.sessions[actor] for actor in self.own & self.world.sessions.keys()} or set(self.ids)
+        if self.steps is None and named != wanted:
+            self.add("sessions", f"took back {named}, not {wanted}")
+        aside = bystanders(self.world.schema, events, self.own, self._cascaded(report))
+        if aside:
+            self.add("cascade", f"{aside} had nothing to do with it")
+        if self.on_conflict == "cascade" and report["outcome"] == "refused" and self._is_among_sessions(events):
+            self.add("needless refusal (cascade)", [_short(c) for c in report["conflicts"]])
+
+    def _is_among_sessions(self, events: Sequence[Event]) -> bool:
+        """Whether nobody but sessions wrote, and all that they did can be taken back."""
+        writers = {event.actor for event in events}
+        if not writers <= self.world.sessions.keys() or _unprobed(self.world):
+            return False
+        expected = expect(self.world.schema, events, self.world.state, writers)
+        return (
+            not expected.violations
+            and not is_entangled(expected)
+            and all(x.verdict is Verdict.RESTORE for x in expected.ours)
+        )
 
     def _check_done(self, expected: Expectation, found: State) -> None:
         for line in expected.having(Verdict.CONFLICT):

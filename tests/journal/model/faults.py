@@ -17,7 +17,8 @@ from tests.journal.model.world import text
 class Fault:
     """What is wrong, in which function, and how: its body is replaced, or a part of it; `also` what else has to be wrong.
 
-    `shown` is a history that shows it. Without one it is looked for in random histories, because nearly every one shows it.
+    `shown` is a history that shows it; its seed, if it has one, decides what becomes of conflicts. Without one it is looked
+    for in random histories, because nearly every one shows it.
     """
 
     name: str
@@ -53,6 +54,10 @@ class Fault:
 _ROW = "insert into t (k, v) values (1, 5)"
 _UPDATED = story(stories.PLAIN, _ROW, "S: update t set v = 6")
 _THERE_AND_BACK = ("S: update t set v = 6", "T: update t set v = 7", "T: update t set v = 6")
+_FORCING, _CASCADING = (
+    6,
+    42,
+)  # where others were in the way, the rollback of a history with this seed forces, or cascades
 _BLIND = Fault(
     "ignores what others changed and changed back",
     "undo_trace_others",
@@ -181,5 +186,119 @@ FAULTS = (
             "S: update t set v = 6",
             "T: delete from t where k = 1",
         ),
+    ),
+    Fault(
+        "looks past partitions",
+        "undo_rows",
+        old="THEN ''::text",
+        new="THEN 'only '::text",
+        shown=story(stories.DIVIDED, _ROW, "S: update t set k = 2"),
+    ),
+    Fault(
+        "takes a reference to nothing for one",
+        "undo_check_referencing",
+        old="string_agg(format('w.w%s is not null', k.n), ' and ') as complete",
+        new="'true' as complete",
+        shown=story(
+            stories.MATCHED,
+            ("insert into place (k1, k2) values (1, 1)", "insert into t (k) values (1)"),
+            "S: update t set v = 1, w = 1",
+        ),
+    ),
+    Fault(
+        "leaves what a foreign key set in part",
+        "undo_statement_of",
+        old="continue when columns = '{}'",
+        new="continue when true",
+        shown=story(
+            stories.SET_IN_PART,
+            ("insert into place (k1, k2) values (1, 1)", "insert into t (k, v, w) values (1, 1, 1)"),
+            "S: delete from place",
+        ),
+    ),
+    Fault(
+        "gives new numbers",
+        "undo_statement_of",
+        old="overriding system value",
+        new="overriding user value",
+        shown=story(stories.NUMBERED, "insert into t (v) values (5)", "S: delete from t"),
+    ),
+    Fault(
+        "puts a counter back to what it was",
+        "undo_counters",
+        body="begin return '{}'; end",
+        shown=story(stories.COUNTED, _ROW, "S: update t set v = v + 1", "T: update t set v = v + 10"),
+    ),
+    Fault(
+        "forgets what others added to a counter",
+        "undo_rebase",
+        old="t.%2$s - (u.a%1$s - u.b%1$s)",
+        new="u.b%1$s",
+        shown=story(stories.COUNTED, _ROW, "S: update t set v = v + 1", "T: update t set v = v + 10"),
+    ),
+    Fault(
+        "takes a declared column for the session's",
+        "undo_columns",
+        old="coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false)",
+        new="false",
+        shown=story(
+            stories.DECLARED,
+            "insert into t (k, v, w) values (1, 5, 5)",
+            "S: update t set v = 6, w = 6",
+            "T: update t set w = 7",
+        ),
+    ),
+    Fault(
+        "leaves what sessions within the session did",
+        "undo_members",
+        old="WHERE (undo_members.with_children AND",
+        new="WHERE (false AND",
+        shown=story(stories.PLAIN, _ROW, "Sa: update t set v = 6", parents=(("Sa", "S"),)),
+    ),
+    Fault(
+        "takes all steps back",
+        "undo_statements",
+        old="((undo_statements.step_ids IS NULL) OR (b.step_id = ANY (undo_statements.step_ids)))",
+        new="true",
+        shown=story(
+            stories.PLAIN,
+            "insert into t (k, v) values (1, 5), (2, 5)",
+            "S: update t set v = 6 where k = 1",
+            "S: update t set v = 6 where k = 2",
+            steps=(0,),
+        ),
+    ),
+    Fault(
+        "takes back one session of several",
+        "undo_members",
+        old="(s.session_id = ANY (undo_members.session_ids))",
+        new="(s.session_id = undo_members.session_ids[1])",
+        shown=story(stories.PLAIN, _ROW, "S: update t set v = 6", "S2: update t set v = 7", targets=("S", "S2")),
+    ),
+    Fault(
+        "cascades to bystanders",
+        "undo_built_on",
+        body="begin return query select s.session_id from journal.session s where s.kind = 'agent'; end",
+        shown=story(
+            stories.PLAIN,
+            "insert into t (k, v) values (1, 5), (2, 5)",
+            "S: update t set v = 6 where k = 1",
+            "T: update t set v = 7 where k = 1",
+            "B: update t set v = 7 where k = 2",
+            seed=_CASCADING,
+        ),
+    ),
+    Fault(
+        "cascades to nobody",
+        "undo_built_on",
+        body="begin return; end",
+        shown=story(stories.PLAIN, _ROW, "S: update t set v = 6", "T: update t set v = 7", seed=_CASCADING),
+    ),
+    Fault(
+        "overwrites in silence",
+        "undo_run",
+        old="journal.undo_conflicts(shown, true)",
+        new="'[]'",
+        shown=story(stories.PLAIN, _ROW, "S: update t set v = 6", "T: update t set v = 7", seed=_FORCING),
     ),
 )

@@ -23,10 +23,12 @@ from tests.journal.model.schema import (
     Table,
     Unique,
     Where,
+    hashed,
     literal,
     names,
     quoted,
 )
+from tests.journal.model.widen import is_wide, nested, widened
 
 _TABLE_NAMES = ("a", "b", "c", "old", "New rows", "order", "ünï")
 _COLUMN_NAMES = ("v", "w", "x", "note", "old", "n", "Price", "t", "row")
@@ -44,12 +46,14 @@ def random_schema(seed: int) -> Schema:
         tables.append(_table(random, name, tables))
     summary = _summary(random, tables) if random.random() < 0.25 else None
     random = Random(f"partitions {seed}")
-    tables = [t if t.uniques or random.random() < 0.85 else replace(t, partitions=2, _index={}) for t in tables]
+    tables = [
+        t if t.uniques or random.random() < 0.85 else replace(t, partitions=hashed(t.key[0]), _index={}) for t in tables
+    ]
     random = Random(f"indexes {seed}")
     tables = [t if random.random() < 0.6 else _indexed(random, t) for t in tables]
     random = Random(f"references {seed}")
     tables = [_referring(random, t, tables[:n]) if random.random() < 0.3 else t for n, t in enumerate(tables)]
-    return Schema((*tables, summary) if summary else tuple(tables))
+    return widened(seed, Schema((*tables, summary) if summary else tuple(tables)))
 
 
 def _referring(random: Random, table: Table, before: Sequence[Table]) -> Table:
@@ -218,6 +222,10 @@ class _Writer:
         table = self.random.choice(self.schema.written)
         kinds: list[Callable[[Table], str]] = [self._update, self._update, self._update, self._update, self._update]
         kinds += [self._update, self._shift, self._noop, self._merge, self._point]
+        if any(c.counter for c in table.columns):
+            kinds += [self._count] * 5
+        if any(c.identity == "always" for c in table.columns):
+            kinds += [self._renumber]
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
@@ -286,8 +294,19 @@ class _Writer:
         name = quoted(self.random.choice(numbers).name)
         return f"update {quoted(table.name)} set {name} = {name} + {self.random.choice((1, 10, -1))} where {self._here(table)}"
 
+    def _count(self, table: Table) -> str:
+        """Add to a counter."""
+        name = quoted(self.random.choice([c for c in table.columns if c.counter]).name)
+        added = self.random.choice((1, 10, -1))
+        return f"update {quoted(table.name)} set {name} = {name} + {added} where {self._here(table)}"
+
+    def _renumber(self, table: Table) -> str:
+        """Have the database give a row another number."""
+        name = quoted(self.random.choice([c for c in table.columns if c.identity == "always"]).name)
+        return f"update {quoted(table.name)} set {name} = default where {self._here(table)}"
+
     def _noop(self, table: Table) -> str:
-        name = quoted(self.random.choice(table.stored[1:]).name)
+        name = quoted(self.random.choice([c for c in table.stored[1:] if c.identity != "always"]).name)
         return f"update {quoted(table.name)} set {name} = {name} where {self._here(table)}"
 
     def row(self, table: Table) -> dict[str, str]:
@@ -350,7 +369,8 @@ class _Writer:
         columns = names(tuple(c.name for c in table.stored))
         seed = quoted(table.name + "_seed")
         gone = f"not exists (select from {quoted(table.name)} x where x.rid = {seed}.rid)"
-        return f"insert into {quoted(table.name)} ({columns}) select {columns} from {seed} where {gone} and {self._here(table)}"
+        into = f"{quoted(table.name)} ({columns}){_given(table)}"
+        return f"insert into {into} select {columns} from {seed} where {gone} and {self._here(table)}"
 
     def _point(self, table: Table) -> str:
         """Point a foreign key elsewhere."""
@@ -391,14 +411,19 @@ class _Writer:
             f"merge into {quoted(table.name)} t using {seed} s on {same} "
             f"when matched and t.{name} is not distinct from s.{name} then delete "
             f"when matched then update set {name} = s.{name} "
-            f"when not matched and {gone} then insert ({names(columns)}) values ({taken})"
+            f"when not matched and {gone} then insert ({names(columns)}){_given(table)} values ({taken})"
         )
 
 
 def insert(table: Table, *rows: dict[str, str]) -> str:
     """An INSERT of rows, each from column to literal."""
     values = ", ".join("(" + ", ".join(row.values()) + ")" for row in rows)
-    return f"insert into {quoted(table.name)} ({names(tuple(rows[0]))}) values {values}"
+    return f"insert into {quoted(table.name)} ({names(tuple(rows[0]))}){_given(table)} values {values}"
+
+
+def _given(table: Table) -> str:
+    """How numbers are given to columns that number themselves."""
+    return " overriding system value" if any(c.identity == "always" for c in table.columns) else ""
 
 
 def random_history(seed: int, *, schema: Schema | None = None) -> History:
@@ -412,7 +437,8 @@ def random_history(seed: int, *, schema: Schema | None = None) -> History:
     targets = ("S",) if random.random() < 0.85 else ("S", "S2")
     transactions = _course(writer, targets, shy, random.randint(3, 8))
     late = _course(writer, ("T",), True, random.randint(1, 2)) if random.random() < 0.4 else ()
-    return History(schema, setup, transactions, targets, late, seed, _some_steps(seed, targets, transactions))
+    history = History(schema, setup, transactions, targets, late, seed, _some_steps(seed, targets, transactions))
+    return nested(history) if is_wide(seed) else history
 
 
 def _some_steps(seed: int, targets: tuple[str, ...], transactions: tuple[Transaction, ...]) -> tuple[int, ...] | None:

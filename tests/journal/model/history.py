@@ -67,7 +67,8 @@ class Transaction:
 class History:
     """A schema, the rows it starts with, what happened, and which sessions are to be rolled back.
 
-    With `steps` each transaction of the session is a step, and only those with these numbers are rolled back.
+    With `steps` each transaction of the session is a step, and only those with these numbers are rolled back. `parents` names
+    sessions that another one opened, each before its own; the rollback of that one takes them back too.
     """
 
     schema: Schema
@@ -77,15 +78,29 @@ class History:
     late: tuple[Transaction, ...] = ()
     seed: int | None = None
     steps: tuple[int, ...] | None = None
+    parents: tuple[tuple[str, str], ...] = ()
 
     @property
     def actors(self) -> list[str]:
+        """The sessions, those first that open others."""
+        family = {actor for pair in self.parents for actor in pair}
         found = {t.actor for t in (*self.transactions, *self.late)} - {UNBOUND}
-        return sorted(found | set(self.targets))
+        children = [child for child, _ in self.parents]
+        return [*sorted((found | family | set(self.targets)) - set(children)), *children]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The sessions to be rolled back, with those that they opened."""
+        found = list(self.targets)
+        for child, parent in self.parents:
+            if parent in found and child not in found:
+                found.append(child)
+        return tuple(found)
 
     def __str__(self) -> str:
         """A psql script, up to the rollback."""
-        opened = [f"select journal.open_session('{a}') as \"{a}\" \\gset" for a in self.actors]
+        above = {child: f", parent => :'{parent}'" for child, parent in self.parents}
+        opened = [f"select journal.open_session('{a}'{above.get(a, '')}) as \"{a}\" \\gset" for a in self.actors]
         closed = [f"select journal.close_session(:'{a}');" for a in self.actors]
         setup = [line + ";" for line in (*self.schema.ddl(), *self.setup, *self.schema.coverage())]
         course = [line for n, t in enumerate(self.transactions) for line in (*self._marks(n), *t.lines())]
@@ -112,8 +127,16 @@ def smaller(history: History) -> Iterator[History]:
         yield replace(history, setup=history.setup[:n] + history.setup[n + 1 :])
     if len(history.targets) > 1:
         yield replace(history, targets=history.targets[:1])
+    if history.parents:
+        yield replace(history, parents=(), targets=(history.parents[0][1],), transactions=_in_one(history))
     for schema in _smaller_schemas(history.schema):
         yield replace(history, schema=schema)
+
+
+def _in_one(history: History) -> tuple[Transaction, ...]:
+    """The transactions, those of sessions within a session as its own."""
+    top = {child: history.parents[0][1] for child, _ in history.parents}
+    return tuple(replace(t, actor=top.get(t.actor, t.actor)) for t in history.transactions)
 
 
 def _smaller_courses(course: tuple[Transaction, ...]) -> Iterator[tuple[Transaction, ...]]:
@@ -154,7 +177,19 @@ def _smaller_schemas(schema: Schema) -> Iterator[Schema]:
             for m in range(len(part)):
                 less = replace(table, **{name: part[:m] + part[m + 1 :]}, _index={})
                 yield Schema((*tables[:n], less, *tables[n + 1 :]))
+        if table.partitions is not None:
+            yield Schema((*tables[:n], replace(table, partitions=None, _index={}), *tables[n + 1 :]))
         for m, column in enumerate(table.columns):
-            if column.generated is not None:
+            if column.counter or column.identity == "by default" or (column.maintained and column.values):
+                plain = replace(
+                    column,
+                    counter=False,
+                    identity=None,
+                    maintained=False,
+                    not_null=column.not_null or column.identity is not None,
+                )
+                less = replace(table, columns=(*table.columns[:m], plain, *table.columns[m + 1 :]), _index={})
+                yield Schema((*tables[:n], less, *tables[n + 1 :]))
+            if column.generated is not None or column.identity == "always":
                 less = replace(table, columns=table.columns[:m] + table.columns[m + 1 :], _index={})
                 yield Schema((*tables[:n], less, *tables[n + 1 :]))

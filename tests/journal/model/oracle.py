@@ -83,8 +83,17 @@ def expect(schema: Schema, events: Sequence[Event], current: State, own: Iterabl
     _forgive_reused_slots(lines)
     made = Expectation(schema, lines, current, merged(schema, lines, current))
     made.followers = follow(schema, made.lines, made.state)
-    made.violations = violations(schema, made.state)
+    made.violations = [*violations(schema, made.state), *_renumbered(lines)]
     return made
+
+
+def _renumbered(lines: Iterable[Line]) -> Iterable[str]:
+    """Rows that would have to get a number back in a column that always numbers itself: no UPDATE does that."""
+    for line in lines:
+        if line.current is not None and line.expected is not None:
+            for column, one, other in zip(line.table.stored, line.current, line.expected, strict=True):
+                if column.identity == "always" and one != other:
+                    yield f"{line.table.name} {column.name}: {one} is to be {other}"
 
 
 def _lines(table: Table, events: Sequence[Event], current: State, own: set[str]) -> list[Line]:
@@ -201,9 +210,9 @@ def _judge(line: Line) -> None:
             values.append(current)
             bases.append(current)
             continue
-        verdict, value, base = _judge_cell(
-            [(o, _cell(b, number), _cell(a, number)) for o, b, a in line.changes], current
-        )
+        changes = [(o, _cell(b, number), _cell(a, number)) for o, b, a in line.changes]
+        found = _judge_counter(changes, current) if column.counter else None
+        verdict, value, base = found or _judge_cell(changes, current)
         verdicts.add(verdict)
         values.append(value)
         bases.append(base)
@@ -266,6 +275,24 @@ def _judge_cell(changes: list[tuple[bool, Value, Value]], current: Value) -> tup
     if all(ours for ours, _, _ in runs[first:]):
         return "restored", base, base
     return "settled" if current == base else "conflict", current, base
+
+
+def _judge_counter(changes: list[tuple[bool, Value, Value]], current: Value) -> tuple[str, Value, Value] | None:
+    """By difference: what we added goes, what others added stays. None where there is no difference, as a value is missing: then it
+    is a column like any other. What was missing in the hands of others, or went with the row, may be refused."""
+    runs = list(itertools.dropwhile(lambda run: not run[0], _runs(changes)))
+    ours = [(before, after) for mine, before, after in runs if mine]
+    theirs = [cell for mine, *cells in runs if not mine for cell in cells]
+    if not theirs:
+        return None
+    if current == ABSENT and ours[-1][1] == ABSENT:
+        current = ours.pop()[0]
+    cells = [*(cell for pair in ours for cell in pair), current]
+    if any(cell in {None, ABSENT} for cell in cells):
+        return None
+    base = str(int(str(current)) - sum(int(str(after)) - int(str(before)) for before, after in ours))
+    certain = not any(cell in {None, ABSENT} for cell in theirs) and runs[-1][2] != ABSENT
+    return "restored" if certain else "settled", base, base
 
 
 def _runs(changes: list[tuple[bool, Value, Value]]) -> list[tuple[bool, Value, Value]]:
@@ -413,6 +440,51 @@ def _has_moved(line: Line, columns: Sequence[str]) -> bool:
     return _reference(line.table, columns, line.current) != _reference(line.table, columns, line.expected)
 
 
+def bystanders(schema: Schema, events: Sequence[Event], own: set[str], others: set[str]) -> set[str]:
+    """Who of the others shares nothing with us, nor with those who do: no row, no unique place, no reference."""
+    reach = set[Key]()
+    waiting = {actor: _places(schema, events, {actor}) for actor in others}
+    reached = _places(schema, events, own)
+    while reached:
+        reach |= reached
+        met = {actor for actor, places in waiting.items() if places & reach}
+        reached = {place for actor in met for place in waiting.pop(actor)}
+    return set(waiting)
+
+
+def _places(schema: Schema, events: Sequence[Event], actors: set[str]) -> set[Key]:
+    """What actors have touched, as far as others may build on it. Tables with triggers or indexes of their own are taken whole."""
+    found = set[Key]()
+    for event in events if actors else ():
+        if event.actor in actors:
+            for table in schema.tables:
+                before, after = event.before[table.name], event.after[table.name]
+                touched = [rid for rid in before.keys() | after.keys() if before.get(rid) != after.get(rid)]
+                touched += [rid for name, rid in event.rewritten if name == table.name]
+                for rid in touched:
+                    found |= _places_of(schema, table, rid, [r for r in (before.get(rid), after.get(rid)) if r])
+    return found
+
+
+def _places_of(schema: Schema, table: Table, rid: int, rows: Iterable[Row]) -> set[Key]:
+    found: set[Key] = {(table.name, (str(rid),))}
+    if (
+        table.indexes
+        or table.triggers
+        or any(t.summary and table.name in {t.name, t.summary.of} for t in schema.tables)
+    ):
+        found.add((table.name, ()))
+    unique = {table.key, *(u.columns for u in table.uniques)}
+    for row in rows:
+        for columns in unique:
+            found.add((table.name, ("unique", *columns, *(_reference(table, columns, row) or ()))))
+        for key in table.foreign_keys:
+            value = _reference(table, key.columns, row)
+            if value is not None:
+                found.add((key.parent, ("unique", *key.referenced, *value)))
+    return found
+
+
 def violations(schema: Schema, state: State) -> list[str]:
     """The constraints that a state would violate, each named with a row."""
     return [
@@ -448,6 +520,8 @@ def _orphans(schema: Schema, table: Table, state: State) -> Iterable[str]:
             value = _reference(table, key.columns, row)
             if value is not None and value not in there:
                 yield f"{table.name} row {rid} refers to {key.parent} {value}"
+            if key.full and value is None and any(row[table.index(c)] is not None for c in key.columns):
+                yield f"{table.name} row {rid} refers to {key.parent} in part"
 
 
 def _checks(table: Table, state: State) -> Iterable[str]:

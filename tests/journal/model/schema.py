@@ -55,7 +55,8 @@ def literal(value: str | None) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `maintained` by a trigger; `generated` is the expression of a generated column, which holds no image."""
+    """A column. `maintained` by a trigger, or declared so: then histories write it too; `generated` is the expression of a
+    generated column, which holds no image; an `identity` is always given, or by default."""
 
     name: str
     kind: str
@@ -64,12 +65,16 @@ class Column:
     maintained: bool = False
     generated: str | None = None
     values: tuple[str, ...] = ()
+    identity: str | None = None
+    counter: bool = False
 
     @property
     def sql(self) -> str:
         parts = [quoted(self.name), self.kind]
         if self.generated is not None:
             return " ".join([*parts, f"generated always as ({self.generated}) stored"])
+        if self.identity is not None:
+            return " ".join([*parts, f"generated {self.identity} as identity (start with 6)"])
         if self.default is not None:
             parts.append(f"default {self.default}")
         return " ".join([*parts, "not null"] if self.not_null else parts)
@@ -187,13 +192,41 @@ class ForeignKey:
     on_delete: str = "no action"
     on_update: str = "no action"
     timing: str = ""
+    full: bool = False
 
     @property
     def sql(self) -> str:
         actions = f"on delete {self.on_delete} on update {self.on_update} {self.timing}".strip()
-        return (
-            f"foreign key ({names(self.columns)}) references {quoted(self.parent)} ({names(self.referenced)}) {actions}"
-        )
+        match = "match full " if self.full else ""
+        referenced = f"{quoted(self.parent)} ({names(self.referenced)})"
+        return f"foreign key ({names(self.columns)}) references {referenced} {match}{actions}"
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """How a table is divided by a column of its key: each partition with its bounds. `aside`, the first one's columns have
+    other numbers than the root's."""
+
+    by: str
+    strategy: str
+    bounds: tuple[str, ...]
+    aside: bool = False
+
+    def ddl(self, table: str) -> Iterator[str]:
+        for number, bounds in enumerate(self.bounds):
+            name = quoted(f"{table}_{number}")
+            if self.aside and number == 0:
+                like = f"like {quoted(table)} including defaults including constraints including generated"
+                yield f"create table {name} (aside int, {like})"
+                yield f"alter table {name} drop column aside"
+                yield f"alter table {quoted(table)} attach partition {name} {bounds}"
+            else:
+                yield f"create table {name} partition of {quoted(table)} {bounds}"
+
+
+def hashed(column: str) -> Partitions:
+    """Two partitions, by the hash of a column."""
+    return Partitions(column, "hash", tuple(f"for values with (modulus 2, remainder {n})" for n in range(2)))
 
 
 @dataclass(frozen=True)
@@ -216,8 +249,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     triggers: tuple[str, ...] = ()
     summary: Summary | None = None
-    cover: str = ""
-    partitions: int = 0
+    partitions: Partitions | None = None
     _index: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -239,15 +271,18 @@ class Table:
         constraints = [f"primary key ({names(self.key)})", *(u.sql for u in self.uniques)]
         constraints += [*(c.sql for c in self.checks), *(f.sql for f in self.foreign_keys)]
         parts = ",\n    ".join([*(c.sql for c in self.columns), *constraints])
-        partitioned = f" partition by hash ({quoted(self.key[0])})" if self.partitions else ""
-        return f"create table {quoted(self.name)} (\n    {parts}){partitioned}"
+        divided = f" partition by {self.partitions.strategy} ({quoted(self.partitions.by)})" if self.partitions else ""
+        return f"create table {quoted(self.name)} (\n    {parts}){divided}"
 
-    def leaves(self) -> Iterator[str]:
-        """SQL of its partitions: rows move between them when their key changes."""
-        for number in range(self.partitions):
-            name = quoted(f"{self.name}_{number}")
-            bounds = f"with (modulus {self.partitions}, remainder {number})"
-            yield f"create table {name} partition of {quoted(self.name)} for values {bounds}"
+    @property
+    def coverage(self) -> str:
+        """The call that covers it, with the columns that are declared."""
+        declared = {
+            "counters": [c.name for c in self.columns if c.counter],
+            "maintained": [c.name for c in self.columns if c.maintained and c.values],
+        }
+        options = (f", {kind} => array[{', '.join(map(literal, found))}]" for kind, found in declared.items() if found)
+        return f"select journal.cover({literal(quoted(self.name))}{''.join(options)})"
 
 
 @dataclass(frozen=True)
@@ -267,7 +302,8 @@ class Schema:
         yield "create sequence rid_seq"
         for table in self.tables:
             yield table.sql
-            yield from table.leaves()
+            if table.partitions is not None:
+                yield from table.partitions.ddl(table.name)
             yield from (index.sql(table.name) for index in table.indexes)
             yield f"create table {quoted(table.name + '_seed')} as table {quoted(table.name)} with no data"
         for table in self.tables:
@@ -277,7 +313,7 @@ class Schema:
 
     def coverage(self) -> Iterator[str]:
         for table in self.tables:
-            yield f"select journal.cover({literal(quoted(table.name))}{table.cover})"
+            yield table.coverage
 
 
 def names(columns: tuple[str, ...]) -> str:

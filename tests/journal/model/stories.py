@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.journal.model.history import History, Statement, Transaction
-from tests.journal.model.schema import RID, TRIGGER_COLUMNS, Column, ForeignKey, Index, Schema, Summary, Table, Where
+from tests.journal.model.schema import (
+    RID,
+    TRIGGER_COLUMNS,
+    VALUES,
+    Column,
+    ForeignKey,
+    Index,
+    Partitions,
+    Schema,
+    Summary,
+    Table,
+    Where,
+)
 
 ROW_ID = Column(RID, "bigint", not_null=True, default="nextval('rid_seq')")
 K = Column("k", "int", not_null=True)
@@ -20,6 +33,33 @@ _COUNTS = (ROW_ID, Column("grp", "int", not_null=True), Column("n", "int"), Colu
 _SUMMARY = Table("summary", _COUNTS, ("grp",), summary=Summary("t", "v", "v"))
 SUMMED = Schema((*PLAIN.tables, _SUMMARY))
 SUMMED_WIDE = Schema((*WIDE.tables, _SUMMARY))
+
+DIVIDED = Schema(
+    (
+        Table(
+            "t",
+            (ROW_ID, K, V),
+            ("k",),
+            partitions=Partitions("k", "list", ("for values in (1)", "default"), aside=True),
+        ),
+    )
+)
+NUMBERED = Schema((Table("t", (ROW_ID, replace(K, identity="always"), V), ("k",)),))
+COUNTED = Schema((Table("t", (ROW_ID, K, replace(V, counter=True, values=VALUES["int"])), ("k",)),))
+DECLARED = Schema((Table("t", (ROW_ID, K, V, replace(W, maintained=True, values=VALUES["int"])), ("k",)),))
+
+_PAIR = (replace(K, name="k1"), replace(K, name="k2"))
+_PLACE = Table("place", (ROW_ID, *_PAIR), ("k1", "k2"))
+
+
+def _placed(on_delete: str, *, full: bool) -> Schema:
+    """Rows that refer to two columns."""
+    key = ForeignKey(("v", "w"), "place", ("k1", "k2"), on_delete, full=full)
+    return Schema((_PLACE, Table("t", (ROW_ID, K, V, W), ("k",), foreign_keys=(key,))))
+
+
+MATCHED = _placed("no action", full=True)
+SET_IN_PART = _placed("set null (w)", full=False)
 
 _PARENT = Table("parent", (ROW_ID, K), ("k",))
 _OWNED = Table("child", (ROW_ID, K, W), ("k",), foreign_keys=(ForeignKey(("w",), "parent", ("k",), "cascade"),))
@@ -49,7 +89,9 @@ def course(*transactions: str) -> tuple[Transaction, ...]:
     return tuple(Transaction(actor, tuple(map(Statement, sql.split("; ")))) for actor, sql in parts)
 
 
-def story(schema: Schema, setup: str | tuple[str, ...], *transactions: str, late: tuple[str, ...] = ()) -> History:
+def story(
+    schema: Schema, setup: str | tuple[str, ...], *transactions: str, late: tuple[str, ...] = (), **more: Any
+) -> History:
     """A history; its seed, set later, decides how the rollback is rehearsed and what follows it."""
     lines = (setup,) if isinstance(setup, str) else setup
-    return History(schema, lines, course(*transactions), late=course(*late))
+    return History(schema, lines, course(*transactions), late=course(*late), **more)

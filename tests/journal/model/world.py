@@ -171,9 +171,11 @@ class World:
         with suppress(*FORGIVEN):
             yield
 
-    def open_sessions(self, actors: Sequence[str]) -> None:
+    def open_sessions(self, actors: Sequence[str], parents: Sequence[tuple[str, str]]) -> None:
+        above = dict(parents)
         for actor in actors:
-            found = self.conn.execute("select journal.open_session(%s)", [actor]).fetchone()
+            parent = self.sessions[above[actor]] if actor in above else None
+            found = self.conn.execute("select journal.open_session(%s, parent => %s)", [actor, parent]).fetchone()
             assert found is not None
             self.sessions[actor] = found[0]
 
