@@ -134,6 +134,7 @@
 
 -- journal: sessions, steps and receipts
 \ir journal/tables/reversal.sql
+\ir journal/tables/left_step.sql
 \ir journal/tables/step.sql
 \ir journal/tables/receipt.sql
 \ir journal/tables/external.sql
@@ -486,6 +487,8 @@
 \ir journal/rollback/undo_prepare.sql
 \ir journal/rollback/undo_check_plan.sql
 \ir journal/rollback/undo_may_proceed.sql
+\ir journal/rollback/undo_untouched.sql
+\ir journal/rollback/undo_left_whole.sql
 \ir journal/rollback/undo_externals.sql
 \ir journal/rollback/undo_check_bound.sql
 \ir journal/rollback/undo_messages.sql

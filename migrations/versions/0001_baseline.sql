@@ -2745,6 +2745,18 @@ comment on table journal.reversal is 'Sessions and steps that were rolled back. 
 comment on column journal.reversal.step_id is 'Null: the whole session.';
 comment on column journal.reversal.partly is 'Some of it was left as it is: conflicts skipped.';
 
+-- sql/journal/tables/left_step.sql
+-- Steps of which a rollback took nothing back, because every row that they changed was left as it is: they keep their key, their receipt and
+-- their messages, as if that rollback had not been.
+create table journal.left_step (
+    rollback_id uuid not null,
+    step_id     uuid not null,
+    primary key (rollback_id, step_id)
+);
+
+comment on table journal.left_step is 'Steps that partial rollbacks left whole. Private.';
+comment on column journal.left_step.step_id is 'The step; or the session, for what it did outside of steps. Of a rollback that is all.';
+
 -- sql/journal/tables/step.sql
 -- One row per try of a step, insert only: written when the try begins, or after a failed try was rolled back. A try that has
 -- begun is completed by its receipt; one that was committed without a receipt has an unknown outcome, and keeps its key. No CHECK constraints: see journal.statement.
@@ -3317,6 +3329,8 @@ begin
     for candidate in
         select r.rollback_id from journal.reversal r
          where r.session_id = effective_rollback.session_id and (r.step_id is null or r.step_id = effective_rollback.step_id)
+           and not exists (select from journal.left_step l
+                            where l.rollback_id = r.rollback_id and l.step_id = coalesce(effective_rollback.step_id, effective_rollback.session_id))
          order by r.reversal_id desc
     loop
         if journal.effective_rollback(candidate) is null then
@@ -3328,7 +3342,7 @@ end
 $effective_rollback$;
 
 comment on function journal.effective_rollback(uuid, uuid) is
-    'The rollback that a session or step is taken back by, null where it is in effect. A rollback that was rolled back does not count.';
+    'The rollback that a session or step is taken back by, null where it is in effect. A rollback that was rolled back does not count, nor one that left the step as it is.';
 
 -- sql/journal/functions/is_overtaken.sql
 -- Whether a rollback no longer tells what is taken back: an earlier one of the same was itself rolled back after it, if only in part. What
@@ -3377,8 +3391,8 @@ $session_reversed$;
 comment on function journal.session_reversed(uuid) is 'no, partly or fully.';
 
 -- sql/journal/functions/steps_in_effect.sql
--- How many keys and receipts sessions, or some of their steps, have in effect: what a rollback of them reverses.
-create function journal.steps_in_effect(session_ids uuid[], step_ids uuid[], out keys bigint, out receipts bigint)
+-- How many keys and receipts sessions, or some of their steps, have in effect: what a rollback of them reverses, but for steps that it leaves whole.
+create function journal.steps_in_effect(session_ids uuid[], step_ids uuid[], left_steps uuid[], out keys bigint, out receipts bigint)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -3387,20 +3401,22 @@ begin atomic
       join journal.receipt r on r.step_id = s.step_id
      where s.session_id = any (steps_in_effect.session_ids)
        and (steps_in_effect.step_ids is null or s.step_id = any (steps_in_effect.step_ids))
+       and s.step_id <> all (steps_in_effect.left_steps)
        and journal.effective_rollback(s.session_id, s.step_id) is null;
 end;
 
-comment on function journal.steps_in_effect(uuid[], uuid[]) is 'How many keys and receipts sessions, or some of their steps, have in effect. Private.';
+comment on function journal.steps_in_effect(uuid[], uuid[], uuid[]) is 'How many keys and receipts sessions, or some of their steps, have in effect. Private.';
 
 -- sql/journal/functions/reverse_steps.sql
--- What a rollback took back: whole sessions, or single steps of them. Rolling back the rollback makes them valid again.
-create function journal.reverse_steps(session_ids uuid[], step_ids uuid[], rollback_id uuid, partly boolean default false)
+-- What a rollback took back: whole sessions, or single steps of them, but for steps that it left whole. Rolling back the rollback makes them valid again.
+create function journal.reverse_steps(session_ids uuid[], step_ids uuid[], rollback_id uuid, partly boolean, left_steps uuid[])
 returns table (keys bigint, receipts bigint)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $reverse_steps$
 begin
-    select e.keys, e.receipts into keys, receipts from journal.steps_in_effect(reverse_steps.session_ids, reverse_steps.step_ids) e;
+    select e.keys, e.receipts into keys, receipts from journal.steps_in_effect(reverse_steps.session_ids, reverse_steps.step_ids, reverse_steps.left_steps) e;
+    insert into journal.left_step (rollback_id, step_id) select reverse_steps.rollback_id, l from unnest(reverse_steps.left_steps) l;
     insert into journal.reversal (session_id, step_id, rollback_id, partly)
     select t.session_id, t.step_id, reverse_steps.rollback_id, reverse_steps.partly
       from (
@@ -3412,7 +3428,7 @@ begin
 end
 $reverse_steps$;
 
-comment on function journal.reverse_steps(uuid[], uuid[], uuid, boolean) is
+comment on function journal.reverse_steps(uuid[], uuid[], uuid, boolean, uuid[]) is
     'Marks sessions, or with step_ids single steps, as taken back by a rollback. Returns how many keys and receipts were in effect before. Private.';
 
 -- sql/journal/functions/refuse_step.sql
@@ -5936,9 +5952,10 @@ $drop_leaf$;
 comment on function outbox.drop_leaf(regclass, bigint) is 'Drops a partition of outbox.message if that can be done at once and all is sealed; whether it did.';
 
 -- sql/outbox/functions/judge_messages.sql
--- What a rollback makes of each message: earlier cancellations first, then unsealed, then sealed. A compensation is taken back by
+-- What a rollback makes of each message: earlier cancellations first, then those of steps (or transactions outside of steps) that it leaves as they
+-- are, then unsealed, then sealed. A compensation is taken back by
 -- publishing its original anew, and so is what the rollbacks among the sessions had cancelled: history is only added to.
-create function outbox.judge_messages(session_ids uuid[], step_ids uuid[])
+create function outbox.judge_messages(session_ids uuid[], step_ids uuid[], left_steps uuid[], left_transactions xid8[])
 returns table (
     id bigint, message_id uuid, topic text, key text, type text, data jsonb, headers jsonb, compensation jsonb,
     compensates uuid, caused_by uuid, outcome text, compensation_id uuid
@@ -5951,6 +5968,7 @@ as $judge_messages$
     ), judged as (
         select m.*, case
             when c.id is not null then 'already_cancelled'
+            when m.step_id = any (left_steps) or m.step_id is null and m.xid = any (left_transactions) then 'kept'
             when not coalesce(m.id <= l.max_id and (m.id <= l.from_id or pg_visible_in_snapshot(m.xid, l.snap)) and m.id <> all (l.pending), false) then 'cancelled'
             when m.compensation is not null or m.compensates is not null then 'compensated'
             else 'sent'
@@ -5976,10 +5994,10 @@ as $judge_messages$
                order by k.id limit 1)
     from outbox.cancellation as c
     join outbox.message as m on m.id = c.id
-    where c.rollback_id = any (session_ids) and step_ids is null
+    where c.rollback_id = any (session_ids) and step_ids is null and c.xid <> all (left_transactions)
 $judge_messages$;
 
-comment on function outbox.judge_messages(uuid[], uuid[]) is 'The outcome of taking back the messages of sessions. Private; outbox.take_back_plan shows it.';
+comment on function outbox.judge_messages(uuid[], uuid[], uuid[], xid8[]) is 'The outcome of taking back the messages of sessions. Private; outbox.take_back_plan shows it.';
 
 -- sql/outbox/functions/answer_message.sql
 -- Publishes what takes a sealed message back, or what brings a cancelled one or the original of a compensation to life again.
@@ -6011,7 +6029,7 @@ comment on function outbox.answer_message(bigint, uuid) is 'Publishes the answer
 
 -- sql/outbox/functions/take_back_plan.sql
 -- What outbox.take_back would do now. Only reads: while a relay runs, a message that could be cancelled now may be sealed later.
-create function outbox.take_back_plan(session_ids uuid[], step_ids uuid[])
+create function outbox.take_back_plan(session_ids uuid[], step_ids uuid[], left_steps uuid[] default '{}', left_transactions xid8[] default '{}')
 returns table (message_id uuid, topic text, key text, outcome text, compensation_id uuid, destinations text[])
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -6019,17 +6037,17 @@ as $take_back_plan$
 begin
     return query
     select j.message_id, j.topic, j.key, j.outcome, j.compensation_id, relay.destinations_of(j.topic)
-    from outbox.judge_messages(session_ids, step_ids) as j
+    from outbox.judge_messages(session_ids, step_ids, left_steps, left_transactions) as j
     order by j.id;
 end
 $take_back_plan$;
 
-comment on function outbox.take_back_plan(uuid[], uuid[]) is 'What outbox.take_back would do now; changes nothing.';
+comment on function outbox.take_back_plan(uuid[], uuid[], uuid[], xid8[]) is 'What outbox.take_back would do now; changes nothing.';
 
 -- sql/outbox/functions/take_back.sql
 -- Takes back the messages of sessions in the transaction of a rollback: unsealed ones are cancelled, sealed ones get their declared
 -- compensation or are residue. Locks the sessions itself, so that no sealer decides meanwhile, and judges in a later statement.
-create function outbox.take_back(session_ids uuid[], step_ids uuid[], rollback_id uuid)
+create function outbox.take_back(session_ids uuid[], step_ids uuid[], rollback_id uuid, left_steps uuid[] default '{}', left_transactions xid8[] default '{}')
 returns table (message_id uuid, topic text, key text, outcome text, compensation_id uuid, destinations text[])
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -6044,7 +6062,7 @@ begin
             hint = 'an older snapshot would not see the last seal';
     end if;
     perform from journal.session as s where s.session_id = any (session_ids) order by s.session_id for update;
-    for judged in select j.* from outbox.judge_messages(session_ids, step_ids) as j order by j.id loop
+    for judged in select j.* from outbox.judge_messages(session_ids, step_ids, left_steps, left_transactions) as j order by j.id loop
         message_id := judged.message_id;
         topic := judged.topic;
         key := judged.key;
@@ -6061,8 +6079,8 @@ begin
 end
 $take_back$;
 
-comment on function outbox.take_back(uuid[], uuid[], uuid) is
-    'Takes back the messages of sessions (step_ids null: of all their steps) for a rollback, and says what became of each: cancelled, compensated, sent or already_cancelled.';
+comment on function outbox.take_back(uuid[], uuid[], uuid, uuid[], xid8[]) is
+    'Takes back the messages of sessions (step_ids null: of all their steps) for a rollback, and says what became of each: cancelled, compensated, sent, already_cancelled, or kept: of the steps, and transactions outside of steps, that it leaves as they are.';
 
 -- sql/outbox/functions/unsealed.sql
 -- What is committed and not sealed, cancelled messages left out: reads that only, however long the history is.
@@ -11888,9 +11906,79 @@ end;
 
 comment on function journal.undo_may_proceed(jsonb, text) is 'Whether a plan may be carried out. Private.';
 
+-- sql/journal/rollback/undo_untouched.sql
+-- The steps that a rollback leaves whole: rows that they changed are left as they are, and nothing of theirs is taken back. For what was done outside of
+-- steps: the session, and the transactions. Known are the tables that are left as a whole, and the statements of rows that stay and that are taken
+-- back. What triggers wrote follows from the rows that they fired for, which decide.
+create function journal.undo_untouched(session_ids uuid[], step_ids uuid[], tables oid[], stayed bigint[], taken bigint[], out steps uuid[], out transactions xid8[])
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with touched as (
+        select b.session_id, b.step_id, s.transaction_id, t.taken, s.depth <= 1 as directly
+          from (select x, false from pg_catalog.unnest(undo_untouched.stayed) x
+                union all select x, true from pg_catalog.unnest(undo_untouched.taken) x
+                union all select x.statement_id, false from journal.undo_statements(undo_untouched.session_ids, undo_untouched.step_ids) x
+                           where x.relation = any (undo_untouched.tables)) as t (statement_id, taken)
+          join journal.statement s on s.statement_id = t.statement_id
+         cross join lateral (
+               select b.session_id, b.step_id from journal.binding b
+                where b.transaction_id = s.transaction_id and b.cluster = s.cluster and b.statement_id < s.statement_id
+                order by b.statement_id desc limit 1) b
+    ), work as (
+        select coalesce(t.step_id, t.session_id) as step_id, case when t.step_id is null then t.transaction_id end as transaction_id,
+               pg_catalog.bool_or(t.taken and t.directly) or pg_catalog.bool_or(t.taken) and not pg_catalog.bool_or(t.directly) as taken
+          from touched t
+         group by 1, 2
+    )
+    select array(select w.step_id from work w group by w.step_id having not pg_catalog.bool_or(w.taken)),
+           array(select w.transaction_id from work w where w.transaction_id is not null group by w.transaction_id having not pg_catalog.bool_or(w.taken));
+end;
+
+comment on function journal.undo_untouched(uuid[], uuid[], oid[], bigint[], bigint[]) is 'The steps of which a rollback takes nothing back. Private.';
+
+-- sql/journal/rollback/undo_left_whole.sql
+-- The steps, and transactions outside of steps, of which a rollback takes nothing back since it leaves the rows that they changed: none unless
+-- it may leave any. Rows with nothing to do decide nothing.
+create function journal.undo_left_whole(out steps uuid[], out transactions xid8[])
+language plpgsql volatile
+as $undo_left_whole$
+declare
+    item   record;
+    found  record;
+    tables constant oid[] := array(select u.relation from pg_temp.journal_undo u where u.target is null);
+    stayed bigint[] := '{}';
+    taken  bigint[] := '{}';
+begin
+    steps := '{}';
+    transactions := '{}';
+    if not (select a.skipping from pg_temp.journal_undo_args a)
+       or tables = '{}' and not exists (select from pg_temp.journal_undo_group g where g.status = 'conflict') then
+        return;
+    end if;
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
+        execute format($whole$
+            select array_agg(distinct l.statement_id) filter (where l.status = 'conflict') as stayed,
+                   array_agg(distinct l.statement_id) filter (where l.status not in ('conflict', 'noop')) as taken
+              from (select u.status, u.first_statement as statement_id from pg_temp.journal_undo_%1$s u where u.xmins is null %2$s) l$whole$,
+            item.relation,
+            case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
+                'union all select w.status, u.statement_id from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
+                  where u.images > 1 and not u.standing', item.relation) else '' end)
+           into found;
+        stayed := stayed || found.stayed;
+        taken := taken || found.taken;
+    end loop;
+    select u.* into steps, transactions
+      from pg_temp.journal_undo_args a, journal.undo_untouched(a.session_ids, a.step_ids, tables, stayed, taken) u;
+end
+$undo_left_whole$;
+
+comment on function journal.undo_left_whole() is 'The steps of which a rollback takes nothing back. Private.';
+
 -- sql/journal/rollback/undo_externals.sql
--- External effects cannot be taken back: each that was made, or may have been, is residue.
-create function journal.undo_externals(session_ids uuid[], step_ids uuid[]) returns jsonb
+-- External effects cannot be taken back: each that was made, or may have been, is residue, but for those of steps that are left whole.
+create function journal.undo_externals(session_ids uuid[], step_ids uuid[], left_steps uuid[]) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_externals$
@@ -11902,11 +11990,11 @@ begin
                    order by s.started_at, s.step_id), '[]')
           from journal.step s
           join journal.external e on e.step_id = s.step_id
-         where s.session_id = any (session_ids) and (step_ids is null or s.step_id = any (step_ids)) and e.status <> 'failed');
+         where s.session_id = any (session_ids) and (step_ids is null or s.step_id = any (step_ids)) and s.step_id <> all (left_steps) and e.status <> 'failed');
 end
 $undo_externals$;
 
-comment on function journal.undo_externals(uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';
+comment on function journal.undo_externals(uuid[], uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';
 
 -- sql/journal/rollback/undo_check_bound.sql
 -- What marks keys, receipts and messages as taken back may do so only in the transaction, and under the id, of a rollback that it
@@ -11926,15 +12014,15 @@ $undo_check_bound$;
 comment on function journal.undo_check_bound(uuid) is 'Raises unless the transaction is bound to this rollback. Private.';
 
 -- sql/journal/rollback/undo_messages.sql
--- What becomes of the messages of sessions, and of their external effects: taken back for real in the transaction of rollback_id, or predicted where that is
--- null. Those that were sent and have no compensation are residue.
-create function journal.undo_messages(session_ids uuid[], step_ids uuid[], rollback_id uuid) returns jsonb
+-- Adds to a report what becomes of the messages of sessions, and of their external effects: taken back for real in the transaction of rollback_id, or predicted
+-- where that is null. Those that were sent and have no compensation are residue; those of what is left whole stay, which is noted.
+create function journal.undo_messages(report jsonb, session_ids uuid[], step_ids uuid[], rollback_id uuid, left_steps uuid[], left_transactions xid8[]) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $undo_messages$
 declare
     answer jsonb;
-    source text := case when rollback_id is null then 'outbox.take_back_plan($1, $2)' else 'outbox.take_back($1, $2, $3)' end;
+    source text := case when rollback_id is null then 'outbox.take_back_plan($1, $2, $4, $5)' else 'outbox.take_back($1, $2, $3, $4, $5)' end;
 begin
     if rollback_id is not null then
         perform journal.undo_check_bound(rollback_id);
@@ -11944,16 +12032,19 @@ begin
                    'messages', jsonb_build_object('cancel', count(*) filter (where m.outcome = 'cancelled'),
                                                   'compensate', count(*) filter (where m.outcome = 'compensated'),
                                                   'sent', count(*) filter (where m.outcome in ('sent', 'compensated'))),
+                   'notes', coalesce(jsonb_agg(distinct jsonb_build_object('kind', 'message', 'name', m.topic, 'reason', 'stays: all rows of its step are left as they are'))
+                                     filter (where m.outcome = 'kept'), '[]'),
                    'residue', coalesce(jsonb_agg(jsonb_build_object('kind', 'message', 'message_id', m.message_id, 'topic', m.topic, 'key', m.key,
                                                                     'destinations', m.destinations, 'reason', 'sealed, no compensation declared'))
                                        filter (where m.outcome = 'sent'), '[]'))
           from %s m$messages$, source)
-       into answer using session_ids, step_ids, rollback_id;
-    return answer || jsonb_build_object('residue', answer -> 'residue' || journal.undo_externals(session_ids, step_ids));
+       into answer using session_ids, step_ids, rollback_id, left_steps, left_transactions;
+    return report || answer || jsonb_build_object('notes', (report -> 'notes') || (answer -> 'notes'),
+                                                  'residue', (answer -> 'residue') || journal.undo_externals(session_ids, step_ids, left_steps));
 end
 $undo_messages$;
 
-comment on function journal.undo_messages(uuid[], uuid[], uuid) is 'What becomes, or became, of the messages of sessions. Private.';
+comment on function journal.undo_messages(jsonb, uuid[], uuid[], uuid, uuid[], xid8[]) is 'What becomes, or became, of the messages of sessions. Private.';
 
 -- sql/journal/rollback/undo_check_attempts.sql
 -- Rolling a rollback back puts steps into effect again. Not where a later attempt of the same key is in effect by now: what it
@@ -11991,7 +12082,7 @@ comment on function journal.undo_check_attempts(uuid[]) is 'Raises RollbackRefus
 -- sql/journal/rollback/undo_account.sql
 -- Keys and receipts of what was rolled back, in the same transaction as the rows. Sessions that were still open are stopped
 -- for good; a rollback that was itself rolled back counts no more. What was taken back before stays with the rollback that did it.
-create function journal.undo_account(rollback_id uuid, session_ids uuid[], step_ids uuid[], partly boolean) returns jsonb
+create function journal.undo_account(rollback_id uuid, session_ids uuid[], step_ids uuid[], partly boolean, left_steps uuid[]) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $undo_account$
@@ -12002,7 +12093,7 @@ begin
     perform journal.undo_check_bound(rollback_id);
     update journal.rollback r set reversed_by = undo_account.rollback_id
      where r.rollback_id = any (standing) and undo_account.step_ids is null and not undo_account.partly;
-    select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly);
+    select * into reversed from journal.reverse_steps(standing, undo_account.step_ids, undo_account.rollback_id, undo_account.partly, undo_account.left_steps);
     perform journal.undo_check_attempts(standing);
     update journal.session s
        set status = 'stopped', closed_at = clock_timestamp(), status_reason = format('rolled back by %s', undo_account.rollback_id)
@@ -12011,7 +12102,7 @@ begin
 end
 $undo_account$;
 
-comment on function journal.undo_account(uuid, uuid[], uuid[], boolean) is 'Marks keys, receipts and sessions as rolled back. Private.';
+comment on function journal.undo_account(uuid, uuid[], uuid[], boolean, uuid[]) is 'Marks keys, receipts and sessions as rolled back. Private.';
 
 -- sql/journal/rollback/undo_conclude.sql
 -- The end of a report: outcome and exit code, by one rule for every mode.
@@ -12216,7 +12307,7 @@ declare
     lost       jsonb;
     failure    jsonb;
     residue    jsonb;
-    standing   bigint;
+    untouched  record;
     thorough   boolean := false;
     first      text[] := '{}';
     held       text;
@@ -12257,16 +12348,16 @@ begin
             end;
         end loop;
         conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
+        select * into untouched from journal.undo_left_whole();
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
-            report := report || journal.undo_messages(members, step_ids, rollback);
-            standing := (report #>> '{rows,conflict}')::bigint;
+            report := journal.undo_messages(report, members, step_ids, rollback, untouched.steps, untouched.transactions);
             perform journal.undo_left(rollback);
-            report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
+            report := report || journal.undo_account(rollback, members, step_ids, (report #>> '{rows,conflict}')::bigint > 0, untouched.steps);
         else
-            report := report || journal.undo_messages(members, step_ids, null);
+            report := journal.undo_messages(report, members, step_ids, null, untouched.steps, untouched.transactions);
             if mode = 'plan' and journal.undo_may_proceed(report, on_conflict) then
-                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids) e);
+                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids, untouched.steps) e);
             end if;
         end if;
         report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());
@@ -12431,7 +12522,7 @@ select r.rollback_id,
        (r.report #>> '{messages,cancel}')::bigint as messages_cancelled,
        (r.report #>> '{messages,compensate}')::bigint as messages_compensated,
        (select count(*) from journal.residue_item i where i.rollback_id = r.rollback_id) as residue,
-       r.reversed_by,
+       case when journal.session_reversed(r.rollback_id) = 'fully' then r.reversed_by end as reversed_by,
        case when journal.is_auditor(journal.caller()) then r.report else journal.without_values(r.report) end as report
   from journal.rollback r;
 
@@ -12455,13 +12546,19 @@ comment on column journal.rollbacks.left_as_is is 'Rows left as they are: confli
 comment on column journal.rollbacks.messages_cancelled is 'Messages cancelled before they were sealed.';
 comment on column journal.rollbacks.messages_compensated is 'Messages answered by their declared compensation.';
 comment on column journal.rollbacks.residue is 'Entries in journal.residue.';
-comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back; null: in effect.';
+comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back, and is itself in effect; null: this one is in effect, at least in part.';
 comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1. key, base, ours and theirs of its conflicts are null except for journal_auditor; see journal.residue.';
 
 -- sql/journal/views/residue.sql
 -- What rollbacks could not undo: a list to tick off. Values of rows are shown as images are: to whoever may see the column
--- now. What stands in the way at another table, or as a whole row, is no value of that column.
+-- now. What stands in the way at another table, or as a whole row, is no value of that column. What a rollback left needs nobody while that rollback
+-- is itself taken back: it reads as resolved by whoever did that, and is open again should it come into effect again.
 create view journal.residue as
+with moot as materialized (
+    select r.rollback_id, x.applied_at, x.db_user, 'taken back by ' || x.rollback_id as note
+      from journal.rollback r join journal.rollback x on x.rollback_id = r.reversed_by
+     where journal.session_reversed(r.rollback_id) = 'fully'
+)
 select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_name,
        case when i.kind <> 'row' or journal.may_see(i.relation, i.key_attnums, seer.name) then i.key end as key,
        i.column_name, i.reason,
@@ -12469,8 +12566,12 @@ select i.residue_id, i.rollback_id, i.session_id, i.kind, i.relation, i.table_na
        case when journal.may_see(i.relation, array[i.attnum], seer.name) then i.ours end as ours,
        case when case when i.reason in ('changed_since', 'changed_and_back', 'retyped', 'trigger_rewrote') then journal.may_see(i.relation, array[i.attnum], seer.name)
                       else journal.may_see(case when i.reason <> 'referenced_since' then i.relation end, null, seer.name) end then i.theirs end as theirs,
-       i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination, i.resolved_at, i.resolved_by, i.note
+       i.their_session_id, i.their_user, i.their_at, i.message_id, i.destination,
+       coalesce(i.resolved_at, m.applied_at) as resolved_at,
+       case when i.resolved_at is null then m.db_user else i.resolved_by end as resolved_by,
+       case when i.resolved_at is null then m.note else i.note end as note
   from journal.residue_item i
+  left join moot m on m.rollback_id = i.rollback_id
  cross join journal.caller() as seer (name);
 
 comment on view journal.residue is 'What rollbacks could not undo, one row each, to be ticked off. key, base, ours and theirs are null for whoever may not select those columns now, or where the table is dropped or has row security; journal_auditor sees all.';
@@ -12491,8 +12592,8 @@ comment on column journal.residue.their_user is 'Database user that wrote it, wh
 comment on column journal.residue.their_at is 'When, where known.';
 comment on column journal.residue.message_id is 'Message that could not be taken back.';
 comment on column journal.residue.destination is 'Destinations that it was meant for.';
-comment on column journal.residue.resolved_at is 'When somebody ticked it off.';
-comment on column journal.residue.resolved_by is 'Who ticked it off.';
+comment on column journal.residue.resolved_at is 'When somebody ticked it off, or took the rollback back.';
+comment on column journal.residue.resolved_by is 'Who did.';
 comment on column journal.residue.note is 'What was done about it.';
 
 

@@ -1,5 +1,5 @@
--- External effects cannot be taken back: each that was made, or may have been, is residue.
-create function journal.undo_externals(session_ids uuid[], step_ids uuid[]) returns jsonb
+-- External effects cannot be taken back: each that was made, or may have been, is residue, but for those of steps that are left whole.
+create function journal.undo_externals(session_ids uuid[], step_ids uuid[], left_steps uuid[]) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_externals$
@@ -11,8 +11,8 @@ begin
                    order by s.started_at, s.step_id), '[]')
           from journal.step s
           join journal.external e on e.step_id = s.step_id
-         where s.session_id = any (session_ids) and (step_ids is null or s.step_id = any (step_ids)) and e.status <> 'failed');
+         where s.session_id = any (session_ids) and (step_ids is null or s.step_id = any (step_ids)) and s.step_id <> all (left_steps) and e.status <> 'failed');
 end
 $undo_externals$;
 
-comment on function journal.undo_externals(uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';
+comment on function journal.undo_externals(uuid[], uuid[], uuid[]) is 'External effects of sessions, as residue. Private.';

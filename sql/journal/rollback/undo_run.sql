@@ -13,7 +13,7 @@ declare
     lost       jsonb;
     failure    jsonb;
     residue    jsonb;
-    standing   bigint;
+    untouched  record;
     thorough   boolean := false;
     first      text[] := '{}';
     held       text;
@@ -54,16 +54,16 @@ begin
             end;
         end loop;
         conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
+        select * into untouched from journal.undo_left_whole();
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then
             perform journal.undo_fence(members, false, true, deadline);
-            report := report || journal.undo_messages(members, step_ids, rollback);
-            standing := (report #>> '{rows,conflict}')::bigint;
+            report := journal.undo_messages(report, members, step_ids, rollback, untouched.steps, untouched.transactions);
             perform journal.undo_left(rollback);
-            report := report || journal.undo_account(rollback, members, step_ids, standing > 0);
+            report := report || journal.undo_account(rollback, members, step_ids, (report #>> '{rows,conflict}')::bigint > 0, untouched.steps);
         else
-            report := report || journal.undo_messages(members, step_ids, null);
+            report := journal.undo_messages(report, members, step_ids, null, untouched.steps, untouched.transactions);
             if mode = 'plan' and journal.undo_may_proceed(report, on_conflict) then
-                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids) e);
+                report := report || (select jsonb_build_object('keys_reversed', e.keys, 'receipts_reversed', e.receipts) from journal.steps_in_effect(members, step_ids, untouched.steps) e);
             end if;
         end if;
         report := jsonb_set(report, '{residue}', report -> 'residue' || journal.undo_large_objects());

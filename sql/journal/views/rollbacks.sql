@@ -20,7 +20,7 @@ select r.rollback_id,
        (r.report #>> '{messages,cancel}')::bigint as messages_cancelled,
        (r.report #>> '{messages,compensate}')::bigint as messages_compensated,
        (select count(*) from journal.residue_item i where i.rollback_id = r.rollback_id) as residue,
-       r.reversed_by,
+       case when journal.session_reversed(r.rollback_id) = 'fully' then r.reversed_by end as reversed_by,
        case when journal.is_auditor(journal.caller()) then r.report else journal.without_values(r.report) end as report
   from journal.rollback r;
 
@@ -44,5 +44,5 @@ comment on column journal.rollbacks.left_as_is is 'Rows left as they are: confli
 comment on column journal.rollbacks.messages_cancelled is 'Messages cancelled before they were sealed.';
 comment on column journal.rollbacks.messages_compensated is 'Messages answered by their declared compensation.';
 comment on column journal.rollbacks.residue is 'Entries in journal.residue.';
-comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back; null: in effect.';
+comment on column journal.rollbacks.reversed_by is 'The rollback that rolled this one back, and is itself in effect; null: this one is in effect, at least in part.';
 comment on column journal.rollbacks.report is 'The whole report, schema journal.rollback/1. key, base, ours and theirs of its conflicts are null except for journal_auditor; see journal.residue.';

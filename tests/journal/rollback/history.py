@@ -340,7 +340,7 @@ class History:
 
     def _journal(self) -> dict[str, int]:
         """How much there is in each of our own tables."""
-        counted = ("statement", "binding", "rollback", "residue_item", "left_image", "reversal", "session")
+        counted = ("statement", "binding", "rollback", "residue_item", "left_image", "left_step", "reversal", "session")
         return {name: self.one(f"select count(*) from journal.{name}") for name in counted}
 
     def expect_start(self, *tables: str) -> None:

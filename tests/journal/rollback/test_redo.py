@@ -26,6 +26,23 @@ def test_case_29_redo(history: History) -> None:
     history.expect_start()
 
 
+def test_case_29_what_a_rollback_left_needs_nobody_once_it_is_redone(history: History) -> None:
+    """Nobody has to do anything about it while that rollback is not in effect."""
+    history.given(*PRODUCTS)
+    history.agent("update products set price = 20")
+    history.others("update products set price = 33 where id = 1")
+    undone = history.roll_back("skip")
+    left = "select note from journal.residue where resolved_at is {} null"
+    assert history.rows(left.format("")) == {(None,)}
+    redone = history.redo(undone)
+    assert history.rows(left.format("not")) == {(f"taken back by {redone.rollback_id}",)}
+    history.redo(redone)
+    assert history.rows(left.format("")) == {(None,)}
+    assert history.rows("select rollback_id from journal.rollbacks where reversed_by is not null") == {
+        (redone.rollback_id,)
+    }
+
+
 def test_case_29_redo_after_others_edited(history: History) -> None:
     """Redo after T edited → CONFLICT."""
     history.given(*PRODUCTS)
