@@ -162,6 +162,7 @@
 \ir journal/functions/effective_rollback.sql
 \ir journal/functions/is_overtaken.sql
 \ir journal/functions/session_reversed.sql
+\ir journal/functions/is_settled.sql
 \ir journal/functions/steps_in_effect.sql
 \ir journal/functions/reverse_steps.sql
 \ir journal/functions/refuse_step.sql

@@ -3390,6 +3390,16 @@ $session_reversed$;
 
 comment on function journal.session_reversed(uuid) is 'no, partly or fully.';
 
+-- sql/journal/functions/is_settled.sql
+-- Whether a rollback tells what is taken back: all that it took back still is, and no earlier one of the same came into question after it.
+create function journal.is_settled(reversal journal.reversal) returns boolean
+language sql stable
+begin atomic
+    select journal.session_reversed(reversal.rollback_id) = 'no' and not journal.is_overtaken(reversal);
+end;
+
+comment on function journal.is_settled(journal.reversal) is 'Whether a rollback is in effect whole and tells what is taken back. Private.';
+
 -- sql/journal/functions/steps_in_effect.sql
 -- How many keys and receipts sessions, or some of their steps, have in effect: what a rollback of them reverses, but for steps that it leaves whole.
 create function journal.steps_in_effect(session_ids uuid[], step_ids uuid[], left_steps uuid[], out keys bigint, out receipts bigint)
@@ -7784,7 +7794,7 @@ begin atomic
     select r.*
       from journal.reversal r
      where r.session_id = any (undo_settled.session_ids) and r.rollback_id <> all (undo_settled.session_ids)
-       and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r);
+       and journal.is_settled(r);
 end;
 
 comment on function journal.undo_settled(uuid[]) is 'The rollbacks that tell what of sessions is taken back now. Private.';
@@ -7799,12 +7809,12 @@ begin atomic
         select r.rollback_id
           from journal.reversal r
          where r.session_id = any (undo_standing.session_ids) and r.rollback_id <> all (undo_standing.session_ids)
-           and (journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r))
+           and journal.session_reversed(r.rollback_id) <> 'fully' and not journal.is_settled(r)
         union
         select r.rollback_id
           from unsettled u
           join journal.reversal r on r.session_id = u.rollback_id and r.rollback_id <> all (undo_standing.session_ids)
-         where journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r)
+         where journal.session_reversed(r.rollback_id) <> 'fully' and not journal.is_settled(r)
     )
     select coalesce(pg_catalog.array_agg(u.rollback_id), '{}') from unsettled u;
 end;
@@ -8140,7 +8150,7 @@ begin atomic
           from journal.reversal r
          where not r.partly
            and r.reversed_at >= (select s.executed_at from journal.statement s where s.statement_id = undo_cancelled.since)
-           and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r)
+           and journal.is_settled(r)
     )
     select c.session_id, c.step_id from cancelled c
     union

@@ -10,7 +10,7 @@ begin atomic
           from journal.reversal r
          where not r.partly
            and r.reversed_at >= (select s.executed_at from journal.statement s where s.statement_id = undo_cancelled.since)
-           and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r)
+           and journal.is_settled(r)
     )
     select c.session_id, c.step_id from cancelled c
     union

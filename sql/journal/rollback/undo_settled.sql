@@ -6,7 +6,7 @@ begin atomic
     select r.*
       from journal.reversal r
      where r.session_id = any (undo_settled.session_ids) and r.rollback_id <> all (undo_settled.session_ids)
-       and journal.session_reversed(r.rollback_id) = 'no' and not journal.is_overtaken(r);
+       and journal.is_settled(r);
 end;
 
 comment on function journal.undo_settled(uuid[]) is 'The rollbacks that tell what of sessions is taken back now. Private.';

@@ -7,12 +7,12 @@ begin atomic
         select r.rollback_id
           from journal.reversal r
          where r.session_id = any (undo_standing.session_ids) and r.rollback_id <> all (undo_standing.session_ids)
-           and (journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r))
+           and journal.session_reversed(r.rollback_id) <> 'fully' and not journal.is_settled(r)
         union
         select r.rollback_id
           from unsettled u
           join journal.reversal r on r.session_id = u.rollback_id and r.rollback_id <> all (undo_standing.session_ids)
-         where journal.session_reversed(r.rollback_id) = 'partly' or journal.session_reversed(r.rollback_id) = 'no' and journal.is_overtaken(r)
+         where journal.session_reversed(r.rollback_id) <> 'fully' and not journal.is_settled(r)
     )
     select coalesce(pg_catalog.array_agg(u.rollback_id), '{}') from unsettled u;
 end;

@@ -288,8 +288,8 @@ def test_only_a_rollback_may_mark_what_it_takes_back(history: History) -> None:
     history.stop()
     with history.connect(history.as_role(role)) as operator:
         for call in (
-            "select journal.undo_account(gen_random_uuid(), array[%s::uuid], null, false)",
-            "select journal.undo_messages(array[%s::uuid], null, gen_random_uuid())",
+            "select journal.undo_account(gen_random_uuid(), array[%s::uuid], null, false, '{}')",
+            "select journal.undo_messages('{}', array[%s::uuid], null, gen_random_uuid(), '{}', '{}')",
             """select journal.undo_record(jsonb_build_object('rollback_id', gen_random_uuid(), 'x', %s::text), null, '[]', '[]')""",
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only a rollback"):

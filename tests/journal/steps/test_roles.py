@@ -82,7 +82,7 @@ PRIVATE = [
     "select journal.set_binding(gen_random_uuid(), null)",
     "select journal.keyed_digest('a', 'b', '3')",
     "select journal.enter_session(gen_random_uuid())",
-    "select journal.reverse_steps('{}', '{}', gen_random_uuid())",
+    "select journal.reverse_steps('{}', '{}', gen_random_uuid(), false, '{}')",
     "select journal.write_receipt(null, null)",
     "select journal.stop_agent('other')",
     "select journal.stop_session(gen_random_uuid())",
