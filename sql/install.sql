@@ -391,6 +391,7 @@
 \ir journal/rollback/undo_judge.sql
 \ir journal/rollback/undo_changed.sql
 \ir journal/rollback/undo_between.sql
+\ir journal/rollback/undo_part.sql
 \ir journal/rollback/undo_fold.sql
 \ir journal/rollback/undo_group.sql
 \ir journal/rollback/undo_rebase.sql

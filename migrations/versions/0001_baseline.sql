@@ -8429,8 +8429,7 @@ comment on function journal.undo_image_key(oid) is 'SQL text that names one chan
 
 -- sql/journal/rollback/undo_trace.sql
 -- Where keys changed, a row is followed through its keys: an image continues the last one that left a row at its key.
--- Events of a key in order of images; the mark says which image and what it left there: 0 the row, 1 nothing, it moved away, 2 nothing, it
--- was deleted. What a later transaction finds where a row was deleted, or does not find where one was left, is another row.
+-- Events of a key in order of images; an odd mark says that the row had moved away from there.
 create function journal.undo_trace(relation oid) returns void
 language plpgsql volatile
 as $undo_trace$
@@ -8438,24 +8437,19 @@ as $undo_trace$
 begin
     execute format($trace$
         with recursive image as materialized (
-            select u.row_no, u.transaction_id, u.kind, pg_catalog.format('%%s', row(%2$s)) as before_key, pg_catalog.format('%%s', row(%3$s)) as after_key
+            select u.row_no, u.kind, pg_catalog.format('%%s', row(%2$s)) as before_key, pg_catalog.format('%%s', row(%3$s)) as after_key
               from pg_temp.%1$I u
         ), event as (
-            select row_no, transaction_id, kind, 0 as phase, case kind when 'I' then after_key else before_key end as at, null::bigint as mark, true as asks, 0 as comes from image
+            select row_no, 0 as phase, case kind when 'I' then after_key else before_key end as at, null::bigint as mark, true as asks from image
             union all
-            select row_no, transaction_id, kind, 1, before_key, 4 * row_no + 1, false, -1 from image where kind = 'U' and before_key <> after_key
+            select row_no, 1, before_key, 2 * row_no + 1, false from image where kind = 'U' and before_key <> after_key
             union all
-            select row_no, transaction_id, kind, 2, case kind when 'D' then before_key else after_key end, 4 * row_no + case kind when 'D' then 2 else 0 end, false,
-                   case kind when 'I' then 1 when 'D' then -1 when 'U' then (before_key <> after_key)::integer end from image
+            select row_no, 2, case kind when 'D' then before_key else after_key end, 2 * row_no, false from image
         ), asked as (
-            select row_no, transaction_id, asks, kind = 'I' or sum(comes) over (partition by at, transaction_id) > 0 as finds_none,
-                   max(mark) over (partition by at order by row_no, phase rows between unbounded preceding and 1 preceding) as mark
+            select row_no, asks, max(mark) over (partition by at order by row_no, phase rows between unbounded preceding and 1 preceding) as mark
               from event
         ), link as materialized (
-            select a.row_no, p.row_no as previous
-              from asked a
-              left join image p on p.row_no = a.mark / 4 and a.mark %% 4 <> 1 and (p.transaction_id = a.transaction_id or (p.kind = 'D') = a.finds_none)
-             where a.asks
+            select row_no, case when mark %% 2 = 0 then mark / 2 end as previous from asked where asks
         ), chain as (
             select row_no, row_no as identity from link where previous is null
             union all
@@ -8750,6 +8744,39 @@ $undo_between$;
 
 comment on function journal.undo_between(oid) is 'What others did to rows between two visits of a session. Private.';
 
+-- sql/journal/rollback/undo_part.sql
+-- Where others deleted, inserted or moved the row at a key between two visits of the session, it met two rows there: what it did
+-- to each stands for itself, and the one that they moved away is looked for where they put it. Returns whether there were any.
+create function journal.undo_part(relation oid) returns boolean
+language plpgsql volatile
+as $undo_part$
+#variable_conflict use_variable
+declare
+    parted bigint;
+begin
+    execute format($part$
+        with course as (
+            select i.row_no, i.identity, i.statement_id, lag(i.statement_id) over (partition by i.identity order by i.row_no) as since
+              from pg_temp.%1$I i
+             where i.identity in (select o.identity from pg_temp.%2$I o where o.changed is null)
+        ), stay as (
+            select c.row_no, c.identity, count(*) filter (where exists (
+                       select from pg_temp.%2$I o where o.identity = c.identity and o.changed is null and o.statement_id > c.since and o.statement_id < c.statement_id))
+                   over (partition by c.identity order by c.row_no) as stay
+              from course c
+        )
+        update pg_temp.%1$I i
+           set identity = p.identity, images = p.images
+          from (select s.row_no, min(s.row_no) over w as identity, count(*) over w as images from stay s window w as (partition by s.identity, s.stay)) p
+         where p.row_no = i.row_no$part$,
+        'journal_image_' || relation, 'journal_between_' || relation);
+    get diagnostics parted = row_count;
+    return parted > 0;
+end
+$undo_part$;
+
+comment on function journal.undo_part(oid) is 'Tells rows apart that a session met at one key. Private.';
+
 -- sql/journal/rollback/undo_fold.sql
 -- Folds what a session touched more than once into one row: per column, what was before and what it left behind.
 -- Inside a transaction the order of statements says nothing (nested triggers record the inner one first), so the ends of
@@ -8769,6 +8796,9 @@ declare
     same constant text := journal.undo_image_key(relation);
 begin
     perform journal.undo_between(relation);
+    if journal.undo_part(relation) then
+        perform journal.undo_drop(between), journal.undo_between(relation);
+    end if;
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (
@@ -11820,7 +11850,8 @@ comment on function journal.undo_by_triggers(oid) is 'Whether triggers did part 
 -- With force, what others changed is overwritten: rows that the sessions updated get their old values back, rows that they
 -- inserted are removed, whoever wrote them since. It goes no further: deleted rows stay deleted, a reused key or value stays
 -- whose it is, and rows of others that depend on ours are never touched; nor are rows that triggers keep (depth above 1): a total
--- that counts the work of others too has no old value that is right. Those remain conflicts, and refuse the rollback. Where a
+-- that counts the work of others too has no old value that is right; nor is one that the session met twice, not knowing it again,
+-- because others had moved it to another key and back. Those remain conflicts, and refuse the rollback. Where a
 -- column was dropped since, the rest of the row is undone. The report lists one value that is lost of each row, so a row that
 -- would lose more than one with its columns is left to refuse.
 create function journal.undo_force(relation oid) returns void
@@ -11835,11 +11866,13 @@ begin
         return;
     end if;
     execute format($force$
-        update pg_temp.journal_undo_%1$s
+        update pg_temp.journal_undo_%1$s u
            set status = case kind when 'U' then 'restore' when 'I' then 'remove' else 'reinsert' end, forced = true,
                restored = array(select c from unnest(restored) c where c <> all (%2$L::int2[]))
          where status = 'conflict' and kind in ('U', 'I') and live and depth = 1 and reason in ('changed_since', 'changed_and_back', 'unjournaled_writer') and %3$s = 0
-            or status = 'refuse' and reason = 'column_dropped' and %3$s = 1$force$, relation, dropped, losses);
+               and not (kind = 'U' and exists (select from pg_temp.journal_undo_%1$s y where y.row_no <> u.row_no and y.kind = 'U' and y.live and %4$s))
+            or status = 'refuse' and reason = 'column_dropped' and %3$s = 1$force$, relation, dropped, losses,
+        journal.undo_list(relation, 'y.a%1$s = u.a%1$s', ' and ', 'key'));
     perform journal.undo_group(relation);
 end
 $undo_force$;

@@ -16,6 +16,9 @@ declare
     same constant text := journal.undo_image_key(relation);
 begin
     perform journal.undo_between(relation);
+    if journal.undo_part(relation) then
+        perform journal.undo_drop(between), journal.undo_between(relation);
+    end if;
     execute format($fold$
         create temporary table %6$I on commit drop as
         with image as materialized (

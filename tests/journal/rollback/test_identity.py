@@ -55,14 +55,41 @@ def test_a_step_taken_back_after_a_later_one_moved_the_rows(history: History) ->
     assert history.rows("table t") == {(2, 10), (1, 20)}
 
 
-def test_two_rows_at_one_key_are_not_taken_for_one(history: History) -> None:
-    """S writes at key 1, T puts another row there, S writes it: 10→20 and 20→10 are two rows, and no change undone."""
+@pytest.mark.parametrize(
+    "putting", ["update t set id = 1 where id = 2", "insert into t values (1, 20)"], ids=["moved", "inserted"]
+)
+@pytest.mark.parametrize("mode", ["refuse", "force"])
+def test_two_rows_at_one_key_are_not_taken_for_one(history: History, putting: str, mode: str) -> None:
+    """S writes at key 1, T puts another row there, S writes it: 10→20 and 20→10 are two rows. Each gets its own value back."""
     history.given(*ROWS)
     history.agent("update t set v = 20 where id = 1")
-    history.others("update t set id = 3 where id = 1", "update t set id = 1 where id = 2")
+    history.others("update t set id = 3 where id = 1", putting)
     history.agent("update t set v = 10 where id = 1")
-    refused = history.roll_back()
-    assert (refused.outcome, refused.rows, refused.reasons) == ("refused", {"conflict": 1}, {"changed_since"})
+    done = history.roll_back(mode, followers=["t"])
+    assert (done.outcome, done.rows) == ("done", {"restore": 2})
+    assert history.rows("select id, v from t where id in (1, 3)") == {(3, 10), (1, 20)}
+
+
+def test_a_row_deleted_under_the_session_and_another_at_its_key(history: History) -> None:
+    """What S did to the row that T deleted is a conflict; what it did to the one that T put there is undone."""
+    history.given(*ROWS)
+    history.agent("update t set v = 20 where id = 1")
+    history.others("delete from t where id = 1", "insert into t values (1, 30)")
+    history.agent("update t set v = 40 where id = 1")
+    done = history.roll_back("skip", followers=["t"])
+    assert (done.rows, done.reasons) == ({"restore": 1, "conflict": 1}, {"key_reused"})
+    assert history.rows("select id, v from t where id = 1") == {(1, 30)}
+
+
+@pytest.mark.parametrize("mode", ["refuse", "force"])
+def test_a_row_that_others_moved_away_and_back_is_left_whole(history: History, mode: str) -> None:
+    """S came again and cannot know it: what is between is not known, and force has no one value to put back either."""
+    history.given(*ROWS)
+    history.agent("update t set v = 20 where id = 1")
+    history.others("update t set id = 3 where id = 1", "update t set id = 1 where id = 3")
+    history.agent("update t set v = 40 where id = 1")
+    refused = history.roll_back(mode)
+    assert (refused.outcome, refused.rows, refused.reasons) == ("refused", {"conflict": 2}, {"changed_since"})
 
 
 @pytest.mark.parametrize(
