@@ -6,10 +6,11 @@ language plpgsql volatile
 as $undo_check_each_other$
 #variable_conflict use_variable
 declare
-    item  record;
-    twice boolean;
-    more  bigint;
-    total bigint := 0;
+    item   record;
+    places text;
+    twice  boolean;
+    more   bigint;
+    total  bigint := 0;
 begin
     execute format('select exists (select from (select u.first_statement from pg_temp.journal_undo_%1$s u limit 1) f join pg_temp.journal_undo_%1$s u on u.first_statement <> f.first_statement)',
                    relation) into twice;
@@ -24,33 +25,35 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
+        places := format('select * from (select r.journal_row_no, %s from (%s%L) r where %s) w where %s',
+                         item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate,
+                         case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end);
         perform journal.undo_catalog_first();
-        execute format($check$
-            with w as (
-                select r.journal_row_no, %3$s from (%4$s%5$L) r where %6$s
-            ), met as (
-                select w.journal_row_no, first_value(w.journal_row_no) over (partition by %7$s order by u.last_statement desc, u.row_no desc) as last_row_no
-                  from w join pg_temp.journal_undo_%1$s u on u.row_no = w.journal_row_no
-                 where %8$s
-            ), turned as materialized (
-                select m.journal_row_no, %10$s as theirs, %11$s as row_key
-                  from met m join pg_temp.journal_undo_%1$s y on y.row_no = m.last_row_no
-                 where m.last_row_no <> m.journal_row_no
-            )
-            update pg_temp.journal_undo_%1$s u
-               set status = 'conflict', reason = %9$L, constraint_name = %2$L, theirs = t.theirs, their_statement = o.statement_id
-              from turned t
-              left join journal.undo_last_statements(%1$s, array(select distinct row_key from turned), %12$s) o using (row_key)
-             where u.row_no = t.journal_row_no$check$,
-            relation, item.name, item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate, item.places,
-            case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end,
-            case when item.primary_key then 'key_reused' else 'unique_taken' end,
-            (select format('concat(''('', %s, '')'')', string_agg(format('%L, coalesce(y.a%s, y.b%2$s)', case when c.key_position = 1 then '' else ', ' end || c.name || '=', c.attnum), ', ' order by c.key_position))
-               from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.key_position is not null),
-            format('format(''%%s'', row(%s))', journal.undo_list(relation, 'y.b%1$s', ', ', 'key')), item.first_statement);
-        get diagnostics more = row_count;
+        execute format('select exists (select from (%s) w group by %s having count(*) > 1)', places, item.places) into twice;
+        if twice then
+            execute format($check$
+                with met as (
+                    select w.journal_row_no, first_value(w.journal_row_no) over (partition by %4$s order by u.last_statement desc, u.row_no desc) as last_row_no
+                      from (%3$s) w join pg_temp.journal_undo_%1$s u on u.row_no = w.journal_row_no
+                ), turned as materialized (
+                    select m.journal_row_no, %6$s as theirs, %7$s as row_key
+                      from met m join pg_temp.journal_undo_%1$s y on y.row_no = m.last_row_no
+                     where m.last_row_no <> m.journal_row_no
+                )
+                update pg_temp.journal_undo_%1$s u
+                   set status = 'conflict', reason = %5$L, constraint_name = %2$L, theirs = t.theirs, their_statement = o.statement_id
+                  from turned t
+                  left join journal.undo_last_statements(%1$s, array(select distinct row_key from turned), %8$s) o using (row_key)
+                 where u.row_no = t.journal_row_no$check$,
+                relation, item.name, places, item.places,
+                case when item.primary_key then 'key_reused' else 'unique_taken' end,
+                (select format('concat(''('', %s, '')'')', string_agg(format('%L, coalesce(y.a%s, y.b%2$s)', case when c.key_position = 1 then '' else ', ' end || c.name || '=', c.attnum), ', ' order by c.key_position))
+                   from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.key_position is not null),
+                format('format(''%%s'', row(%s))', journal.undo_list(relation, 'y.b%1$s', ', ', 'key')), item.first_statement);
+            get diagnostics more = row_count;
+            total := total + more;
+        end if;
         perform journal.undo_as_caller(false);
-        total := total + more;
     end loop;
     return total;
 end
