@@ -9073,7 +9073,7 @@ declare
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, false as thorough, false as skipping;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, null::uuid as rollback_id, false as thorough, false as skipping;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
@@ -9910,7 +9910,7 @@ end;
 comment on function journal.live_key(oid, text) is 'SQL text: the key of a live row as images spell it. Private.';
 
 -- sql/journal/rollback/undo_last_statements.sql
--- The last journaled statement since one of anybody but the rolled back sessions on each of some rows.
+-- The last journaled statement since one of anybody but the rolled back sessions, and the rollback itself, on each of some rows.
 create function journal.undo_last_statements(relation oid, keys text[], since bigint default 0) returns table (row_key text, statement_id bigint)
 language plpgsql stable
 as $undo_last_statements$
@@ -9918,8 +9918,10 @@ as $undo_last_statements$
 begin
     return query
     select o.row_key, max(o.statement_id)
-      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
-     where not o.family
+      from pg_temp.journal_undo_args a
+     cross join lateral (select coalesce(array_agg(s.statement_id), '{}') as statements from journal.undo_statements(array[a.rollback_id], null, null) s) own
+     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
+     where not o.family and o.statement_id <> all (own.statements)
      group by o.row_key;
 end
 $undo_last_statements$;
@@ -12393,6 +12395,7 @@ begin
                 perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
             end;
         end loop;
+        update pg_temp.journal_undo_args set rollback_id = rollback;
         conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         select * into untouched from journal.undo_left_whole();
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then

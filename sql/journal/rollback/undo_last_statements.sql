@@ -1,4 +1,4 @@
--- The last journaled statement since one of anybody but the rolled back sessions on each of some rows.
+-- The last journaled statement since one of anybody but the rolled back sessions, and the rollback itself, on each of some rows.
 create function journal.undo_last_statements(relation oid, keys text[], since bigint default 0) returns table (row_key text, statement_id bigint)
 language plpgsql stable
 as $undo_last_statements$
@@ -6,8 +6,10 @@ as $undo_last_statements$
 begin
     return query
     select o.row_key, max(o.statement_id)
-      from pg_temp.journal_undo_args a, journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
-     where not o.family
+      from pg_temp.journal_undo_args a
+     cross join lateral (select coalesce(array_agg(s.statement_id), '{}') as statements from journal.undo_statements(array[a.rollback_id], null, null) s) own
+     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
+     where not o.family and o.statement_id <> all (own.statements)
      group by o.row_key;
 end
 $undo_last_statements$;

@@ -53,6 +53,7 @@ begin
                 perform journal.undo_busy(deadline, case when clock_timestamp() >= deadline then array(select r.relation from journal.undo_relations(members, step_ids) r) end);
             end;
         end loop;
+        update pg_temp.journal_undo_args set rollback_id = rollback;
         conflicts := lost || journal.undo_conflicts(case when mode = 'apply' and on_conflict = 'skip' then null else shown end, false) || coalesce(failure, '[]'::jsonb);
         select * into untouched from journal.undo_left_whole();
         if executing and failure is null and journal.undo_may_proceed(report, on_conflict) then

@@ -147,3 +147,15 @@ def test_case_05_a_place_by_a_generated_column(history: History, unique: str) ->
     assert (done.rows, done.reasons <= {"unique_taken", "exclusion_taken"}) == ({"restore": 3, "conflict": 1}, True)
     history.others("delete from t where id = 5", "update t set mail = 'D' where id = 4")
     history.expect_start()
+
+
+def test_who_has_the_value_now_is_not_the_rollback_that_wrote_that_row_too(history: History) -> None:
+    """S changed both rows, so the rollback writes the one in the way: it was named as the one who had taken the value."""
+    history.given(
+        "create table t (id int primary key, email text unique, v int)", "insert into t values (1, 'e', 1), (2, 'b', 2)"
+    )
+    history.agent("update t set email = 'f' where id = 1", "update t set v = 20 where id = 2")
+    history.others("update t set email = 'e' where id = 2")
+    done = history.roll_back("skip")
+    assert (done.rows, done.conflict["reason"]) == ({"restore": 1, "conflict": 1}, "unique_taken")
+    assert (done.conflict["theirs"], done.conflict["their"]["application_name"]) == ("(id=2)", "shop-web")
