@@ -18,6 +18,7 @@ from journal.cli.shell import Connection
 # Covering needs a lock that waits for writers and makes those behind it wait: so it asks briefly, and often.
 _LOCK_TIMEOUT = "500ms"
 _ATTEMPTS = 10
+_NO_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -96,5 +97,7 @@ def _refused(table: str, error: Exception) -> Covered:
     failure = explain(error)
     if failure is None or failure.code.startswith("08"):
         raise error
-    reason = getattr(error, "reason", None)
-    return Covered(table, "refused", str(reason or failure.message), failure.retryable)
+    reason = str(getattr(error, "reason", None) or failure.message)
+    if failure.code == _NO_PRIVILEGE:
+        reason += "; it takes the owner of the table, as a member of journal_operator"
+    return Covered(table, "refused", reason, failure.retryable)

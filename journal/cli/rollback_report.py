@@ -35,7 +35,7 @@ REASONS = {
     "retyped": "a column's type was changed since",
     "table_recreated": "the table was dropped and made anew",
     "unjournaled_writer": "it was written outside the journal",
-    "trigger_rewrote": "a trigger changes what is written back",
+    "trigger_rewrote": "a trigger keeps it, or changes what is written back",
     "coverage_gap": "changes may have gone unrecorded",
     "images_pruned": "what was recorded is past its retention",
     "hidden_by_rls": "row security hides it from you",
@@ -62,7 +62,8 @@ _MESSAGES = {
 }
 # Why a rollback was refused, and what else there is, by --on-conflict.
 _WAYS_ON = {
-    "refuse": "with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest",
+    "refuse": "with conflicts a rollback is refused; --on-conflict skip leaves those rows as they are and undoes the rest, "
+    "cascade rolls back the agent sessions in the way too, force writes over what others made of these rows",
     "cascade": "cascade takes back other agent sessions, not what people wrote; "
     "--on-conflict skip leaves those rows as they are and undoes the rest",
     "force": "force does not overwrite these; --on-conflict skip leaves all conflicts as they are and undoes the rest",
@@ -160,7 +161,8 @@ def _write_conflict(page: Paper, conflict: Report) -> None:
     page.line(f"  {printable(conflict['table'])} {key_words(conflict.get('key'))}{column}", style="warn")
     theirs = "theirs, lost" if conflict.get("forced") else "now"
     values = (("before the session", "base"), ("the session left", "ours"), (theirs, "theirs"))
-    page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
+    if any(conflict.get(name) is not None for _, name in values):
+        page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
     for other in conflict.get("also") or []:
         listed = "   ".join(f"{words} {_image(other.get(name))}" for words, name in values)
         page.line(f"      {printable(other['column'])}: {listed}")

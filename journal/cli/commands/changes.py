@@ -7,6 +7,7 @@ from contextlib import closing
 from uuid import UUID
 
 import click
+from psycopg import DataError
 from psycopg.types.json import Jsonb
 
 from journal.cli.failures import UsageError
@@ -50,7 +51,11 @@ def changes(shell: Shell, *, session: str, table: str | None, step: int | None, 
 def history(shell: Shell, *, table: str, key: tuple[str, ...]) -> None:
     """Show who changed one row: KEY is 42, or order_id=42 line=7."""
     with shell.connect() as conn:
-        found = history_of(conn, table, row_key(key, _key_columns(conn, table)))
+        wanted = row_key(key, _key_columns(conn, table))
+        try:
+            found = history_of(conn, table, wanted)
+        except DataError as error:
+            raise UsageError(f"{' '.join(key)} is no key of {table}: {error.diag.message_primary}") from error
     _print(shell, found, "nothing is recorded about this row")
 
 

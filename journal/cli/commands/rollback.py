@@ -44,7 +44,7 @@ _NOTHING: Report = {"schema": "journal.rollback/1", "outcome": "nothing", "exit_
     type=click.Choice(_ON_CONFLICT),
     default="refuse",
     show_default=True,
-    help="Rows that others changed since.",
+    help="Rows that others changed since: refuse all, leave these, roll back the agent sessions in the way too, or overwrite.",
 )
 @click.option("--dry-run", is_flag=True, help="Do it, report, and undo all of it.")
 @click.option(

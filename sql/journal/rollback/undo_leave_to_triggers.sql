@@ -22,7 +22,7 @@ begin
         return false;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = case when $1 then ''trigger_rewrote'' else ''changed_and_back'' end
+        execute format('update pg_temp.journal_undo_%s u set status = ''conflict'', reason = case when $1 then ''trigger_rewrote'' else ''changed_and_back'' end, culprit = coalesce(u.culprit, u.changed[1])
                          where u.depth <> 1 and u.status in (''remove'', ''restore'', ''reinsert'') and ($1 or u.their_statement is not null)',
                        item.relation)
         using skips;

@@ -1,6 +1,6 @@
 -- Rows that match by value, but were written again after the session: the journal says what others did. They may have
 -- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
--- ledger row accounts for; the session's own do, where others gave the row another key before it came again. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
+-- ledger row accounts for; those of its rollbacks do, and the session's own where others gave the row another key before it came again. A row that they deleted and inserted again is theirs. After a restore or a rewrite xmin says nothing, and the journal alone decides.
 create function journal.undo_trace_others(relation oid) returns void
 language plpgsql volatile
 as $undo_trace_others$
@@ -42,7 +42,7 @@ begin
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
                status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
                reason = case when s.replaced then 'key_reused'
-                             when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null then 'unjournaled_writer' else u.reason end
+                             when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null and not s.accounted then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
                              when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, c.meddled[1], u.changed[1]), meddled = coalesce(c.meddled, '{}')

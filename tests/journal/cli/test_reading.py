@@ -152,6 +152,7 @@ def test_history_of_a_key_of_several_columns(shell: Shell, conn: psycopg.Connect
     conn.execute("insert into items values (42, 7, 1)")
     assert len(shell("history", "items", "order_id=42", "line=7", "--json").lines) == 1
     assert shell("history", "items", "42").code == 2
+    assert shell("history", "items", "order_id=42", "line=first").code == 2
 
 
 @pytest.mark.usefixtures("conflict")

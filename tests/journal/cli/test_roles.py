@@ -39,6 +39,12 @@ def test_a_reader_looks_but_changes_nothing(somebody: Somebody, shop: Shop) -> N
         assert "permission denied" in done.err
 
 
+@pytest.mark.usefixtures("shop")
+def test_who_may_not_cover_is_told_what_it_takes(somebody: Somebody) -> None:
+    for group in ("journal_reader", "journal_operator"):
+        assert "the owner of the table, as a member of journal_operator" in somebody(group)("cover", "orders").out
+
+
 def test_a_reader_sees_the_values_of_tables_that_it_may_read(
     somebody: Somebody, shop: Shop, conn: psycopg.Connection
 ) -> None:

@@ -82,3 +82,26 @@ def test_a_total_that_others_share_goes_back(history: History) -> None:
     history.agent("insert into part values (9, 2, 5)")
     assert history.roll_back(followers=["total"]).outcome == "done"
     assert history.rows("table total") == {(1, 1, 0), (2, 1, 4)}
+
+
+def test_a_row_that_a_trigger_keeps_is_left_by_name_and_knows_who_wrote_it(history: History) -> None:
+    """Left with skip, it named no column; asked again, it was taken for written outside the journal, by the rollback's own trigger."""
+    history.given(
+        "create table line (id int primary key, orders int)",
+        "create table orders (id int primary key, status text, lines int not null default 0)",
+        "insert into orders values (1, 'new'), (2, 'new')",
+        """create function keep() returns trigger language plpgsql as $$ begin
+               update orders set lines = lines + case tg_op when 'DELETE' then -1 else 1 end
+                where id = coalesce(new.orders, old.orders);
+               return null; end $$""",
+        "create trigger keep after insert or delete on line for each row execute function keep()",
+        "create function pass() returns trigger language plpgsql as 'begin return new; end'",
+        "create trigger pass before update on orders for each row execute function pass()",
+        "insert into line values (1, 1), (2, 2)",
+    )
+    history.agent("delete from line", "update orders set status = 'cancelled'")
+    history.others("update orders set status = 'paid' where id = 1")
+    left = history.roll_back("skip", predicted=False, followers=["orders"]).conflict_of("2")
+    assert (left["column"], left["reason"]) == ("status", "trigger_rewrote")
+    again = history.roll_back("skip").conflict_of("2")
+    assert (again["column"], again["reason"]) == ("lines", "changed_since")
