@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from journal.cli.failures import UsageError
-from journal.cli.paper import plural
+from journal.cli.paper import plural, say
 from journal.cli.shell import Shell
 from journal.errors import TooManyRows
 
@@ -33,6 +33,11 @@ class Consent:
                 rows=rows,
                 max_rows=limit,
             )
+
+    def say_size(self, rows: int) -> None:
+        """What a script would have to pass, where it only tries."""
+        if self.max_rows is None and rows > DEFAULT_MAX_ROWS:
+            say(f"to carry out a plan of {rows:,} rows a script passes --max-rows {rows}")
 
     def ask(self, shell: Shell, rows: int) -> bool:
         """Whether the rollback may go on. Raises `UsageError` when nobody can be asked."""

@@ -22,7 +22,10 @@ EXIT_BUSY = 6
 EXIT_INTERRUPTED = 130
 
 _TABLE_HINT = "write it as schema.table; `journal coverage` lists all tables"
-_READER_HINT = "reading needs membership in journal_reader, covering and rolling back in journal_operator; ask the owner of the database"
+_READER_HINT = (
+    "reading needs membership in journal_reader, covering and rolling back in journal_operator; "
+    "ask the owner of the database"
+)
 _UNREACHABLE_HINT = "check --dsn, DATABASE_URL or PGHOST, PGPORT and PGDATABASE, and that the server is running"
 _READ_ONLY_HINT = (
     "this connection may only read: use the primary server, and a role without default_transaction_read_only"

@@ -101,13 +101,15 @@ def rollback(
         shown = WHOLE_LISTS if detail else LIST_LENGTH
         wait = wait or (_REHEARSAL_WAIT if rehearse else _WAIT)
         request = RollbackRequest(session_ids, step_ids, on_conflict, digest, reason, max_rows, wait, shown)
+        consent = Consent(yes, max_rows)
         if show_sql:
             click.echo(as_sql(request))
             return 0
         if dry_run or rehearse:
             report = report_of(conn, request, "dry_run" if dry_run else "rehearse", progress=not shell.json)
+            consent.say_size(int(report["rows"]["total"]))
         else:
-            report = _apply(shell, conn, request, Consent(yes, max_rows), detail=detail)
+            report = _apply(shell, conn, request, consent, detail=detail)
     return _print(shell, report, detail=detail)
 
 

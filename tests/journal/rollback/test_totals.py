@@ -85,7 +85,7 @@ def test_a_total_that_others_share_goes_back(history: History) -> None:
 
 
 def test_a_row_that_a_trigger_keeps_is_left_by_name_and_knows_who_wrote_it(history: History) -> None:
-    """Left with skip, it named no column; asked again, it was taken for written outside the journal, by the rollback's own trigger."""
+    """With skip it named no column; asked again, what the rollback's own trigger wrote was "written outside the journal"."""
     history.given(
         "create table line (id int primary key, orders int)",
         "create table orders (id int primary key, status text, lines int not null default 0)",
