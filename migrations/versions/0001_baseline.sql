@@ -8162,9 +8162,9 @@ comment on function journal.undo_cancelled(bigint) is 'Sessions and steps that w
 -- sql/journal/rollback/undo_others.sql
 -- What anybody else journaled on the given rows since a statement, and until another; deleting: only rows that they deleted; moving: only
 -- rows to which they gave another key. moved_to: the key under which they left the row instead. Rollbacks of the sessions, and their reversals, are family: what one took back the other put back, so they are nobody's
--- later work. So are other sessions that were taken back entirely, with the rollbacks that did it. Of what
+-- later work; nor is the rollback that is being carried out, rollback_id. So are other sessions that were taken back entirely, with the rollbacks that did it. Of what
 -- triggers did to a row in one transaction, what they left counts: a total that they lower and raise again is not changed.
-create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false, moving boolean default false)
+create function journal.undo_others(relation oid, session_ids uuid[], step_ids uuid[], since bigint, keys text[], until bigint default null, deleting boolean default false, moving boolean default false, rollback_id uuid default null)
 returns table (row_key text, statement_id bigint, family boolean, ledger_xmins xid[], whole boolean, changed int2[], moved_to text[])
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -8197,7 +8197,7 @@ begin
                 union all
                 select s.statement_id, false from journal.undo_statements($1, $2, true) s
                 union all
-                select s.statement_id, false from journal.undo_statements(journal.undo_family($1), null, null) s
+                select s.statement_id, false from journal.undo_statements(journal.undo_family($1) || $5, null, null) s
                 union all
                 select s.statement_id, false
                   from journal.undo_cancelled($3) c
@@ -8229,12 +8229,12 @@ begin
             || case when deleting then format(' and i.statement_id in (select d.statement_id from journal.statement d where d.segment_id = %s and d.operation in (''D'', ''T'') and d.statement_id > $3)', segment.segment_id) else '' end,
             segment.new_texts,
             case when moving then format(' and row(%1$s) is distinct from row(%2$s) and num_nonnulls(%1$s) > 0 and num_nonnulls(%2$s) > 0', segment.old_key, segment.new_key) else '' end)
-        using session_ids, step_ids, since, keys;
+        using session_ids, step_ids, since, keys, rollback_id;
     end loop;
 end
 $undo_others$;
 
-comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean, boolean) is 'What others journaled on rows since a statement. Private.';
+comment on function journal.undo_others(oid, uuid[], uuid[], bigint, text[], bigint, boolean, boolean, uuid) is 'What others journaled on rows since a statement. Private.';
 
 -- sql/journal/rollback/undo_deleted_since.sql
 -- Whether others have deleted rows of a table since a statement: a look at the ledger, before any image is read.
@@ -9919,9 +9919,8 @@ begin
     return query
     select o.row_key, max(o.statement_id)
       from pg_temp.journal_undo_args a
-     cross join lateral (select coalesce(array_agg(s.statement_id), '{}') as statements from journal.undo_statements(array[a.rollback_id], null, null) s) own
-     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
-     where not o.family and o.statement_id <> all (own.statements)
+     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys, rollback_id => a.rollback_id) o
+     where not o.family
      group by o.row_key;
 end
 $undo_last_statements$;

@@ -7,9 +7,8 @@ begin
     return query
     select o.row_key, max(o.statement_id)
       from pg_temp.journal_undo_args a
-     cross join lateral (select coalesce(array_agg(s.statement_id), '{}') as statements from journal.undo_statements(array[a.rollback_id], null, null) s) own
-     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys) o
-     where not o.family and o.statement_id <> all (own.statements)
+     cross join lateral journal.undo_others(undo_last_statements.relation, a.session_ids, a.step_ids, since, keys, rollback_id => a.rollback_id) o
+     where not o.family
      group by o.row_key;
 end
 $undo_last_statements$;
