@@ -34,6 +34,7 @@ class DestinationUnavailable(RelayError):
 
     sqlstate = "RL002"
     retryable = True
+    hint = "see that it runs and takes writes; a relay that runs tries again by itself"
 
 
 class ForeignWriter(RelayError):
@@ -63,12 +64,14 @@ class LeaseLost(RelayError):
     sqlstate = "RL006"
     retryable = True
     exit_code = 6
+    hint = "one relay at a time serves a lane: `relay status` says which; the others stand by"
 
 
 class SourceUnavailable(RelayError):
     """Postgres cannot be reached. The relay waits for it."""
 
     retryable = True
+    hint = "check --dsn, DATABASE_URL and PG*"
 
 
 class SourceBusy(SourceUnavailable):

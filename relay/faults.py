@@ -39,15 +39,15 @@ def _fault(error: psycopg.Error) -> RelayError:
         return OptionsDiffer(str(error.diag.message_primary), hint=error.diag.message_hint)
     if isinstance(error, _PASSING):
         return _passing(error)
-    return RelayError(f"the database refused: {_first_line(error)}")
+    hint = error.diag.message_hint or "see the server's log; `journal doctor` looks for what is wrong in the schema"
+    return RelayError(f"the database refused: {_first_line(error)}", hint=hint)
 
 
 def _passing(error: psycopg.Error) -> SourceUnavailable:
     if isinstance(error, psycopg.errors.LockNotAvailable):
         hint = "look for a transaction that stays open, and try again"
         return SourceBusy(f"the database is busy: {_first_line(error)}", hint=hint)
-    hint = "check --dsn, DATABASE_URL and PG*"
-    return SourceUnavailable(f"the database does not answer: {_first_line(error)}", hint=hint)
+    return SourceUnavailable(f"the database does not answer: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -127,7 +127,8 @@ def read_credentials(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise DestinationRefused(f"the file of credentials cannot be read: {path}") from error
+        hint = "it must be text that the relay's user may read"
+        raise DestinationRefused(f"the file of credentials cannot be read: {path}", hint=hint) from error
 
 
 def _open_to_others(path: str) -> bool:

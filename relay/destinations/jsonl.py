@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 64 * 1024
 _LOCK_SECONDS = 1.0
+_RIGHTS = "check the path, its rights and the space on its disk"
 _LINE_START = b'{"specversion":"1.0","id":"'  # what json_line writes first; anything else is nobody's to cut
 
 
@@ -66,14 +67,12 @@ class Jsonl(Destination):
         try:
             await asyncio.to_thread(self._open, fresh)
         except OSError as error:
-            raise DestinationUnavailable(
-                f"{self.path}: {error.strerror}", hint="check the path and its rights"
-            ) from error
+            raise DestinationUnavailable(f"{self.path}: {error.strerror}", hint=_RIGHTS) from error
         return Limits(message_bytes=64 * 1024 * 1024)
 
     def _open(self, fresh: bool) -> None:
         if self.path.exists() and not self.path.is_file():
-            raise DestinationRefused(f"{self.path} is not a regular file")
+            raise DestinationRefused(f"{self.path} is not a regular file", hint="name a file, which need not exist yet")
         if self.path.is_symlink() and not self.path.exists():
             raise DestinationRefused(f"{self.path} is a symbolic link to nothing", hint="name the file itself")
         if not self.path.exists() and not fresh:
@@ -103,7 +102,7 @@ class Jsonl(Destination):
         except FileNotFoundError as error:
             raise TailLost(f"{self.path} is gone", hint="restore the file, or use another --name") from error
         except OSError as error:
-            raise DestinationUnavailable(f"{self.path}: {error.strerror}") from error
+            raise DestinationUnavailable(f"{self.path}: {error.strerror}", hint=_RIGHTS) from error
 
     async def append(self, lane: int, batch: Sequence[Message], expected: Tail | None) -> Outcome:  # noqa: ARG002
         lines = b"".join(map(json_line, batch))
@@ -151,7 +150,8 @@ class Jsonl(Destination):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() > until:
-                    raise DestinationUnavailable(f"{self.path} is locked by another process") from error
+                    hint = "end the other writer: a file takes one relay at a time"
+                    raise DestinationUnavailable(f"{self.path} is locked by another process", hint=hint) from error
                 time.sleep(0.005)  # in a thread of its own
             else:
                 return

@@ -164,7 +164,8 @@ class Nats(Destination):
         try:
             info = await self._server.api(f"STREAM.CREATE.{name}", config)
         except ApiError as error:
-            raise DestinationRefused(f"stream {name} cannot be created: {error}") from error
+            hint = "see what this user may do, and what the server has room for"
+            raise DestinationRefused(f"stream {name} cannot be created: {error}", hint=hint) from error
         _log.info("created stream %s", name)
         return info
 
@@ -205,7 +206,8 @@ class Nats(Destination):
             except ApiError as error:
                 if error.code == _WRONG_LAST_SEQUENCE:
                     continue
-                raise DestinationRefused(f"stream {stream.name} refuses appends: {error}") from error
+                hint = "see the stream's settings, and what this user may publish"
+                raise DestinationRefused(f"stream {stream.name} refuses appends: {error}", hint=hint) from error
             raise DestinationRefused(
                 f"stream {stream.name} stored a message that it had to refuse", hint="upgrade the NATS server"
             )

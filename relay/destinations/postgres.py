@@ -193,7 +193,10 @@ class Postgres(Destination):
     async def _probe(self) -> None:
         """The guard must be seen to work, and the role to be allowed to append."""
         if await self._append(0, (), Tail(_NOWHERE, None, None, "")):
-            raise DestinationRefused(f"table {self.url.target} took an append that it had to refuse")
+            raise DestinationRefused(
+                f"table {self.url.target} took an append that it had to refuse",
+                hint="look for triggers and rules on it and its table of positions, or use another table",
+            )
 
     # -- the lane
 

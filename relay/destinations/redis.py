@@ -241,7 +241,10 @@ class Redis(Destination):
             return await self._tail_by_number(lane, key, state.last, known)
         tail = _entry_tail(key, state)
         if tail.position != _parts(state.last)[1]:
-            raise ForeignWriter(f"entry {state.last} of stream {key} holds position {tail.position}")
+            raise ForeignWriter(
+                f"entry {state.last} of stream {key} holds position {tail.position}",
+                hint="give the relay a stream of its own",
+            )
         return tail
 
     async def _tail_by_number(self, lane: int, key: str, last: str, known: Tail | None) -> Tail | None:

@@ -110,7 +110,8 @@ class Link:
             hint = "give the file with the credentials: --credentials FILE"
             raise DestinationUnavailable(f"{self._where} refuses the credentials", hint=hint) from error
         except ResponseError as error:
-            raise DestinationRefused(f"{self._where} refuses: {_first_line(error)}") from error
+            hint = "see the user, its rights and the number of the database in the URL"
+            raise DestinationRefused(f"{self._where} refuses: {_first_line(error)}", hint=hint) from error
         except (RedisError, OSError) as error:
             if _is_about_certificates(error):
                 hint = "give the file of the authority that signed it: &ca=FILE"

@@ -49,7 +49,9 @@ class Stdout(Destination):
         try:
             await asyncio.to_thread(_write, b"".join(map(json_line, batch)))
         except BrokenPipeError as error:
-            raise DestinationRefused("nobody reads standard output any more") from error
+            raise DestinationRefused(
+                "nobody reads standard output any more", hint="run it again, with a reader that stays"
+            ) from error
         except OSError as error:
             return InDoubt(f"standard output: {error.strerror or error}")
         return Stored(token="")

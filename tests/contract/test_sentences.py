@@ -127,7 +127,11 @@ STEPS = {
         f"{_STEPS}replay.py::a_recorded_failure_is_told_and_not_raised_so_that_the_server_s_log_does_not_hold_it",
     ),
     "a publish that is not awaited fails the step": (f"{_STEPS}async.py::publish_that_is_not_awaited_fails_the_step",),
-    "each error says what to do": ("journal/test_hints.py::in_sql", "journal/test_hints.py::in_python"),
+    "each error says what to do": (
+        "journal/test_hints.py::in_sql",
+        "journal/test_hints.py::in_python",
+        "journal/test_hints.py::in_the_relay",
+    ),
 }
 KEYS = {
     "a key is unique per tenant and tool, whichever session calls": (
