@@ -381,6 +381,7 @@
 \ir journal/rollback/undo_key_attnums.sql
 \ir journal/rollback/undo_maintained.sql
 \ir journal/rollback/undo_counters.sql
+\ir journal/rollback/undo_adjusted.sql
 \ir journal/rollback/undo_image_key.sql
 \ir journal/rollback/undo_trace.sql
 \ir journal/rollback/undo_trace_deferrable.sql

@@ -8417,6 +8417,22 @@ $undo_counters$;
 
 comment on function journal.undo_counters(oid) is 'Counter columns of a table under rollback. Private.';
 
+-- sql/journal/rollback/undo_adjusted.sql
+-- SQL text: the counters of row u that are undone by their difference. A value that is or was NULL has none: then a counter is a column like any other.
+create function journal.undo_adjusted(relation oid) returns text
+language plpgsql stable
+as $undo_adjusted$
+#variable_conflict use_variable
+begin
+    return (
+        select coalesce(format('array_remove(array[%s]::int2[], null)', string_agg(format('case when u.a%1$s - u.b%1$s is not null then %1$s end', c), ', ')), '''{}''::int2[]')
+          from unnest(journal.undo_counters(relation)) c
+    );
+end
+$undo_adjusted$;
+
+comment on function journal.undo_adjusted(oid) is 'SQL text: the counters of a row that have a difference. Private.';
+
 -- sql/journal/rollback/undo_image_key.sql
 -- SQL text that tells a change of a work table (alias u) from all others of its statement: the key of its row before and after it.
 create function journal.undo_image_key(relation oid) returns text
@@ -8528,7 +8544,8 @@ comment on function journal.undo_trace_deferrable(oid) is 'Follows rows through 
 
 -- sql/journal/rollback/undo_folded.sql
 -- The image columns of a folded row. A key that did not change stands in no net change: it is taken from the images. Where
--- others changed a counter in between, what the session added is the sum of its own differences.
+-- others changed a counter in between, what the session added is the sum of its own differences; of a row that it deleted in the
+-- end, what is left of that sum is what others have there.
 create function journal.undo_folded(relation oid) returns text
 language plpgsql stable
 as $undo_folded$
@@ -8537,7 +8554,7 @@ begin
     return (
         select pg_catalog.string_agg(
                    case when c.attnum = any (journal.undo_counters(relation))
-                        then pg_catalog.format('f.b%1$s as b%1$s, coalesce((f.b%1$s + w.d%1$s)::%2$s, f.a%1$s) as a%1$s', c.attnum, c.image_type)
+                        then pg_catalog.format('case when f.was_there then coalesce((-w.d%1$s)::%2$s, f.b%1$s) else f.b%1$s end as b%1$s, coalesce((f.b%1$s + w.d%1$s)::%2$s, f.a%1$s) as a%1$s', c.attnum, c.image_type)
                         when c.key_position is null then pg_catalog.format('f.b%1$s as b%1$s, f.a%1$s as a%1$s', c.attnum)
                         else pg_catalog.format('case when %1$s = any (f.changed) then f.b%1$s else w.k%1$s end as b%1$s, case when %1$s = any (f.changed) then f.a%1$s else w.k%1$s end as a%1$s', c.attnum) end,
                    ', ' order by c.attnum)
@@ -8865,7 +8882,7 @@ begin
         select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
                w.first_statement, w.last_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[])), '{}') as broken, %5$s
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[]) %10$s), '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
@@ -8874,12 +8891,13 @@ begin
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(pg_catalog.format(''%%s'', coalesce(a%1$s, b%1$s)) order by row_no desc))[1]::%3$s as k%1$s', ', ', 'key')
-        || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
+        || coalesce((select string_agg(format(', case when bool_or(%1$s <> all (coalesce(elided, ''{}'')) and (kind <> ''I'' and b%1$s is null or kind <> ''D'' and a%1$s is null)) is not true'
                                               ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
                        from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),
-        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation),
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation),
         format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.since and o.statement_id < c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
-        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between));
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
+        coalesce((select string_agg(format('and (c <> %1$s or w.d%1$s is null or not f.was_there)', c), ' ') from unnest(journal.undo_counters(relation)) c), ''));
     execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
                    work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));
@@ -8939,7 +8957,7 @@ begin
          where c.relation = undo_rebase.relation and c.attnum = any (journal.undo_counters(relation)));
     execute format('update pg_temp.journal_undo_%1$s u set status = ''restore'', reason = null, culprit = null
                       from %2$s t
-                     where %3$s and u.kind = ''U'' and u.live and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
+                     where %3$s and u.kind = ''U'' and u.live and u.reason = ''changed_since'' and u.broken is null and u.culprit = any (%4$L) and u.their_statement is null and %5$s is null',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation),
                    journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'));
     perform journal.undo_group(relation);
@@ -9419,7 +9437,7 @@ begin
               from pg_temp.%2$I u
               join %3$s t on %4$s
               left join other o on o.row_key = %5$s and o.statement_id > u.last_statement
-             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3 || %6$s)) m
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
@@ -9434,19 +9452,19 @@ begin
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
-               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ ($3 || %6$s) then 'conflict' else u.status end,
                reason = case when s.replaced then 'key_reused'
                              when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null and not s.accounted then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
-                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
+                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ ($3 || %6$s) then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, c.meddled[1], u.changed[1]), meddled = coalesce(c.meddled, '{}')
           from seen s
           left join touched c using (row_no)
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),
-        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
+        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key, journal.undo_adjusted(relation))
     using since, keys,
-          journal.undo_maintained(relation) || journal.undo_counters(relation),
+          journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation),
           array(select distinct s.ledger_xmin from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids) s where s.relation = undo_trace_others.relation);
 end
@@ -9506,7 +9524,7 @@ begin
             with other as materialized (
                 select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
             ), move as (
-                select distinct on (u.row_no) u.row_no, u.restored, u.changed, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to, m.family
+                select distinct on (u.row_no) u.row_no, u.restored, u.changed, %8$s as adjusted, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to, m.family
                   from pg_temp.%3$I u
                   join other m on m.row_key = %4$s and m.moved_to is not null and m.statement_id > coalesce(u.their_statement, u.last_statement)
                  where %5$s
@@ -9516,7 +9534,7 @@ begin
                   from move m
                   join other o on not o.family and o.row_key = m.row_key and o.statement_id > m.since and o.statement_id < m.statement_id
                  cross join lateral unnest(case when o.whole then m.changed else o.changed end) as c (attnum)
-                 where c.attnum = any (m.restored) and c.attnum <> all (%8$L)
+                 where c.attnum = any (m.restored) and c.attnum <> all (m.adjusted)
                  group by m.row_no
             ), step as (
                 select m.row_no, m.statement_id, m.moved_to, m.restored && %2$L and not m.family as keyed, w.attnum as meddled
@@ -9530,7 +9548,7 @@ begin
             relation, attnums, work, row_key, missing, attnums[1],
             (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when u.restored && %4$L then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type, attnums), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
-            journal.undo_counters(relation), journal.undo_image_key(relation))
+            journal.undo_adjusted(relation), journal.undo_image_key(relation))
         using since, keys;
         get diagnostics moved = row_count;
         exit when moved = 0;

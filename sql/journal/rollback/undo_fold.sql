@@ -85,7 +85,7 @@ begin
         select w.row_no, w.images::integer as images,
                case when f.identity is null then 'N' when f.was_there is null then 'U' when f.was_there then 'D' else 'I' end::text as kind,
                w.first_statement, w.last_statement, null::xid as xmin_left, l.xmins, w.same_cluster, w.depth,
-               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[])), '{}') as broken, %5$s
+               case when f.was_there is null then coalesce(f.changed, '{}') else '{}' end as changed, nullif(array(select c from unnest(f.broken) c where c <> all (%7$L::int2[]) %10$s), '{}') as broken, %5$s
           from whole w
           join last_write l using (identity)
           left join folded f using (identity)$fold$,
@@ -94,12 +94,13 @@ begin
                                     '(%1$s::int2, -1, i.kind <> ''D'', case when i.a%1$s is not null then pg_catalog.format(''%%s'', i.a%1$s) end)', ', '),
         journal.undo_list(relation, 'max(before) filter (where attnum = %1$s)::%3$s as b%1$s, max(after) filter (where attnum = %1$s)::%3$s as a%1$s', ', '),
         journal.undo_list(relation, '(array_agg(pg_catalog.format(''%%s'', coalesce(a%1$s, b%1$s)) order by row_no desc))[1]::%3$s as k%1$s', ', ', 'key')
-        || coalesce((select string_agg(format(', case when bool_or(kind = ''U'' and %1$s <> all (coalesce(elided, ''{}'')) and a%1$s - b%1$s is null) is not true'
+        || coalesce((select string_agg(format(', case when bool_or(%1$s <> all (coalesce(elided, ''{}'')) and (kind <> ''I'' and b%1$s is null or kind <> ''D'' and a%1$s is null)) is not true'
                                               ' then sum(a%1$s) - sum(b%1$s) end as d%1$s', c.attnum), '')
                        from pg_temp.journal_undo_column c where c.relation = undo_fold.relation and c.attnum = any (journal.undo_counters(relation))), ''),
-        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation) || journal.undo_counters(relation),
+        journal.undo_folded(relation), 'journal_fold_' || relation, journal.undo_maintained(relation),
         format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.since and o.statement_id < c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
-        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between));
+        format('exists (select from pg_temp.%I o where o.identity = c.identity and o.statement_id > c.at and (o.changed is null or c.attnum = any (o.changed)))', between),
+        coalesce((select string_agg(format('and (c <> %1$s or w.d%1$s is null or not f.was_there)', c), ' ') from unnest(journal.undo_counters(relation)) c), ''));
     execute format('delete from pg_temp.%1$I u where (u.first_statement, %2$s) in (select u.statement_id, %2$s from pg_temp.%3$I u where u.images > 1)',
                    work, same, 'journal_image_' || relation);
     execute format('insert into pg_temp.%I %s', work, journal.undo_judge(relation, 'pg_temp.journal_fold_' || relation));

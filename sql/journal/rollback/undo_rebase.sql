@@ -21,7 +21,7 @@ begin
          where c.relation = undo_rebase.relation and c.attnum = any (journal.undo_counters(relation)));
     execute format('update pg_temp.journal_undo_%1$s u set status = ''restore'', reason = null, culprit = null
                       from %2$s t
-                     where %3$s and u.kind = ''U'' and u.live and u.status = ''conflict'' and u.broken is null and u.restored && %4$L and %5$s is null',
+                     where %3$s and u.kind = ''U'' and u.live and u.reason = ''changed_since'' and u.broken is null and u.culprit = any (%4$L) and u.their_statement is null and %5$s is null',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.a%1$s'), journal.undo_counters(relation),
                    journal.undo_differing(relation, 'u.a%s', '%s = any (u.changed)'));
     perform journal.undo_group(relation);

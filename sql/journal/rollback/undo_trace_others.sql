@@ -25,7 +25,7 @@ begin
               from pg_temp.%2$I u
               join %3$s t on %4$s
               left join other o on o.row_key = %5$s and o.statement_id > u.last_statement
-             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3)) m
+             cross join lateral (select array_agg(c order by c) as meddled from unnest(o.changed) c where c = any (u.changed) and c <> all ($3 || %6$s)) m
              where u.live and not u.traced and u.status in ('restore', 'remove', 'conflict')
         ), seen as (
             select o.row_no, max(o.statement_id) filter (where o.meddles) as meddler, max(o.statement_id) filter (where not o.family) as latest,
@@ -40,19 +40,19 @@ begin
         )
         update pg_temp.%2$I u
            set their_statement = coalesce(s.meddler, s.latest), traced = true,
-               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'conflict' else u.status end,
+               status = case when u.status = 'conflict' or s.meddler is not null or not s.accounted and $4 and u.same_cluster and not u.restored <@ ($3 || %6$s) then 'conflict' else u.status end,
                reason = case when s.replaced then 'key_reused'
                              when u.status = 'conflict' then case when u.reason = 'changed_since' and s.latest is null and not s.accounted then 'unjournaled_writer' else u.reason end
                              when s.meddler is not null then 'changed_and_back'
-                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ $3 then 'unjournaled_writer' end,
+                             when not s.accounted and $4 and u.same_cluster and not u.restored <@ ($3 || %6$s) then 'unjournaled_writer' end,
                culprit = coalesce(u.culprit, c.meddled[1], u.changed[1]), meddled = coalesce(c.meddled, '{}')
           from seen s
           left join touched c using (row_no)
          where s.row_no = u.row_no$trace$,
         relation, work, journal.undo_rows(relation),
-        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key)
+        journal.undo_key_match(relation, 'coalesce(u.a%1$s, u.b%1$s)'), row_key, journal.undo_adjusted(relation))
     using since, keys,
-          journal.undo_maintained(relation) || journal.undo_counters(relation),
+          journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation),
           array(select distinct s.ledger_xmin from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids) s where s.relation = undo_trace_others.relation);
 end

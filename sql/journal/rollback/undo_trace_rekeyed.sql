@@ -22,7 +22,7 @@ begin
             with other as materialized (
                 select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o
             ), move as (
-                select distinct on (u.row_no) u.row_no, u.restored, u.changed, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to, m.family
+                select distinct on (u.row_no) u.row_no, u.restored, u.changed, %8$s as adjusted, coalesce(u.their_statement, u.last_statement) as since, m.row_key, m.statement_id, m.moved_to, m.family
                   from pg_temp.%3$I u
                   join other m on m.row_key = %4$s and m.moved_to is not null and m.statement_id > coalesce(u.their_statement, u.last_statement)
                  where %5$s
@@ -32,7 +32,7 @@ begin
                   from move m
                   join other o on not o.family and o.row_key = m.row_key and o.statement_id > m.since and o.statement_id < m.statement_id
                  cross join lateral unnest(case when o.whole then m.changed else o.changed end) as c (attnum)
-                 where c.attnum = any (m.restored) and c.attnum <> all (%8$L)
+                 where c.attnum = any (m.restored) and c.attnum <> all (m.adjusted)
                  group by m.row_no
             ), step as (
                 select m.row_no, m.statement_id, m.moved_to, m.restored && %2$L and not m.family as keyed, w.attnum as meddled
@@ -46,7 +46,7 @@ begin
             relation, attnums, work, row_key, missing, attnums[1],
             (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when u.restored && %4$L then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type, attnums), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
-            journal.undo_counters(relation), journal.undo_image_key(relation))
+            journal.undo_adjusted(relation), journal.undo_image_key(relation))
         using since, keys;
         get diagnostics moved = row_count;
         exit when moved = 0;

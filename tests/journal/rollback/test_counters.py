@@ -141,3 +141,45 @@ def test_case_18_counter_where_others_are_not_journaled(history: History) -> Non
     history.others("update account set bal = bal + 50")
     assert history.roll_back().rows == {"adjust": 1}
     assert history.rows("table account") == {(1, 1050)}
+
+
+def test_case_18_counter_of_a_row_that_the_session_deleted_in_the_end(history: History) -> None:
+    """T between S's change and S's delete: the row is back with what T added."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = bal - 100")
+    history.others("update account set bal = bal + 50")
+    history.agent("delete from account")
+    assert history.roll_back().rows == {"reinsert": 1}
+    assert history.rows("table account") == {(1, 1050)}
+
+
+def test_case_18_counter_that_was_null_is_a_column_like_any_other(history: History) -> None:
+    """Between S's changes, before S's delete, or changed and changed back: what T wrote is kept → CONFLICT."""
+    history.given(
+        "create table account (id int primary key, bal bigint)",
+        "insert into account values (1, null), (2, 1000), (3, 1000)",
+        account={"counters": ["bal"]},
+    )
+    history.agent("update account set bal = 5 where id <= 2", "update account set bal = null where id = 3")
+    history.others(
+        "update account set bal = 7 where id = 1",
+        "update account set bal = null where id = 2",
+        "update account set bal = 9 where id = 3",
+        "update account set bal = null where id = 3",
+    )
+    history.agent("update account set bal = 6 where id = 1", "delete from account where id = 2")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons) == ({"conflict": 3}, {"changed_since", "changed_and_back"})
+
+
+def test_case_18_counter_of_a_row_that_the_session_inserted(history: History) -> None:
+    """T added to it before S came again: with the row T's addition would go → CONFLICT."""
+    history.given("create table account (id int primary key, bal bigint)", account={"counters": ["bal"]})
+    history.agent("insert into account values (1, 1000)")
+    history.others("update account set bal = bal + 50")
+    history.agent("update account set bal = bal - 100")
+    assert history.roll_back("skip").rows == {"conflict": 1}
