@@ -102,6 +102,8 @@ class _Course:
         self.world.run(self.history.late if dice < 0.8 else ())
         if 0.65 < dice < 0.8:
             self._undo("second rollback", {*targets, "R1"}, ids, "R2")
+        if dice >= 0.8:
+            self._undo_the_rest()
         if dice >= 0.65:
             return
         if self.history.late and self._replaced_and_moved():
@@ -114,6 +116,21 @@ class _Course:
             self._undo("undo again", {"R2"}, [second], "R3")
         elif not self.history.late:
             self._undo("rollback after redo", {*targets, "R1", "R2"}, ids, "R3")
+
+    def _undo_the_rest(self) -> None:
+        """After some steps of a session the session, after a session within a session the one that opened it."""
+        above = dict(self.history.parents)
+        actor = self.history.targets[0]
+        while actor in above:
+            actor = above[actor]
+        self.world.close_sessions([actor])
+        if self.history.steps is not None:
+            own = {*self.world.steps}
+        elif actor != self.history.targets[0]:
+            own = {actor, *above}
+        else:
+            return
+        self._undo("the rest", {*own, "R1"}, [self.world.sessions[actor]], "R2", whole=True)
 
     def _targets(self) -> tuple[str, ...]:
         """The actors to be rolled back: sessions, or those of the named steps that took place."""
@@ -131,9 +148,9 @@ class _Course:
         lines = expect(self.world.schema, self.world.events, self.world.state, self._targets()).ours
         return any(len(line.rids) > 1 and len(line.slots) > 1 for line in lines)
 
-    def _undo(self, what: str, own: set[str], ids: Sequence[UUID], name: str) -> UUID | None:
+    def _undo(self, what: str, own: set[str], ids: Sequence[UUID], name: str, *, whole: bool = False) -> UUID | None:
         """Refusing first, otherwise if that was refused; the id of the rollback, if it took place and the model can go on."""
-        steps = self._steps(own)
+        steps = None if whole else self._steps(own)
         otherwise = Random(f"{self.history.seed} {what} otherwise").choice(("skip", "skip", "skip", "force", "cascade"))
         for on_conflict in ("refuse", "skip" if steps and otherwise == "cascade" else otherwise):
             if on_conflict == "cascade":

@@ -10,8 +10,8 @@ import pytest
 from tests.journal.model.checks import check_history
 from tests.journal.model.generate import random_history
 
-HISTORIES = int(os.environ.get("JOURNAL_TEST_HISTORIES", "60"))
-CHUNK = 20
+HISTORIES = int(os.environ.get("JOURNAL_TEST_HISTORIES", "45"))
+CHUNK = 15
 FIRST = 180_000  # the same histories on every server, so that a difference is the server's; soak.py takes others
 
 
