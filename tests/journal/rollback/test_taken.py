@@ -159,3 +159,15 @@ def test_who_has_the_value_now_is_not_the_rollback_that_wrote_that_row_too(histo
     done = history.roll_back("skip")
     assert (done.rows, done.conflict["reason"]) == ({"restore": 1, "conflict": 1}, "unique_taken")
     assert (done.conflict["theirs"], done.conflict["their"]["application_name"]) == ("(id=2)", "shop-web")
+
+
+def test_a_row_that_others_deleted_is_gone_also_where_the_session_has_put_another(history: History) -> None:
+    """S changes it, T deletes it, S inserts one under its key → CONFLICT deleted_since, and S's row is removed."""
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1)")
+    history.agent("update t set v = 2")
+    history.others("delete from t")
+    history.agent("insert into t values (1, 3)")
+    done = history.roll_back("skip", followers=["t"])
+    assert (done.rows, done.reasons) == ({"conflict": 1, "remove": 1}, {"deleted_since"})
+    assert done.conflict["theirs"] is None
+    assert history.rows("table t") == set()
