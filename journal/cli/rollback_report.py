@@ -161,13 +161,21 @@ def _write_conflict(page: Paper, conflict: Report) -> None:
     page.line(f"  {printable(conflict['table'])} {key_words(conflict.get('key'))}{column}", style="warn")
     theirs = "theirs, lost" if conflict.get("forced") else "now"
     values = (("before the session", "base"), ("the session left", "ours"), (theirs, "theirs"))
-    if any(conflict.get(name) is not None for _, name in values):
-        page.line("      " + "   ".join(f"{words} {_image(conflict.get(name))}" for words, name in values))
+    ours = conflict.get("base") is not None or conflict.get("ours") is not None
+    told = [f"{words} {_image(conflict.get(name))}" for words, name in values if ours or name == "theirs"]
+    if ours or conflict.get("theirs") is not None:
+        page.line("      " + "   ".join(told))
     for other in conflict.get("also") or []:
         listed = "   ".join(f"{words} {_image(other.get(name))}" for words, name in values)
         page.line(f"      {printable(other['column'])}: {listed}")
+    page.line(f"      {_why(conflict)}{_by(conflict)}{_constraint(conflict)}")
+
+
+def _why(conflict: Report) -> str:
     reason = str(conflict.get("reason") or "conflict")
-    page.line(f"      {REASONS.get(reason, reason)}{_by(conflict)}{_constraint(conflict)}")
+    if reason == "deleted_since" and conflict.get("constraint"):
+        return "the row that it refers to is not there, and is not brought back"
+    return REASONS.get(reason, reason)
 
 
 def _image(value: object) -> str:
