@@ -50,6 +50,7 @@ _HEADINGS = {
     "busy": "Busy: nothing was changed",
     "declined": "Declined: nothing was changed",
 }
+_BEFORE = {"fully": "  (rolled back before)", "partly": "  (rolled back in part before)"}
 _TRIED = {"dry_run": "Dry run, nothing was changed", "rehearse": "Rehearsal, nothing was changed"}
 _STYLES = {"done": "good", "partly": "warn", "planned": None}
 _MESSAGES = {
@@ -103,6 +104,7 @@ def _write_sessions(page: Paper, sessions: Sequence[Report]) -> None:
     for session in sessions:
         task = f": {session['task']}" if session.get("task") else ""
         why = "" if session.get("why") == "named" else f"  ({session.get('why')})"
+        why += _BEFORE.get(str(session.get("reversed_before")), "")
         page.line(f"  session {session['session_id']}  {printable(session.get('agent') or '')}{printable(task)}{why}")
 
 
