@@ -463,6 +463,7 @@
 \ir journal/rollback/undo_apply_rows.sql
 \ir journal/rollback/undo_stirs_triggers.sql
 \ir journal/rollback/undo_is_ours.sql
+\ir journal/rollback/undo_without_parts.sql
 \ir journal/rollback/undo_correct.sql
 \ir journal/rollback/undo_writes_alone.sql
 \ir journal/rollback/undo_apply.sql

@@ -11143,10 +11143,32 @@ $undo_is_ours$;
 
 comment on function journal.undo_is_ours(xid) is 'Whether this transaction wrote a visible row version. Private.';
 
+-- sql/journal/rollback/undo_without_parts.sql
+-- SQL text: none of the rows that refer to row u, and whose triggers may write it, is left as it is.
+create function journal.undo_without_parts(relation oid) returns text
+language plpgsql stable
+as $undo_without_parts$
+begin
+    return coalesce((
+        select string_agg(format(' and not exists (select from pg_temp.journal_undo_%s z where z.status operator(pg_catalog.=) ''conflict'' and %s)', f.child, c.same), '')
+          from journal.undo_foreign_keys(undo_without_parts.relation) f
+         cross join lateral (
+               select string_agg(format('pg_catalog.format(''%%s'', z.b%s) operator(pg_catalog.=) pg_catalog.format(''%%s'', u.b%s)', k.child, k.parent), ' and ') as same,
+                      bool_and(exists (select from pg_temp.journal_undo_column x where x.relation = f.child and x.attnum = k.child and x.carried)
+                               and exists (select from pg_temp.journal_undo_column x where x.relation = f.parent and x.attnum = k.parent and x.carried)) as known
+                 from unnest(f.child_attnums, f.parent_attnums) as k (child, parent)) c
+         where f.parent = undo_without_parts.relation and c.known and f.child = any (journal.undo_firing())
+           and exists (select from pg_temp.journal_undo_group g where g.relation = f.child and g.status = 'conflict')), '');
+end
+$undo_without_parts$;
+
+comment on function journal.undo_without_parts(oid) is 'SQL text: no part of a row is left. Private.';
+
 -- sql/journal/rollback/undo_correct.sql
 -- What the rollback put back fires the user's triggers, and they may write rows that it put back too: parts that return are
 -- added to the total of a whole that already has it. Once the triggers have run, what is not as meant is corrected: only the
--- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here.
+-- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here. Not where a part is left: then the
+-- whole as it was would be wrong, and it is found not to be as meant.
 create function journal.undo_correct(relation oid) returns void
 language plpgsql volatile
 as $undo_correct$
@@ -11174,9 +11196,9 @@ begin
          group by g.status, g.restored
     loop
         perform journal.undo_execute(format(
-            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)',
+            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)%s',
             rows, item.assigned, relation, item.status, case when item.status = 'restore' then format('u.restored operator(pg_catalog.=) %L::int2[]', item.restored) else 'true' end,
-            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant));
+            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant, journal.undo_without_parts(relation)));
     end loop;
 end
 $undo_correct$;

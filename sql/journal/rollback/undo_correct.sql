@@ -1,6 +1,7 @@
 -- What the rollback put back fires the user's triggers, and they may write rows that it put back too: parts that return are
 -- added to the total of a whole that already has it. Once the triggers have run, what is not as meant is corrected: only the
--- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here.
+-- difference is written, and only to rows that are this transaction's by now: nobody else's row is met here. Not where a part is left: then the
+-- whole as it was would be wrong, and it is found not to be as meant.
 create function journal.undo_correct(relation oid) returns void
 language plpgsql volatile
 as $undo_correct$
@@ -28,9 +29,9 @@ begin
          group by g.status, g.restored
     loop
         perform journal.undo_execute(format(
-            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)',
+            'update %s t set %s from pg_temp.journal_undo_%s u where u.status operator(pg_catalog.=) %L and %s and %s and pg_catalog.record_image_ne(row(%s), row(%s)) and journal.undo_is_ours(t.xmin)%s',
             rows, item.assigned, relation, item.status, case when item.status = 'restore' then format('u.restored operator(pg_catalog.=) %L::int2[]', item.restored) else 'true' end,
-            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant));
+            journal.undo_key_match(relation, 'coalesce(u.b%1$s, u.a%1$s)'), item.live, item.meant, journal.undo_without_parts(relation)));
     end loop;
 end
 $undo_correct$;

@@ -105,3 +105,26 @@ def test_a_row_that_a_trigger_keeps_is_left_by_name_and_knows_who_wrote_it(histo
     assert (left["column"], left["reason"]) == ("status", "trigger_rewrote")
     again = history.roll_back("skip").conflict_of("2")
     assert (again["column"], again["reason"]) == ("lines", "changed_since")
+
+
+def test_a_row_does_not_come_back_with_the_total_of_more_than_comes_back_with_it(history: History) -> None:
+    """S deletes an order, T a product of one of its lines, which stays away: the order came back with the total of both."""
+    history.given(
+        "create table product (id int primary key)",
+        "create table orders (id int primary key, total int not null default 0)",
+        """create table line (id int primary key, orders int not null references orders on delete cascade,
+                             product int not null references product, v int not null)""",
+        """create function add_up() returns trigger language plpgsql as $$ begin
+               if tg_op = 'DELETE' then update orders set total = total - old.v where id = old.orders;
+               else update orders set total = total + new.v where id = new.orders; end if; return null; end $$""",
+        "create trigger add_up after insert or delete on line for each row execute function add_up()",
+        "insert into product values (1), (2)",
+        "insert into orders values (100), (200)",
+        "insert into line values (1, 100, 1, 10), (2, 100, 2, 20), (3, 200, 1, 30)",
+    )
+    history.agent("delete from orders")
+    history.others("delete from product where id = 2")
+    done = history.roll_back("skip", predicted=False)
+    assert done.rows == {"reinsert": 2, "conflict": 3}
+    assert history.rows("select o.*, l.v from orders o join line l on l.orders = o.id") == {(200, 30, 30)}
+    assert done.conflict_of("100")["reason"] == "trigger_rewrote"
