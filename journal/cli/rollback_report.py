@@ -33,7 +33,7 @@ REASONS = {
     "constraint_added": "a constraint forbids the old value: one that is new since, or an identity that is always generated",
     "column_dropped": "a column was dropped since",
     "retyped": "a column's type was changed since",
-    "table_recreated": "the table was dropped and made anew",
+    "table_recreated": "the table was dropped since, or made anew, or has another key",
     "unjournaled_writer": "it was written outside the journal",
     "trigger_rewrote": "a trigger keeps it, or changes what is written back",
     "coverage_gap": "changes may have gone unrecorded",
@@ -160,7 +160,8 @@ def _write_conflicts(page: Paper, report: Report, limit: int | None) -> None:
 
 def _write_conflict(page: Paper, conflict: Report) -> None:
     column = f" · {printable(conflict['column'])}" if conflict.get("column") else ""
-    page.line(f"  {printable(conflict['table'])} {key_words(conflict.get('key'))}{column}", style="warn")
+    key = f" {key_words(conflict['key'])}" if conflict.get("key") else ""
+    page.line(f"  {printable(str(conflict.get('table') or 'some table'))}{key}{column}", style="warn")
     theirs = "theirs, lost" if conflict.get("forced") else "now"
     values = (("before the session", "base"), ("the session left", "ours"), (theirs, "theirs"))
     ours = conflict.get("base") is not None or conflict.get("ours") is not None
@@ -263,8 +264,19 @@ def _write_end(page: Paper, report: Report) -> None:
     if report.get("outcome") in {"planned", "done", "partly"} and report.get("plan_digest"):
         page.line(f"  plan {report['plan_digest']}", style="dim")
     counts = report.get("rows") or {}
-    if counts.get("conflict"):
+    if counts.get("refuse"):
+        _write_no_way(page, report)
+    elif counts.get("conflict"):
         _write_way_on(page, report, counts)
+
+
+def _write_no_way(page: Paper, report: Report) -> None:
+    reasons = {conflict.get("reason") for conflict in report.get("conflicts") or []}
+    if "column_dropped" in reasons and report.get("on_conflict") != "force":
+        way_on = "rows with a column that was dropped since refuse the whole rollback; --on-conflict force undoes the rest of them"
+    else:
+        way_on = "what cannot be undone refuses the whole rollback, whatever --on-conflict says"
+    page.line(f"  {way_on}", style="warn")
 
 
 def _write_way_on(page: Paper, report: Report, counts: Mapping[str, int]) -> None:
