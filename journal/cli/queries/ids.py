@@ -59,5 +59,5 @@ def _only(kind: str, text: str, found: list[UUID]) -> UUID:
         unknown, hint = _UNKNOWN[kind]
         raise unknown(f"there is no {kind} {text}", hint=hint)
     if len(found) > 1:
-        raise UsageError(f"{text} is the id of more than one {kind}", hint=f"one of {', '.join(map(str, found[:5]))}")
+        raise UsageError(f"{text} begins or ends more than one id", hint=f"one of {', '.join(map(str, found[:5]))}")
     return found[0]
