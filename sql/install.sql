@@ -440,6 +440,10 @@
 \ir journal/rollback/undo_catalog_first.sql
 \ir journal/rollback/undo_check_unique_index.sql
 \ir journal/rollback/undo_check_each_other.sql
+\ir journal/rollback/undo_parking.sql
+\ir journal/rollback/undo_parked.sql
+\ir journal/rollback/undo_way.sql
+\ir journal/rollback/undo_check_circles.sql
 \ir journal/rollback/undo_check_constraints.sql
 \ir journal/rollback/undo_check_identity.sql
 \ir journal/rollback/undo_firing.sql
@@ -448,11 +452,12 @@
 \ir journal/rollback/undo_same_transaction.sql
 \ir journal/rollback/undo_leave_entangled.sql
 \ir journal/rollback/undo_depend.sql
+\ir journal/rollback/undo_key_places.sql
 \ir journal/rollback/undo_moves_inline.sql
 \ir journal/rollback/undo_stands_at.sql
 \ir journal/rollback/undo_update.sql
 \ir journal/rollback/undo_statement_of.sql
-\ir journal/rollback/undo_parking.sql
+\ir journal/rollback/undo_park_rows.sql
 \ir journal/rollback/undo_park.sql
 \ir journal/rollback/undo_make_way.sql
 \ir journal/rollback/undo_park_keys.sql

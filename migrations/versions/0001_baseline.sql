@@ -9815,15 +9815,17 @@ end;
 comment on function journal.key_text(oid, text) is 'SQL text that prints the primary key of a row. Private.';
 
 -- sql/journal/rollback/unique_columns.sql
--- Unique and exclusion constraints over plain columns, keys without overlaps among the latter, with the operator that says "the same" for each column.
+-- Unique and exclusion constraints over plain columns, keys without overlaps among the latter, with the operator that says "the same" for each column, and whether
+-- an empty range is in nobody's way: it may not stand in a key without overlaps.
 create function journal.unique_columns(relation oid)
-returns table (name name, exclusion boolean, attnums int2[], operators oid[], primary_key boolean, immediate boolean, nulls_distinct boolean)
+returns table (name name, exclusion boolean, attnums int2[], operators oid[], primary_key boolean, immediate boolean, nulls_distinct boolean, empties boolean)
 language sql stable
 begin atomic
     select c.relname, i.indisexclusion, pg_catalog.array_agg(k.attnum order by k.n),
            case when i.indisexclusion then (select x.conexclop from pg_catalog.pg_constraint x where x.conindid = i.indexrelid and x.conexclop is not null)
                 else pg_catalog.array_agg(a.amopopr order by k.n) end,
-           i.indisprimary, i.indimmediate, not i.indnullsnotdistinct
+           i.indisprimary, i.indimmediate, not i.indnullsnotdistinct,
+           i.indisexclusion and not i.indisunique
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
      cross join lateral rows from (pg_catalog.unnest(i.indkey::int2[]), pg_catalog.unnest(i.indclass::oid[])) with ordinality as k (attnum, opclass, n)
@@ -9832,7 +9834,7 @@ begin atomic
                                     and a.amopstrategy = 3 and not i.indisexclusion
      where i.indrelid = unique_columns.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
        and i.indexprs is null and i.indpred is null and k.n <= i.indnkeyatts
-     group by c.relname, i.indexrelid, i.indisexclusion, i.indisprimary, i.indimmediate, i.indnullsnotdistinct;
+     group by c.relname, i.indexrelid, i.indisexclusion, i.indisunique, i.indisprimary, i.indimmediate, i.indnullsnotdistinct;
 end;
 
 comment on function journal.unique_columns(oid) is 'Unique and exclusion constraints over plain columns. Private.';
@@ -9853,27 +9855,39 @@ end;
 comment on function journal.undo_generated_from(oid) is 'From which columns each generated column comes. Private.';
 
 -- sql/journal/rollback/unique_expressions.sql
--- Unique and exclusion constraints that are partial or have expressions, or generated columns, and with referring also those over columns of
--- foreign keys, or with every all of them: the columns that they depend on (those from which others are generated), the predicate, what a row has in the index (places: journal_1, journal_2, …),
--- when a row has the same there as row w, and whether that is what = says (usual; never of an exclusion constraint).
-create function journal.unique_expressions(relation oid, referring boolean default false, every boolean default false)
-returns table (name name, exclusion boolean, primary_key boolean, nulls_distinct boolean, usual boolean, attnums int2[], predicate text, computed text, places text, same text)
+-- Unique and exclusion constraints that are partial or have expressions, or generated columns, or with every all of them. One that only a part of the
+-- table has is partial too. Besides: whether it is over plain columns, whether an empty range is surely in nobody's way, the columns that it depends on (those from which others are generated), the
+-- predicate, what a row has in the index (places: journal_1, journal_2, …), when a row has the same there as row w, and whether that is what = says (usual; never of an exclusion constraint).
+create function journal.unique_expressions(relation oid, every boolean default false)
+returns table (name name, plain boolean, immediate boolean, exclusion boolean, primary_key boolean, nulls_distinct boolean, empties boolean, usual boolean, attnums int2[], predicate text, computed text, places text, same text)
 language sql stable
 begin atomic
-    select c.relname, i.indisexclusion, i.indisprimary, not i.indnullsnotdistinct, pg_catalog.bool_and(o.opcdefault) and not i.indisexclusion,
-           array(select distinct coalesce(b.attnum, p.attnum)
+    select c.relname, f.plain, i.indimmediate, i.indisexclusion, i.indisprimary and i.indrelid = unique_expressions.relation, not i.indnullsnotdistinct,
+           i.indisexclusion and not i.indisunique, pg_catalog.bool_and(o.opcdefault) and not i.indisexclusion,
+           array(select distinct coalesce(b.attnum, r.attnum)
                    from (select d.refobjsubid::int2 from pg_catalog.pg_depend d
-                          where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
+                          where not f.plain and d.classid = 'pg_catalog.pg_class'::regclass and d.objid = i.indexrelid
                             and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
-                         union select k from pg_catalog.unnest(i.indkey::int2[]) k where k > 0) p (attnum)
-                   left join journal.undo_generated_from(i.indrelid) b on b.generated = p.attnum),
-           coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
+                         union select k.attnum from pg_catalog.unnest(i.indkey::int2[]) with ordinality as k (attnum, n) where k.attnum > 0 and (not f.plain or k.n <= i.indnkeyatts)) p (attnum)
+                   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = p.attnum
+                   join pg_catalog.pg_attribute r on r.attrelid = unique_expressions.relation and r.attname = a.attname
+                   left join journal.undo_generated_from(unique_expressions.relation) b on b.generated = r.attnum
+                 union
+                 select r.attnum
+                   from pg_catalog.pg_partition_ancestors(i.indrelid) t (relid)
+                   join pg_catalog.pg_partitioned_table h on h.partrelid = t.relid and i.indrelid <> unique_expressions.relation
+                   join pg_catalog.pg_attribute a on a.attrelid = t.relid and a.attnum = any (h.partattrs::int2[])
+                   join pg_catalog.pg_attribute r on r.attrelid = unique_expressions.relation and r.attname = a.attname),
+           pg_catalog.concat_ws(' and ', coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), 'true'),
+                     case when i.indrelid <> unique_expressions.relation then pg_catalog.pg_get_partition_constraintdef(i.indrelid) end),
            pg_catalog.string_agg(pg_catalog.format('%s as journal_%s', p.place, k.n), ', ' order by k.n),
            pg_catalog.string_agg('journal_' || k.n, ', ' order by k.n),
            pg_catalog.string_agg(pg_catalog.format(case when i.indnullsnotdistinct then '(%1$s %2$s w.journal_%3$s or %1$s is null and w.journal_%3$s is null)' else '%s %s w.journal_%s' end, p.place, journal.operator_name(coalesce(x.conexclop[k.n], a.amopopr)), k.n), ' and ' order by k.n)
       from pg_catalog.pg_index i
       join pg_catalog.pg_class c on c.oid = i.indexrelid
-      left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.contype = 'x'
+      left join pg_catalog.pg_constraint x on x.conindid = i.indexrelid and x.conexclop is not null
+     cross join lateral (select i.indexprs is null and i.indpred is null and i.indrelid = unique_expressions.relation
+                                and not exists (select from journal.undo_generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[])) as plain) f
      cross join lateral rows from (pg_catalog.unnest(i.indclass::oid[]), pg_catalog.unnest(i.indcollation::oid[])) with ordinality as k (opclass, collation_id, n)
       left join pg_catalog.pg_collation l on l.oid = k.collation_id
       left join pg_catalog.pg_namespace s on s.oid = l.collnamespace
@@ -9884,15 +9898,15 @@ begin atomic
                           where l.oid is not null
                          union all
                          select pg_catalog.format('(%s)', pg_catalog.pg_get_indexdef(i.indexrelid, k.n::integer, false)) where l.oid is null) p (place)
-     where i.indrelid = unique_expressions.relation and (i.indisunique or i.indisexclusion) and i.indisvalid
-       and (unique_expressions.every or i.indexprs is not null or i.indpred is not null
-            or exists (select from journal.undo_generated_from(i.indrelid) g where g.generated = any (i.indkey::int2[]))
-            or unique_expressions.referring and i.indimmediate and not i.indisprimary and exists (
-               select from journal.undo_foreign_keys(unique_expressions.relation) f where f.child = unique_expressions.relation and f.child_attnums && i.indkey::int2[]))
-     group by c.relname, i.indexrelid, i.indisexclusion, i.indisprimary, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
+     where (i.indrelid = unique_expressions.relation
+            or i.indrelid in (select t.relid from pg_catalog.pg_partition_tree(unique_expressions.relation::regclass) t)
+               and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid))
+       and (i.indisunique or i.indisexclusion) and i.indisvalid
+       and (unique_expressions.every or not f.plain)
+     group by c.relname, f.plain, i.indimmediate, i.indexrelid, i.indnkeyatts, i.indisexclusion, i.indisunique, i.indisprimary, i.indrelid, i.indkey, i.indpred, i.indnullsnotdistinct;
 end;
 
-comment on function journal.unique_expressions(oid, boolean, boolean) is 'Unique and exclusion constraints, those that are partial or have expressions unless told otherwise. Private.';
+comment on function journal.unique_expressions(oid, boolean) is 'Unique and exclusion constraints, those that are partial or have expressions unless told otherwise. Private.';
 
 -- sql/journal/rollback/undo_leaving.sql
 -- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
@@ -10230,11 +10244,6 @@ declare
     total bigint := 0;
     would text;
 begin
-    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
-       and not exists (select from journal.undo_generated_from(relation)) then
-        return 0;
-    end if;
-    would := journal.undo_rows_as_they_would_be(relation);
     for item in
         select i.*
           from journal.unique_expressions(relation) i
@@ -10243,6 +10252,7 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_unique_index.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_catalog_first();
         execute format($check$
             with w as materialized (
@@ -10335,6 +10345,156 @@ end
 $undo_check_each_other$;
 
 comment on function journal.undo_check_each_other(oid) is 'Turns away rows that would take a unique place from each other; returns how many. Private.';
+
+-- sql/journal/rollback/undo_parking.sql
+-- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
+-- never in the way, nor, mostly, is an empty range under an exclusion constraint (empties); for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
+create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, empties boolean) returns text
+language plpgsql stable
+as $undo_parking$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod,
+           case when b.typsubscript = 'pg_catalog.array_subscript_handler'::regproc then format_type(b.typelem, null) end as element into item
+      from pg_temp.journal_undo_column c
+      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+      join pg_type b on b.oid = journal.base_type(a.atttypid)
+     where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
+    return case
+        when not item.not_null and nulls_distinct then 'null'
+        when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
+        when item.typtype in ('r', 'm') and empties then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
+        when item.typname in ('int2', 'int4', 'int8', 'numeric') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('date', 'timestamp', 'timestamptz') then
+            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) pg_catalog.make_interval(days => u.row_no::integer) from %2$s p where pg_catalog.isfinite(p.%1$s))::%3$s',
+                   item.name, journal.undo_rows(relation), item.live_type)
+        when item.typname in ('text', 'varchar', 'bpchar') then
+            format('pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, ''-'', ''''), %s)::%s',
+                   case when item.atttypmod > 4 then item.atttypmod - 4 else 32 end, item.live_type)
+        when item.typname = 'uuid' then format('pg_catalog.gen_random_uuid()::%s', item.live_type)
+        when item.typname = 'bytea' then format('pg_catalog.uuid_send(pg_catalog.gen_random_uuid())::%s', item.live_type)
+        when item.typname = 'jsonb' then format('pg_catalog.jsonb_build_object(pg_catalog.gen_random_uuid()::text, null)::%s', item.live_type)
+        when item.typtype = 'r' and item.typname in ('int4range', 'int8range', 'numrange', 'daterange') then
+            format('(select %1$s(pg_catalog.max(pg_catalog.upper(p.%2$s)) operator(pg_catalog.+) 2 operator(pg_catalog.*) u.row_no%4$s, pg_catalog.max(pg_catalog.upper(p.%2$s)) operator(pg_catalog.+) 2 operator(pg_catalog.*) u.row_no%4$s operator(pg_catalog.+) 1) from %3$s p)::%5$s',
+                   'pg_catalog.' || item.typname, item.name, journal.undo_rows(relation), case when item.typname in ('int4range', 'daterange') then '::integer' else '' end, item.live_type)
+        -- arrays that begin elsewhere are others
+        when item.element is not null then
+            format('pg_catalog.array_fill(null::%s, ''{1}'', array[-2000000000 operator(pg_catalog.+) u.row_no::integer])::%s', item.element, item.live_type)
+        end;
+end
+$undo_parking$;
+
+comment on function journal.undo_parking(oid, int2, boolean, boolean) is 'SQL text of a value that is in nobody''s way. Private.';
+
+-- sql/journal/rollback/undo_parked.sql
+-- The column of a unique place at which rows of a rollback can be parked, and the value for it: one that the rollback restores, or else
+-- another, which is put back with them. None where no column has such a value, or only one of the key.
+create function journal.undo_parked(relation oid, attnums int2[], nulls_distinct boolean, empties boolean)
+returns table (attnum int2, name text, parking text)
+language plpgsql stable
+as $undo_parked$
+#variable_conflict use_column
+begin
+    return query
+    select c.attnum, c.name, p.parking
+      from pg_temp.journal_undo u
+      join pg_temp.journal_undo_column c on c.relation = u.relation and c.attnum = any (undo_parked.attnums)
+     cross join lateral journal.undo_parking(u.relation, c.attnum, undo_parked.nulls_distinct, undo_parked.empties) as p (parking)
+     where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
+       and (c.attnum = any (u.restored)
+            or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
+               and has_column_privilege(u.relation, c.attnum, 'update'))
+     order by c.attnum <> all (u.restored), p.parking <> 'null'
+     limit 1;
+end
+$undo_parked$;
+
+comment on function journal.undo_parked(oid, int2[], boolean, boolean) is 'The column of a unique place at which rows can be parked. Private.';
+
+-- sql/journal/rollback/undo_way.sql
+-- SQL text: which rows that are restored wait for others in a unique place (of unique_expressions), because these have it now: the numbers of both in the work
+-- table (waits_for null: not one that is restored), and whether it waits for nobody else. would: the rows as they would be.
+create function journal.undo_way(relation oid, predicate text, computed text, same text, would text, attnums int2[]) returns text
+language sql stable
+begin atomic
+    select pg_catalog.format($way$
+        with w as materialized (
+            select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r where r.journal_ctid is not null
+        ), taken as materialized (
+            select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
+              from w
+             cross join lateral (
+                   select x.tableoid, x.ctid from %1$s x
+                    where %2$s and %6$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
+             where w.journal_in
+        )
+        select k.waits, k.alone, y.journal_row_no as waits_for
+          from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
+        journal.undo_rows(relation), predicate, computed, would, attnums, same);
+end;
+
+comment on function journal.undo_way(oid, text, text, text, text, int2[]) is 'SQL text: which rows wait for which in a unique place. Private.';
+
+-- sql/journal/rollback/undo_check_circles.sql
+-- Rows that hand a unique place on in a circle, of values at which none of them can wait meanwhile, such as true and false: no order of statements puts
+-- them back (undo_make_way), nor what waits for one that goes with the row which a rollback removes.
+create function journal.undo_check_circles(relation oid) returns bigint
+language plpgsql volatile
+as $undo_check_circles$
+#variable_conflict use_variable
+declare
+    item  record;
+    level bigint[];
+    more  bigint;
+    total bigint := 0;
+    would text;
+begin
+    for item in
+        select i.*
+          from journal.unique_expressions(relation, every => true) i
+          join pg_temp.journal_undo u on u.relation = undo_check_circles.relation and u.restored && i.attnums
+         where i.immediate and not i.primary_key and not exists (select from journal.undo_parked(relation, i.attnums, i.plain and i.nulls_distinct, i.empties)) and not exists (
+               select from pg_temp.journal_undo_column c
+                where c.relation = undo_check_circles.relation and c.attnum = any (i.attnums)
+                  and (c.generated or c.problem is not null or c.image_type is null or c.key_position is not null and c.attnum = any (u.restored)))
+    loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
+        perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
+        execute 'create temporary table journal_undo_way on commit drop as '
+                || journal.undo_way(relation, item.predicate, item.computed, item.same, would, item.attnums);
+        perform journal.undo_as_caller(false);
+        create index on pg_temp.journal_undo_way (waits_for);
+        create index on pg_temp.journal_undo_way (waits);
+        level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
+        while level <> '{}' loop
+            with freed as (
+                delete from pg_temp.journal_undo_way k where k.waits_for = any (level) returning k.waits
+            )
+            select coalesce(array_agg(distinct f.waits), '{}') into level from freed f;
+            level := array(select l from unnest(level) l where not exists (select from pg_temp.journal_undo_way k where k.waits = l));
+        end loop;
+        execute format($check$
+            update pg_temp.journal_undo_%1$s u
+               set status = 'conflict', reason = %2$L, constraint_name = %3$L, theirs = r.their[1], their_key = r.their[2], their_relation = %1$s
+              from (select k.waits, min(array[%4$s, %5$s]) as their
+                      from pg_temp.journal_undo_way k
+                      join pg_temp.journal_undo_%1$s y on y.row_no = k.waits_for
+                      join %6$s x on %7$s
+                     group by k.waits) r
+             where r.waits = u.row_no$check$,
+            relation, case when item.exclusion then 'exclusion_taken' else 'unique_taken' end, item.name, journal.key_text(relation, 'x'),
+            journal.live_key(relation, 'x'), journal.undo_rows(relation), journal.undo_key_match(relation, 'y.a%1$s', 'x'));
+        get diagnostics more = row_count;
+        total := total + more;
+    end loop;
+    return total;
+end
+$undo_check_circles$;
+
+comment on function journal.undo_check_circles(oid) is 'Turns rows away that hand unique values on in a circle. Private.';
 
 -- sql/journal/rollback/undo_check_constraints.sql
 -- CHECK and NOT NULL constraints on the rows as they would be: one that was added since, or one that somebody's later work
@@ -10564,7 +10724,7 @@ begin
         found_more := false;
         for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
             turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation)
+                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation) + journal.undo_check_circles(item.relation)
                          + journal.undo_check_constraints(item.relation) + journal.undo_check_identity(item.relation);
             if turned_away > 0 then
                 found_more := true;
@@ -10577,6 +10737,28 @@ end
 $undo_depend$;
 
 comment on function journal.undo_depend() is 'Turns rows of a rollback away that other rows stand in the way of. Private.';
+
+-- sql/journal/rollback/undo_key_places.sql
+-- Conditions, one for each constraint over columns of the key alone: live row x has the place that row u of the work table gets back with its key.
+create function journal.undo_key_places(relation oid) returns setof text
+language plpgsql stable
+as $undo_key_places$
+#variable_conflict use_variable
+begin
+    return query
+    select journal.undo_key_match(relation, 'u.b%1$s', 'x')
+    union
+    select p.same
+      from journal.unique_columns(relation) i
+     cross join lateral (
+           select pg_catalog.string_agg(pg_catalog.format('x.%s %s %s', c.name, journal.operator_name(o.operator), journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ' and ')
+             from unnest(i.attnums, i.operators) as o (attnum, operator)
+             join pg_temp.journal_undo_column c on c.relation = undo_key_places.relation and c.attnum = o.attnum) p (same)
+     where i.immediate and i.attnums <@ journal.undo_key_attnums(relation) and (i.exclusion or not i.primary_key);
+end
+$undo_key_places$;
+
+comment on function journal.undo_key_places(oid) is 'SQL texts: a live row has a place that goes back with a key. Private.';
 
 -- sql/journal/rollback/undo_moves_inline.sql
 -- Whether the changed keys of a table go back in the one statement that undoes the rest, and not before it: rows of the rollback
@@ -10608,6 +10790,14 @@ begin
                                     where u.status = ''restore'' and u.restored && %4$L and y.status = ''reinsert'')',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved,
                    journal.undo_list(relation, 'y.b%1$s = u.a%1$s', ' and ', 'key')) into occupied;
+    if occupied then
+        return false;
+    end if;
+    -- part of a key may be unique too, and its place left by a row that is to move itself
+    execute (select format('select %s', string_agg(format('exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s join pg_temp.journal_undo_%1$s y on %4$s'
+                                                          ' where u.status = ''restore'' and u.restored && %5$L and y.status = ''restore'' and y.restored && %5$L and y.row_no <> u.row_no)',
+                                                          relation, journal.undo_rows(relation), p.same, journal.undo_key_match(relation, 'y.a%1$s', 'x'), moved), ' or '))
+               from journal.undo_key_places(relation) as p (same)) into occupied;
     return not occupied;
 end
 $undo_moves_inline$;
@@ -10699,39 +10889,36 @@ $undo_statement_of$;
 
 comment on function journal.undo_statement_of(oid, text, boolean, text) is 'The statements of one table in one phase of a rollback. Private.';
 
--- sql/journal/rollback/undo_parking.sql
--- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
--- never in the way, nor is an empty range under an exclusion constraint; for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
-create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, exclusion boolean) returns text
-language plpgsql stable
-as $undo_parking$
+-- sql/journal/rollback/undo_park_rows.sql
+-- Parks rows, given by their numbers in the work table, at a value of one column. Where the rollback does not restore that column, it is put back with the others.
+create function journal.undo_park_rows(relation oid, row_nos bigint[], attnum int2, parking text) returns void
+language plpgsql volatile
+as $undo_park_rows$
 #variable_conflict use_variable
 declare
-    item record;
+    item    record;
+    widened bigint;
 begin
-    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod into item
+    select c.name, c.image_type, c.carried, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type) as live, journal.undo_key_match(relation, journal.undo_stands_at(relation)) as here into item
       from pg_temp.journal_undo_column c
-      join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
-      join pg_type b on b.oid = journal.base_type(a.atttypid)
-     where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
-    return case
-        when not item.not_null and nulls_distinct then 'null'
-        when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
-        when item.typtype in ('r', 'm') and exclusion then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
-        when item.typname in ('int2', 'int4', 'int8', 'numeric') then
-            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) u.row_no from %2$s p)::%3$s', item.name, journal.undo_rows(relation), item.live_type)
-        when item.typname in ('date', 'timestamp', 'timestamptz') then
-            format('(select pg_catalog.max(p.%1$s) operator(pg_catalog.+) pg_catalog.make_interval(days => u.row_no::integer) from %2$s p where pg_catalog.isfinite(p.%1$s))::%3$s',
-                   item.name, journal.undo_rows(relation), item.live_type)
-        when item.typname in ('text', 'varchar', 'bpchar') then
-            format('pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, ''-'', ''''), %s)::%s',
-                   case when item.atttypmod > 4 then item.atttypmod - 4 else 32 end, item.live_type)
-        when item.typname = 'uuid' then format('pg_catalog.gen_random_uuid()::%s', item.live_type)
-        end;
+     where c.relation = undo_park_rows.relation and c.attnum = undo_park_rows.attnum;
+    if not item.carried then
+        execute format('alter table pg_temp.journal_undo_%1$s add column a%2$s %3$s, add column b%2$s %3$s', relation, attnum, item.image_type);
+        update pg_temp.journal_undo_column c set carried = true where c.relation = undo_park_rows.relation and c.attnum = undo_park_rows.attnum;
+    end if;
+    execute format('update pg_temp.journal_undo_%1$s u set restored = array(select c from unnest(u.restored || %2$L::int2) c order by c), a%2$s = %3$s, b%2$s = %3$s
+                      from %4$s t where u.row_no = any ($1) and %2$s <> all (u.restored) and %5$s',
+                   relation, attnum, item.live, journal.undo_rows(relation), item.here) using row_nos;
+    get diagnostics widened = row_count;
+    if widened > 0 then
+        perform journal.undo_group(relation);
+    end if;
+    perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
+                                        journal.undo_rows(relation), item.name, parking, relation, row_nos, item.here));
 end
-$undo_parking$;
+$undo_park_rows$;
 
-comment on function journal.undo_parking(oid, int2, boolean, boolean) is 'SQL text of a value that is in nobody''s way. Private.';
+comment on function journal.undo_park_rows(oid, bigint[], int2, text) is 'Parks rows at a value of one column. Private.';
 
 -- sql/journal/rollback/undo_park.sql
 -- Unique and exclusion constraints that are not deferrable are checked row by row, so rows that swap their values, or shift
@@ -10741,19 +10928,14 @@ language plpgsql volatile
 as $undo_park$
 #variable_conflict use_variable
 declare
-    item record;
+    item   record;
+    parked bigint[];
 begin
     for item in
-        select i.name, i.attnums, p.attnum, p.parking, c.name as column_name, m.would, m.matches
+        select i.name, i.attnums, p.attnum, p.parking, m.would, m.matches
           from journal.unique_columns(relation) i
           join pg_temp.journal_undo u on u.relation = undo_park.relation and u.restored && i.attnums
-         cross join lateral (
-               select a.attnum, journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) as parking
-                 from unnest(i.attnums) as a (attnum)
-                where a.attnum = any (u.restored) and a.attnum <> all (journal.undo_key_attnums(relation)) and journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) is not null
-                order by journal.undo_parking(relation, a.attnum, i.nulls_distinct, i.exclusion) <> 'null'
-                limit 1) p
-          join pg_temp.journal_undo_column c on c.relation = undo_park.relation and c.attnum = p.attnum
+         cross join lateral journal.undo_parked(relation, i.attnums, i.nulls_distinct, i.empties) p
          cross join lateral (
                select string_agg(format('%s as journal_%s', journal.undo_would_be(relation, o.attnum), o.attnum), ', ') as would,
                       string_agg(format(case when i.nulls_distinct then 'x.%1$s %2$s w.journal_%3$s' else '(x.%1$s %2$s w.journal_%3$s or x.%1$s is null and w.journal_%3$s is null)' end, k.name, journal.operator_name(o.operator), o.attnum), ' and ') as matches
@@ -10761,20 +10943,21 @@ begin
                  join pg_temp.journal_undo_column k on k.relation = undo_park.relation and k.attnum = o.attnum) m
          where i.immediate and not i.primary_key
     loop
-        perform journal.undo_execute(format(
+        execute format(
             'with w as materialized (
-                 select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %4$s operator(pg_catalog.=) any (u.restored) as journal_moves, %3$s
-                   from pg_temp.journal_undo_%1$s u join %2$s t on %5$s
-                  where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[]
+                 select u.row_no as journal_row_no, t.tableoid as journal_tableoid, t.ctid as journal_ctid, %3$s
+                   from pg_temp.journal_undo_%1$s u join %2$s t on %4$s
+                  where u.status = ''restore'' and u.restored && %5$L
              ), taken as materialized (
-                 select x.tableoid, x.ctid from w join %2$s x on %7$s
-                  where not (x.tableoid operator(pg_catalog.=) w.journal_tableoid and x.ctid operator(pg_catalog.=) w.journal_ctid)
-             ), parked as materialized (
-                 select y.journal_row_no from w y join taken k on k.tableoid operator(pg_catalog.=) y.journal_tableoid and k.ctid operator(pg_catalog.=) y.journal_ctid
-                  where y.journal_moves)
-             update %2$s t set %8$s = %9$s from pg_temp.journal_undo_%1$s u where u.row_no operator(pg_catalog.=) any (array(select journal_row_no from parked)) and %5$s',
-            relation, journal.undo_rows(relation), item.would, item.attnum,
-            journal.undo_key_match(relation, journal.undo_stands_at(relation)), item.attnums, item.matches, item.column_name, item.parking));
+                 select x.tableoid, x.ctid from w join %2$s x on %6$s
+                  where not (x.tableoid = w.journal_tableoid and x.ctid = w.journal_ctid)
+             )
+             select array_agg(y.journal_row_no) from w y where (y.journal_tableoid, y.journal_ctid) in (select k.tableoid, k.ctid from taken k)',
+            relation, journal.undo_rows(relation), item.would,
+            journal.undo_key_match(relation, journal.undo_stands_at(relation)), item.attnums, item.matches) into parked;
+        if parked is not null then
+            perform journal.undo_park_rows(relation, parked, item.attnum, item.parking);
+        end if;
     end loop;
 end
 $undo_park$;
@@ -10785,7 +10968,7 @@ comment on function journal.undo_park(oid) is 'Moves rows out of each other''s w
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
 -- Rows that come back wait for
--- nobody: they are inserted last. What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
+-- nobody: they are inserted last. What waits in a circle is parked. Unique columns at which nothing can be parked are handed on like that too. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -10800,8 +10983,8 @@ declare
     key   constant int2[] := journal.undo_key_attnums(relation);
 begin
     for item in
-        select i.*, s.restoring, s.moving, p.parking, p.name as parked
-          from journal.unique_expressions(relation, true) i
+        select i.*, s.restoring, s.moving, p.attnum as parked, p.parking
+          from journal.unique_expressions(relation, every => true) i
           join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
          cross join lateral (
                select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
@@ -10809,33 +10992,14 @@ begin
                       bool_or(c.generated or c.problem is not null or c.image_type is null) as unknown
                  from pg_temp.journal_undo_column c
                 where c.relation = undo_make_way.relation and (c.attnum = any (i.attnums) or i.attnums && key and c.attnum = any (key)) and (c.attnum = any (u.restored) or c.generated)) s
-          left join lateral (
-               select journal.undo_parking(relation, c.attnum, false, i.exclusion) as parking, c.name
-                 from pg_temp.journal_undo_column c
-                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored) and c.attnum <> all (key)
-                  and journal.undo_parking(relation, c.attnum, false, i.exclusion) is not null
-                limit 1) p on true
-         where not s.unknown
+          left join lateral journal.undo_parked(relation, i.attnums, i.plain and i.nulls_distinct, i.empties) p on true
+         where i.immediate and not i.primary_key and not s.unknown and not (i.plain and p.parking is not null)
     loop
-        way := format($way$
-            create temporary table journal_undo_way on commit drop as
-            with w as materialized (
-                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r where r.journal_ctid is not null
-            ), taken as materialized (
-                select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
-                  from w
-                 cross join lateral (
-                       select x.tableoid, x.ctid from %1$s x
-                        where %2$s and %6$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
-                 where w.journal_in
-            )
-            select k.waits, k.alone, y.journal_row_no as waits_for
-              from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
-            journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        way := journal.undo_way(relation, item.predicate, item.computed, item.same, would, item.attnums);
         waiting := null;
         loop
             perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
-            execute way;
+            execute 'create temporary table journal_undo_way on commit drop as ' || way;
             perform journal.undo_as_caller(false);
             level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
             left_over := (select count(*) from pg_temp.journal_undo_way);
@@ -10858,8 +11022,7 @@ begin
         end loop;
         level := array(select distinct k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null);
         if level <> '{}' and item.parking is not null then
-            perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.parked, item.parking, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+            perform journal.undo_park_rows(relation, level, item.parked, item.parking);
         end if;
     end loop;
 end
@@ -10868,8 +11031,8 @@ $undo_make_way$;
 comment on function journal.undo_make_way(oid) is 'Lets rows that hand on a place in a partial or expression index go back in order. Private.';
 
 -- sql/journal/rollback/undo_park_keys.sql
--- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now. False
--- where the key has no column with a value to park at, or is deferrable and needs none.
+-- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now: at new values of the columns that
+-- changed, or of another one of the key where those have none. False where no column has a value to park at, or the key is deferrable and needs none.
 create function journal.undo_park_keys(relation oid) returns boolean
 language plpgsql volatile
 as $undo_park_keys$
@@ -10878,30 +11041,30 @@ declare
     attnums constant int2[] := journal.undo_key_attnums(relation);
     item    record;
 begin
-    select p.attnum, p.parking, c.name, c.as_text, c.live_type, c.base_type into item
-      from journal.unique_columns(relation) i
-      join pg_temp.journal_undo u on u.relation = undo_park_keys.relation
-     cross join lateral (
-           select a.attnum, journal.undo_parking(relation, a.attnum, false, false) as parking
-             from unnest(attnums) as a (attnum) where a.attnum = any (u.restored)) p
-      join pg_temp.journal_undo_column c on c.relation = undo_park_keys.relation and c.attnum = p.attnum
-     where i.primary_key and i.immediate and p.parking is not null
-     limit 1;
-    if not found then
+    select string_agg(format('%s = %s', k.name, k.parking), ', ') as parked, string_agg(format('%s as now%s', k.live, k.attnum), ', ') as now,
+           string_agg(format('a%1$s = parked.now%1$s', k.attnum), ', ') as noted into item
+      from (select c.attnum, c.name, p.parking, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type) as live,
+                   rank() over (order by c.attnum = any (u.restored) desc) as choice
+              from pg_temp.journal_undo u
+              join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
+             cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
+             where u.relation = undo_park_keys.relation and p.parking is not null
+               and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
+     where k.choice = 1;
+    if item.parked is null then
         return false;
     end if;
     perform journal.undo_execute(format(
-        'with parked as (update %1$s t set %2$s = %3$s from pg_temp.journal_undo_%4$s u
-                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
-                         returning u.row_no, %7$s as now)
-         update pg_temp.journal_undo_%4$s u set a%5$s = parked.now from parked where parked.row_no operator(pg_catalog.=) u.row_no',
-        journal.undo_rows(relation), item.name, item.parking, relation, item.attnum, journal.undo_key_match(relation, 'u.a%1$s'),
-        journal.undo_live('t', item.name, item.as_text, item.live_type, item.base_type)));
+        'with parked as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u
+                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s
+                         returning u.row_no, %6$s)
+         update pg_temp.journal_undo_%3$s u set %7$s from parked where parked.row_no operator(pg_catalog.=) u.row_no',
+        journal.undo_rows(relation), item.parked, relation, attnums, journal.undo_key_match(relation, 'u.a%1$s'), item.now, item.noted));
     return true;
 end
 $undo_park_keys$;
 
-comment on function journal.undo_park_keys(oid) is 'Parks the rows whose keys wait for each other. Private.';
+comment on function journal.undo_park_keys(oid) is 'Parks rows whose changed keys wait for each other. Private.';
 
 -- sql/journal/rollback/undo_clear_way.sql
 -- Rows that the rollback removes, that stand under a key which it puts back, and to which nothing refers: they are removed first, so that
@@ -10933,7 +11096,7 @@ $undo_clear_way$;
 comment on function journal.undo_clear_way(oid) is 'Removes rows that stand in the way of keys, where nothing refers to them. Private.';
 
 -- sql/journal/rollback/undo_apply_keys.sql
--- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now. What stands there and
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now, under every constraint over columns of the key. What stands there and
 -- is to be removed goes first, if nothing refers to it; rows
 -- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
 -- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
@@ -10954,6 +11117,7 @@ declare
     waiting bigint := -1;
     parked  integer := 0;
     cleared boolean := false;
+    free    text;
     blocked text;  -- whether somebody is in the way who is not to move too
     stuck   boolean := true;
 begin
@@ -10965,6 +11129,8 @@ begin
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
+    free := (select string_agg(format(' and not exists (select from %s x where %s and not (x.tableoid operator(pg_catalog.=) t.tableoid and x.ctid operator(pg_catalog.=) t.ctid))', target, p.same), '')
+               from journal.undo_key_places(relation) as p (same));
     if exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
         blocked := format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where %4$s and not exists (select from pg_temp.journal_undo_%1$s y where %5$s and %6$s))',
                           relation, target, there, waits, replace(waits, 'u.', 'y.'), journal.undo_key_match(relation, 'y.a%1$s', 'x'));
@@ -10992,7 +11158,7 @@ begin
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there) || done);
+        perform journal.undo_execute(move || free || done);
         waiting := pending;
     end loop;
     return true;
@@ -11355,7 +11521,7 @@ begin
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
              where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
-            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
+            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed || u.restored))'),
             journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
             -- what stands under the key of a removed row may be another one that the rollback has put there
             case when item.replaces then format(' and not (u.status = ''remove'' and exists (select from pg_temp.journal_undo_%s z where z.status in (''restore'', ''reinsert'') and z.row_no <> u.row_no and %s))',

@@ -1,4 +1,4 @@
--- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now. What stands there and
+-- Puts changed keys back, in place, so that children follow. Each pass moves the rows whose old key is free by now, under every constraint over columns of the key. What stands there and
 -- is to be removed goes first, if nothing refers to it; rows
 -- that wait for each other in a circle are parked at keys that nobody has. Where there is no such key, it is left to the
 -- database, which refuses unless the key is deferrable. False: some keys will be free only when other rows are removed.
@@ -19,6 +19,7 @@ declare
     waiting bigint := -1;
     parked  integer := 0;
     cleared boolean := false;
+    free    text;
     blocked text;  -- whether somebody is in the way who is not to move too
     stuck   boolean := true;
 begin
@@ -30,6 +31,8 @@ begin
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
                               from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
                    relation, waits, here);
+    free := (select string_agg(format(' and not exists (select from %s x where %s and not (x.tableoid operator(pg_catalog.=) t.tableoid and x.ctid operator(pg_catalog.=) t.ctid))', target, p.same), '')
+               from journal.undo_key_places(relation) as p (same));
     if exists (select from journal.unique_columns(relation) i where i.primary_key and not i.immediate) then
         blocked := format('select exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s where %4$s and not exists (select from pg_temp.journal_undo_%1$s y where %5$s and %6$s))',
                           relation, target, there, waits, replace(waits, 'u.', 'y.'), journal.undo_key_match(relation, 'y.a%1$s', 'x'));
@@ -57,7 +60,7 @@ begin
                 exit;
             end if;
         end if;
-        perform journal.undo_execute(move || format(' and not exists (select from %s x where %s)', target, there) || done);
+        perform journal.undo_execute(move || free || done);
         waiting := pending;
     end loop;
     return true;

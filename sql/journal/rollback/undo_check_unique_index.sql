@@ -11,11 +11,6 @@ declare
     total bigint := 0;
     would text;
 begin
-    if not exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
-       and not exists (select from journal.undo_generated_from(relation)) then
-        return 0;
-    end if;
-    would := journal.undo_rows_as_they_would_be(relation);
     for item in
         select i.*
           from journal.unique_expressions(relation) i
@@ -24,6 +19,7 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_unique_index.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_catalog_first();
         execute format($check$
             with w as materialized (

@@ -1,7 +1,7 @@
 -- Partial and expression unique indexes, and exclusion constraints like them, are checked row by row too: of rows that hand a place
 -- on, such as a flag that only one may have, the one that has it goes back first, level by level. Who waits for whom (journal_undo_way) is found once for all levels.
 -- Rows that come back wait for
--- nobody: they are inserted last. What waits in a circle is parked. Unique columns of foreign keys are handed on like that too, for which there is no other value to wait at. Where a key is part of the place, the row stands where it belongs from here on.
+-- nobody: they are inserted last. What waits in a circle is parked. Unique columns at which nothing can be parked are handed on like that too. Where a key is part of the place, the row stands where it belongs from here on.
 create function journal.undo_make_way(relation oid) returns void
 language plpgsql volatile
 as $undo_make_way$
@@ -16,8 +16,8 @@ declare
     key   constant int2[] := journal.undo_key_attnums(relation);
 begin
     for item in
-        select i.*, s.restoring, s.moving, p.parking, p.name as parked
-          from journal.unique_expressions(relation, true) i
+        select i.*, s.restoring, s.moving, p.attnum as parked, p.parking
+          from journal.unique_expressions(relation, every => true) i
           join pg_temp.journal_undo u on u.relation = undo_make_way.relation and u.restored && i.attnums
          cross join lateral (
                select string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then %3$s else t.%1$s end', c.name, c.attnum, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ') as restoring,
@@ -25,33 +25,14 @@ begin
                       bool_or(c.generated or c.problem is not null or c.image_type is null) as unknown
                  from pg_temp.journal_undo_column c
                 where c.relation = undo_make_way.relation and (c.attnum = any (i.attnums) or i.attnums && key and c.attnum = any (key)) and (c.attnum = any (u.restored) or c.generated)) s
-          left join lateral (
-               select journal.undo_parking(relation, c.attnum, false, i.exclusion) as parking, c.name
-                 from pg_temp.journal_undo_column c
-                where c.relation = undo_make_way.relation and c.attnum = any (i.attnums) and c.attnum = any (u.restored) and c.attnum <> all (key)
-                  and journal.undo_parking(relation, c.attnum, false, i.exclusion) is not null
-                limit 1) p on true
-         where not s.unknown
+          left join lateral journal.undo_parked(relation, i.attnums, i.plain and i.nulls_distinct, i.empties) p on true
+         where i.immediate and not i.primary_key and not s.unknown and not (i.plain and p.parking is not null)
     loop
-        way := format($way$
-            create temporary table journal_undo_way on commit drop as
-            with w as materialized (
-                select r.journal_row_no, r.journal_tableoid, r.journal_ctid, (%2$s) is true as journal_in, %3$s from (%4$s%5$L) r where r.journal_ctid is not null
-            ), taken as materialized (
-                select w.journal_row_no as waits, x.tableoid, x.ctid, count(*) over (partition by w.journal_row_no) = 1 as alone
-                  from w
-                 cross join lateral (
-                       select x.tableoid, x.ctid from %1$s x
-                        where %2$s and %6$s and (x.tableoid, x.ctid) is distinct from (w.journal_tableoid, w.journal_ctid)) x
-                 where w.journal_in
-            )
-            select k.waits, k.alone, y.journal_row_no as waits_for
-              from taken k left join w y on (y.journal_tableoid, y.journal_ctid) = (k.tableoid, k.ctid)$way$,
-            journal.undo_rows(relation), item.predicate, item.computed, would, item.attnums, item.same);
+        way := journal.undo_way(relation, item.predicate, item.computed, item.same, would, item.attnums);
         waiting := null;
         loop
             perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
-            execute way;
+            execute 'create temporary table journal_undo_way on commit drop as ' || way;
             perform journal.undo_as_caller(false);
             level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
             left_over := (select count(*) from pg_temp.journal_undo_way);
@@ -74,8 +55,7 @@ begin
         end loop;
         level := array(select distinct k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null);
         if level <> '{}' and item.parking is not null then
-            perform journal.undo_execute(format('update %s t set %s = %s from pg_temp.journal_undo_%s u where u.row_no operator(pg_catalog.=) any (%L) and %s',
-                                                journal.undo_rows(relation), item.parked, item.parking, relation, level, journal.undo_key_match(relation, journal.undo_stands_at(relation))));
+            perform journal.undo_park_rows(relation, level, item.parked, item.parking);
         end if;
     end loop;
 end

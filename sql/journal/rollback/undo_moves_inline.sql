@@ -27,6 +27,14 @@ begin
                                     where u.status = ''restore'' and u.restored && %4$L and y.status = ''reinsert'')',
                    relation, journal.undo_rows(relation), journal.undo_key_match(relation, 'u.b%1$s', 'x'), moved,
                    journal.undo_list(relation, 'y.b%1$s = u.a%1$s', ' and ', 'key')) into occupied;
+    if occupied then
+        return false;
+    end if;
+    -- part of a key may be unique too, and its place left by a row that is to move itself
+    execute (select format('select %s', string_agg(format('exists (select from pg_temp.journal_undo_%1$s u join %2$s x on %3$s join pg_temp.journal_undo_%1$s y on %4$s'
+                                                          ' where u.status = ''restore'' and u.restored && %5$L and y.status = ''restore'' and y.restored && %5$L and y.row_no <> u.row_no)',
+                                                          relation, journal.undo_rows(relation), p.same, journal.undo_key_match(relation, 'y.a%1$s', 'x'), moved), ' or '))
+               from journal.undo_key_places(relation) as p (same)) into occupied;
     return not occupied;
 end
 $undo_moves_inline$;

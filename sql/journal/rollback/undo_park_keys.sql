@@ -1,5 +1,5 @@
--- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now. False
--- where the key has no column with a value to park at, or is deferrable and needs none.
+-- Parks the rows whose changed keys wait for each other in a circle, and notes in the work table where they are now: at new values of the columns that
+-- changed, or of another one of the key where those have none. False where no column has a value to park at, or the key is deferrable and needs none.
 create function journal.undo_park_keys(relation oid) returns boolean
 language plpgsql volatile
 as $undo_park_keys$
@@ -8,27 +8,27 @@ declare
     attnums constant int2[] := journal.undo_key_attnums(relation);
     item    record;
 begin
-    select p.attnum, p.parking, c.name, c.as_text, c.live_type, c.base_type into item
-      from journal.unique_columns(relation) i
-      join pg_temp.journal_undo u on u.relation = undo_park_keys.relation
-     cross join lateral (
-           select a.attnum, journal.undo_parking(relation, a.attnum, false, false) as parking
-             from unnest(attnums) as a (attnum) where a.attnum = any (u.restored)) p
-      join pg_temp.journal_undo_column c on c.relation = undo_park_keys.relation and c.attnum = p.attnum
-     where i.primary_key and i.immediate and p.parking is not null
-     limit 1;
-    if not found then
+    select string_agg(format('%s = %s', k.name, k.parking), ', ') as parked, string_agg(format('%s as now%s', k.live, k.attnum), ', ') as now,
+           string_agg(format('a%1$s = parked.now%1$s', k.attnum), ', ') as noted into item
+      from (select c.attnum, c.name, p.parking, journal.undo_live('t', c.name, c.as_text, c.live_type, c.base_type) as live,
+                   rank() over (order by c.attnum = any (u.restored) desc) as choice
+              from pg_temp.journal_undo u
+              join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
+             cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
+             where u.relation = undo_park_keys.relation and p.parking is not null
+               and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
+     where k.choice = 1;
+    if item.parked is null then
         return false;
     end if;
     perform journal.undo_execute(format(
-        'with parked as (update %1$s t set %2$s = %3$s from pg_temp.journal_undo_%4$s u
-                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and %5$s operator(pg_catalog.=) any (u.restored) and %6$s
-                         returning u.row_no, %7$s as now)
-         update pg_temp.journal_undo_%4$s u set a%5$s = parked.now from parked where parked.row_no operator(pg_catalog.=) u.row_no',
-        journal.undo_rows(relation), item.name, item.parking, relation, item.attnum, journal.undo_key_match(relation, 'u.a%1$s'),
-        journal.undo_live('t', item.name, item.as_text, item.live_type, item.base_type)));
+        'with parked as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u
+                          where u.status operator(pg_catalog.=) ''restore'' and not u.moved and u.restored operator(pg_catalog.&&) %4$L::int2[] and %5$s
+                         returning u.row_no, %6$s)
+         update pg_temp.journal_undo_%3$s u set %7$s from parked where parked.row_no operator(pg_catalog.=) u.row_no',
+        journal.undo_rows(relation), item.parked, relation, attnums, journal.undo_key_match(relation, 'u.a%1$s'), item.now, item.noted));
     return true;
 end
 $undo_park_keys$;
 
-comment on function journal.undo_park_keys(oid) is 'Parks the rows whose keys wait for each other. Private.';
+comment on function journal.undo_park_keys(oid) is 'Parks rows whose changed keys wait for each other. Private.';

@@ -20,7 +20,7 @@ begin
                      where u.status in ('remove', 'restore', 'reinsert')
                     offset 0) v
              where v.row_no = u.row_no and (v.culprit is not null and v.status <> 'remove' or v.there = (v.status = 'remove'))$verify$,
-            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed))'),
+            item.relation, journal.undo_differing(item.relation, 'u.b%s', '(u.kind <> ''U'' or %s = any (u.changed || u.restored))'),
             journal.undo_rows(item.relation), journal.undo_key_match(item.relation, 'coalesce(u.b%1$s, u.a%1$s)'),
             -- what stands under the key of a removed row may be another one that the rollback has put there
             case when item.replaces then format(' and not (u.status = ''remove'' and exists (select from pg_temp.journal_undo_%s z where z.status in (''restore'', ''reinsert'') and z.row_no <> u.row_no and %s))',

@@ -228,3 +228,28 @@ def test_case_12_deferred_foreign_key_of_a_partition(history: History) -> None:
     history.others("delete from par where id = 1")
     done = history.roll_back("skip")
     assert (done.rows, done.keys) == ({"reinsert": 1, "conflict": 1}, {"id=1 par=1"})
+
+
+@pytest.mark.parametrize("on", ["(place)", "(lower(place))"])
+def test_a_unique_index_that_one_partition_has_alone(history: History, on: str) -> None:
+    """Only the attempt met it. Rows that swap their places there go back; one that T has taken is a conflict of its row."""
+    history.given(
+        "create table p (id int, region text, place text, primary key (id, region)) partition by list (region)",
+        "create table p_eu (place text, region text not null, id int not null)",
+        "alter table p attach partition p_eu for values in ('eu')",
+        "create table p_us partition of p for values in ('us')",
+        f"create unique index only_eu on p_eu {on}",
+        "insert into p values (1, 'eu', 'a'), (2, 'eu', 'b'), (3, 'eu', 'c'), (4, 'eu', 'd'), (5, 'us', 'a')",
+    )
+    history.agent(
+        "update p set place = null where id = 1",
+        "update p set place = 'a' where id = 2",
+        "update p set place = 'b' where id = 1",
+        "update p set region = 'us' where id = 3",
+        "update p set place = 'e' where id = 4",
+    )
+    history.others("insert into p values (6, 'eu', 'c'), (7, 'us', 'd')")
+    done = history.roll_back("skip")
+    assert (done.rows, done.keys) == ({"restore": 3, "conflict": 1}, {"id=3 region=us"})
+    assert (done.conflict["reason"], done.conflict["constraint"]) == ("unique_taken", "only_eu")
+    assert done.conflict["theirs"] == "(id=6, region=eu)"

@@ -64,6 +64,9 @@ UNIQUES = [
     ("uuid not null", "00000000-0000-0000-0000-00000000000{}"),
     ("date not null", "2024-01-0{}"),
     ("timestamptz not null", "2024-01-0{} 00:00+00"),
+    ("jsonb not null", '{{"a": {}}}'),
+    ("int[] not null", "{{{}}}"),
+    ("bytea not null", "\\x0{}"),
 ]
 
 
@@ -100,6 +103,49 @@ def test_case_02_swap_in_a_composite_unique(history: History) -> None:
     )
     assert history.roll_back().rows == {"restore": 2}
     history.expect_start()
+
+
+def test_case_02_unique_values_that_have_no_other_to_wait_at(history: History) -> None:
+    """The row that has the value goes back first."""
+    history.given(
+        "create table t (id int primary key, v inet not null unique)",
+        "insert into t select n, ('10.0.0.' || n)::inet from generate_series(1, 4) n",
+    )
+    history.agent(*(f"update t set v = v + 1 where id = {n}" for n in (4, 3, 2, 1)))
+    assert history.roll_back().rows == {"restore": 4}
+    history.expect_start()
+
+
+@pytest.mark.parametrize("nulls", ["", "nulls not distinct"])
+def test_case_02_swap_of_which_another_column_is_parked(history: History, nulls: str) -> None:
+    """Unique together with a column that the session did not change: the rows wait at values of that one, and get it back."""
+    history.given(
+        "create table t (id int primary key, name text not null, up bool, note text)",
+        f"create unique index on t (name, up) include (note) {nulls}",
+        "insert into t values (1, 'a', true, 'x'), (2, 'a', false, 'y'), (3, 'b', false, 'z')",
+    )
+    history.agent(
+        "update t set up = null where id = 1",
+        "update t set up = true where id = 2",
+        "update t set up = false where id = 1",
+    )
+    history.others("update t set note = 'theirs' where id = 1")
+    assert history.roll_back().rows == {"restore": 2}
+    assert history.rows("table t") == {(1, "a", True, "theirs"), (2, "a", False, "y"), (3, "b", False, "z")}
+
+
+def test_case_02_a_circle_of_values_that_leaves_none_to_wait_at(history: History) -> None:
+    """Only the rollback itself met the constraint, and named no row. The plan knows, and the rest is undone."""
+    history.given(
+        "create table t (id int primary key, up bool not null unique, v int)",
+        "create table c (id int primary key, t int references t)",
+        "insert into t values (1, true, 1), (2, false, 2)",
+    )
+    history.agent("delete from t", "insert into t values (1, false, 1), (2, true, 2)", "insert into c values (1, 1)")
+    done = history.roll_back("skip")
+    assert (done.rows, done.reasons, done.keys) == ({"conflict": 2, "remove": 1}, {"unique_taken"}, {"id=1", "id=2"})
+    assert {(c["constraint"], c["theirs"]) for c in done.conflicts} == {("t_up_key", "(id=1)"), ("t_up_key", "(id=2)")}
+    assert history.rows("table t") == {(1, False, 1), (2, True, 2)}
 
 
 def test_case_02_exclusion_swapped(history: History) -> None:
@@ -251,4 +297,36 @@ def test_case_05_a_place_in_an_index_for_a_row_that_comes_back(history: History)
     )
     history.agent("delete from t where id = 2")
     assert history.roll_back().rows == {"restore": 1, "reinsert": 1}
+    history.expect_start()
+
+
+def test_case_03_keys_without_overlaps_that_hand_a_period_on(history: History) -> None:
+    """No other row has the key that is put back, but one has a part of its period: it goes back first, or waits."""
+    if history.operator.info.server_version < 180000:
+        pytest.skip("keys without overlaps are new in PostgreSQL 18")
+    history.given(
+        "create table t (id int4range, during int4range, primary key (id, during without overlaps))",
+        "insert into t values ('[1,2)', '[1,5)'), ('[1,2)', '[5,9)'), ('[2,3)', '[1,5)'), ('[2,3)', '[5,9)')",
+    )
+    history.agent(
+        "update t set during = '[1,3)' where id = '[1,2)' and during = '[1,5)'",
+        "update t set during = '[3,9)' where id = '[1,2)' and during = '[5,9)'",
+        "update t set during = '[20,30)' where id = '[2,3)' and during = '[1,5)'",
+        "update t set during = '[1,6)' where id = '[2,3)' and during = '[5,9)'",
+        "update t set during = '[6,9)' where id = '[2,3)' and during = '[20,30)'",
+    )
+    assert history.roll_back().rows == {"restore": 4}
+    history.expect_start()
+
+
+def test_case_02_a_part_of_the_key_that_is_unique_by_itself(history: History) -> None:
+    """The whole keys were free, and only the attempt met the other constraint."""
+    history.given(
+        "create table t (k1 int, k2 int unique, v int, primary key (k1, k2))",
+        "insert into t values (1, 1, 1), (2, 2, 2), (3, 3, 3)",
+    )
+    history.agent(
+        "update t set k2 = 9 where k1 = 1", "update t set k2 = 1 where k1 = 2", "update t set k2 = 2 where k1 = 1"
+    )
+    assert history.roll_back().rows == {"restore": 2}
     history.expect_start()
