@@ -1,6 +1,6 @@
 -- Rows that would be in each other's way in a unique index: the session gave a value up, others took it for a row of theirs, and
 -- the session took it away from that one, too. It is the last one's; those before it are turned away. Rows of one statement had
--- different values. What is the same is left to =, so indexes to which something else is the same are left out, as exclusion constraints are: there the server refuses.
+-- different values. Where that is not what = says, as in exclusion constraints, what meets is found by an index like theirs; of rows that meet one after the other, the last but one is turned away first.
 create function journal.undo_check_each_other(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_each_other$
@@ -8,6 +8,7 @@ as $undo_check_each_other$
 declare
     item   record;
     places text;
+    pairs  text;
     twice  boolean;
     more   bigint;
     total  bigint := 0;
@@ -21,7 +22,7 @@ begin
         select i.*, u.first_statement
           from journal.unique_expressions(relation, every => true) i
           join pg_temp.journal_undo u on u.relation = undo_check_each_other.relation
-         where i.usual and (u.reinserts and (not i.primary_key or u.changed && i.attnums) or u.restored && i.attnums) and not exists (
+         where (u.reinserts and (not i.primary_key or i.exclusion or u.changed && i.attnums) or u.restored && i.attnums) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
@@ -29,24 +30,38 @@ begin
                          item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate,
                          case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end);
         perform journal.undo_catalog_first();
-        execute format('select exists (select from (%s) w group by %s having count(*) > 1)', places, item.places) into twice;
+        if item.usual then
+            execute format('select exists (select from (%s) w group by %s having count(*) > 1)', places, item.places) into twice;
+            pairs := format('select w.journal_row_no, first_value(w.journal_row_no) over (partition by %s order by u.last_statement desc, u.row_no desc) as last_row_no
+                               from (%s) w join pg_temp.journal_undo_%s u on u.row_no = w.journal_row_no', item.places, places, relation);
+        else
+            perform journal.undo_drop('journal_undo_place');
+            execute format('create temporary table journal_undo_place on commit drop as
+                            select w.*, u.last_statement as journal_at from (%s) w join pg_temp.journal_undo_%s u on u.row_no = w.journal_row_no', places, relation);
+            execute 'create index on pg_temp.journal_undo_place using ' || item.indexed;
+            analyze pg_temp.journal_undo_place;
+            twice := true;
+            pairs := format('select w.journal_row_no, min(x.journal_row_no) as last_row_no
+                               from pg_temp.journal_undo_place w join pg_temp.journal_undo_place x on %1$s and (x.journal_at, x.journal_row_no) > (w.journal_at, w.journal_row_no)
+                              where not exists (select from pg_temp.journal_undo_place z where %2$s and (z.journal_at, z.journal_row_no) > (x.journal_at, x.journal_row_no))
+                              group by w.journal_row_no', format(item.meeting, 'x', 'w'), format(item.meeting, 'z', 'x'));
+        end if;
         if twice then
             execute format($check$
                 with met as (
-                    select w.journal_row_no, first_value(w.journal_row_no) over (partition by %4$s order by u.last_statement desc, u.row_no desc) as last_row_no
-                      from (%3$s) w join pg_temp.journal_undo_%1$s u on u.row_no = w.journal_row_no
+                    %3$s
                 ), turned as materialized (
-                    select m.journal_row_no, %6$s as theirs, %7$s as row_key
+                    select m.journal_row_no, %5$s as theirs, %6$s as row_key
                       from met m join pg_temp.journal_undo_%1$s y on y.row_no = m.last_row_no
                      where m.last_row_no <> m.journal_row_no
                 )
                 update pg_temp.journal_undo_%1$s u
-                   set status = 'conflict', reason = %5$L, constraint_name = %2$L, theirs = t.theirs, their_statement = o.statement_id
+                   set status = 'conflict', reason = %4$L, constraint_name = %2$L, theirs = t.theirs, their_statement = o.statement_id
                   from turned t
-                  left join journal.undo_last_statements(%1$s, array(select distinct row_key from turned), %8$s) o using (row_key)
+                  left join journal.undo_last_statements(%1$s, array(select distinct row_key from turned), %7$s) o using (row_key)
                  where u.row_no = t.journal_row_no$check$,
-                relation, item.name, places, item.places,
-                case when item.primary_key then 'key_reused' else 'unique_taken' end,
+                relation, item.name, pairs,
+                case when item.exclusion then 'exclusion_taken' when item.primary_key then 'key_reused' else 'unique_taken' end,
                 (select format('concat(''('', %s, '')'')', string_agg(format('%L, coalesce(y.a%s, y.b%2$s)', case when c.key_position = 1 then '' else ', ' end || c.name || '=', c.attnum), ', ' order by c.key_position))
                    from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.key_position is not null),
                 format('format(''%%s'', row(%s))', journal.undo_list(relation, 'y.b%1$s', ', ', 'key')), item.first_statement);

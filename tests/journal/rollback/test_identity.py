@@ -186,10 +186,14 @@ IN_EACH_OTHERS_WAY = [
         "create table t (id int primary key, v text, w text generated always as (upper(v)) stored unique)",
         "t_w_key",
     ),
+    ("create table t (id int primary key, v text); create unique index t_v on t (v text_pattern_ops)", "t_v"),
+    ("create table t (id int primary key, v text, exclude using btree (v with =))", "t_v_excl"),
 ]
 
 
-@pytest.mark.parametrize(("schema", "constraint"), IN_EACH_OTHERS_WAY, ids=["plain", "expression", "generated"])
+@pytest.mark.parametrize(
+    ("schema", "constraint"), IN_EACH_OTHERS_WAY, ids=["plain", "expression", "generated", "pattern", "exclusion"]
+)
 def test_a_value_that_the_session_took_from_several_rows_is_the_last_ones(
     history: History, schema: str, constraint: str
 ) -> None:
@@ -203,7 +207,7 @@ def test_a_value_that_the_session_took_from_several_rows_is_the_last_ones(
     done = history.roll_back("skip")
     assert (done.rows, done.keys) == ({"restore": 1, "conflict": 2}, {"id=1", "id=3"})
     assert {(c["reason"], c["constraint"], c["theirs"]) for c in done.conflicts} == {
-        ("unique_taken", constraint, "(id=4)")
+        ("exclusion_taken" if constraint == "t_v_excl" else "unique_taken", constraint, "(id=4)")
     }
     assert history.rows("select id, v from t") == {(3, "f"), (4, "e")}
 
