@@ -8,6 +8,7 @@ declare
 begin
     perform pg_catalog.set_config('timezone', case when yes then caller ->> 'timezone' else 'UTC' end, true),
             pg_catalog.set_config('datestyle', case when yes then caller ->> 'datestyle' else 'ISO, MDY' end, true),
+            pg_catalog.set_config('plan_cache_mode', case when yes then caller ->> 'plan_cache_mode' else 'force_generic_plan' end, true),
             pg_catalog.set_config('search_path', case when yes then caller ->> 'search_path' else 'pg_catalog, pg_temp' end, true);
 end
 $undo_as_caller$;
