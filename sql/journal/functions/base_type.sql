@@ -1,13 +1,12 @@
 -- The type under a domain, however deep; any other type is its own.
 create function journal.base_type(column_type oid) returns oid
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $base_type$
 declare
     base oid := column_type;
 begin
-    while (select t.typtype = 'd' from pg_type t where t.oid = base) loop
-        base := (select t.typbasetype from pg_type t where t.oid = base);
+    while (select t.typtype operator(pg_catalog.=) 'd' from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) base) loop
+        base := (select t.typbasetype from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) base);
     end loop;
     return base;
 end

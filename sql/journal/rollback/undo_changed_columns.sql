@@ -9,6 +9,7 @@ as $undo_changed_columns$
 declare
     segment record;
     part    int2[];
+    seen    bigint;
     more    boolean;
     changed int2[] := '{}';
 begin
@@ -21,8 +22,12 @@ begin
          where s.relation = undo_changed_columns.relation and s.operation = 'U'
          group by g.segment_id
     loop
-        execute format('select array_remove(array[%s]::int2[], null) from (select * from journal.segment_%s where statement_id = any ($1) limit 100) i', segment.tests, segment.segment_id)
-           into part using segment.statements;
+        execute format('select array_remove(array[%s]::int2[], null), count(*) from (select * from journal.segment_%s where statement_id = any ($1) limit 100) i', segment.tests, segment.segment_id)
+           into part, seen using segment.statements;
+        if seen < 100 then
+            changed := changed || part;
+            continue;
+        end if;
         execute format('select exists (select from journal.segment_%s where statement_id = any ($1) and (%s))', segment.segment_id,
                        (select coalesce(string_agg(journal.differs('o' || a.attnum, 'n' || a.attnum, a.stored), ' or '), 'false')
                           from journal.segment g, unnest(g.attnums, g.image_types) as a (attnum, stored)

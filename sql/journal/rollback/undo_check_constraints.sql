@@ -9,7 +9,7 @@ declare
     item    record;
     more    bigint;
     total   bigint := 0;
-    would   constant text := journal.undo_rows_as_they_would_be(relation);
+    would   text;
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
     for item in
@@ -24,6 +24,7 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_catalog_first();
         execute format($check$
             update pg_temp.journal_undo_%1$s u

@@ -8,8 +8,6 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_columns$
 #variable_conflict use_variable
-declare
-    auditor constant boolean := journal.is_auditor(journal.caller());
 begin
     return query
     with image as (
@@ -21,18 +19,19 @@ begin
          order by c.attnum, g.segment_id desc
     )
     select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text or h.hidden and i.stored is not null then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%' or h.hidden, i.key_position,
-           format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
+           format_type(a.atttypid, a.atttypmod), format_type(case when t.typtype = 'd' then journal.base_type(t.oid) else t.oid end, -1),
            a.attgenerated <> '', a.attnotnull,
-           a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
+           a.atthasdef or a.attidentity <> '' or t.typdefault is not null,
            case when i.attnum is null then 'added'
                 when a.attnum is null then 'column_dropped'
-                when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
-                     or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
+                when i.mixed then 'retyped'
+                when i.stored is not null and i.type::oid <> a.atttypid and (i.stored like '*%' or journal.image_type(a.atttypid) is distinct from i.stored) then 'retyped' end,
            coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false),
            h.hidden
       from image i
       full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
-     cross join lateral (select a.attnum is null and not auditor) as h (hidden)
+      left join pg_type t on t.oid = a.atttypid
+     cross join lateral (select a.attnum is null and not journal.is_auditor(journal.caller()) as hidden) h
       left join journal.covered_table o on o.relation = undo_columns.relation
      order by 1;
 end

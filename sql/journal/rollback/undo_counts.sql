@@ -35,8 +35,8 @@ begin
         rows := journal.undo_add(journal.undo_add(rows, counts -> 'rows'), item.already);
         changes := journal.undo_add(journal.undo_add(changes, counts -> 'changes'), item.already);
         tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add(journal.undo_add('{"total": 0}', counts -> 'rows'), item.already), 'columns', counts -> 'columns',
-                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
-                                                               where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
+                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from unnest(journal.undo_maintained(item.relation)) as m (attnum)
+                                                               join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = m.attnum));
     end loop;
     return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables, 'notes', journal.undo_notes());
 end

@@ -17,6 +17,9 @@ begin
                     and not journal.undo_is_older(session_ids, g.attached_by, g.cluster)) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
+    if not exists (select from pg_constraint f where f.contype = 'f' and f.confrelid in (select relation union select p.relid from pg_partition_tree(relation) p)) then
+        return;
+    end if;
     return query
     with deleting as (
         select max(s.executed_at) filter (where s.operation in ('D', 'T')) as deleted_at, min(s.executed_at) filter (where s.operation in ('D', 'T')) as since,

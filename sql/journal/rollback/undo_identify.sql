@@ -7,12 +7,14 @@ as $undo_identify$
 declare
     args  record;
     moved boolean;
-    twice boolean;
+    twice boolean := false;
 begin
     select u.loaded, u.standing, u.changed into args from pg_temp.journal_undo u where u.relation = undo_identify.relation;
     moved := args.changed && journal.undo_key_attnums(relation);
-    execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
-                   journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
+    if args.loaded > 1 then
+        execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
+                       journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
+    end if;
     if not moved and not twice then
         return false;
     end if;

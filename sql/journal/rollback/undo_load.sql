@@ -3,11 +3,14 @@
 create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
+#variable_conflict use_variable
 declare
-    counted constant bigint := (select u.loaded from pg_temp.journal_undo u where u.relation = undo_load.relation);
-    hashing constant text := current_setting('enable_hashjoin');
-    loaded  bigint;
+    counted  bigint;
+    standing bigint[];
+    hashing  constant text := current_setting('enable_hashjoin');
+    loaded   bigint;
 begin
+    select u.loaded, u.standing into counted, standing from pg_temp.journal_undo u where u.relation = undo_load.relation;
     -- Nothing is known of how the images spread over the table, so the planner would hash the table, which is the larger side, as a whole.
     -- To go through its key, from the first to the last or from one to the next, is never much slower.
     perform set_config('enable_hashjoin', 'off', true);
@@ -29,8 +32,9 @@ begin
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;
-    execute format('delete from pg_temp.journal_undo_%1$s d using pg_temp.journal_undo u
-                     where u.relation = %1$s and u.standing <> ''{}'' and d.xmins is null and d.first_statement = any (u.standing)', relation);
+    if standing <> '{}' then
+        execute format('delete from pg_temp.journal_undo_%s d where d.xmins is null and d.first_statement = any ($1)', relation) using standing;
+    end if;
     perform journal.undo_reconsider(relation);
 end
 $undo_load$;
