@@ -426,6 +426,8 @@
 \ir journal/rollback/unique_columns.sql
 \ir journal/rollback/undo_generated_from.sql
 \ir journal/rollback/unique_expressions.sql
+\ir journal/rollback/undo_has_computed.sql
+\ir journal/rollback/undo_moves.sql
 \ir journal/rollback/undo_leaving.sql
 \ir journal/rollback/live_key.sql
 \ir journal/rollback/undo_last_statements.sql

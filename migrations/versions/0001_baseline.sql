@@ -481,13 +481,12 @@ comment on function journal.remove_agent_role(text) is 'Takes a role off the lis
 -- The type under a domain, however deep; any other type is its own.
 create function journal.base_type(column_type oid) returns oid
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $base_type$
 declare
     base oid := column_type;
 begin
-    while (select t.typtype = 'd' from pg_type t where t.oid = base) loop
-        base := (select t.typbasetype from pg_type t where t.oid = base);
+    while (select t.typtype operator(pg_catalog.=) 'd' from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) base) loop
+        base := (select t.typbasetype from pg_catalog.pg_type t where t.oid operator(pg_catalog.=) base);
     end loop;
     return base;
 end
@@ -7983,8 +7982,6 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $undo_columns$
 #variable_conflict use_variable
-declare
-    auditor constant boolean := journal.is_auditor(journal.caller());
 begin
     return query
     with image as (
@@ -7996,18 +7993,19 @@ begin
          order by c.attnum, g.segment_id desc
     )
     select coalesce(i.attnum, a.attnum), quote_ident(coalesce(a.attname, i.name)), case when i.as_text or h.hidden and i.stored is not null then 'text' else ltrim(i.stored, '*') end, i.as_text or i.stored like '*%' or h.hidden, i.key_position,
-           format_type(a.atttypid, a.atttypmod), format_type(journal.base_type(a.atttypid), -1),
+           format_type(a.atttypid, a.atttypmod), format_type(case when t.typtype = 'd' then journal.base_type(t.oid) else t.oid end, -1),
            a.attgenerated <> '', a.attnotnull,
-           a.atthasdef or a.attidentity <> '' or exists (select from pg_type t where t.oid = a.atttypid and t.typdefault is not null),
+           a.atthasdef or a.attidentity <> '' or t.typdefault is not null,
            case when i.attnum is null then 'added'
                 when a.attnum is null then 'column_dropped'
-                when i.mixed or journal.image_type(a.atttypid) is distinct from i.stored and i.stored is not null
-                     or (i.stored like '*%' and i.type::oid <> a.atttypid) then 'retyped' end,
+                when i.mixed then 'retyped'
+                when i.stored is not null and i.type::oid <> a.atttypid and (i.stored like '*%' or journal.image_type(a.atttypid) is distinct from i.stored) then 'retyped' end,
            coalesce(coalesce(i.attnum, a.attnum) = any (o.counters), false), coalesce(coalesce(i.attnum, a.attnum) = any (o.maintained), false),
            h.hidden
       from image i
       full join (select * from pg_attribute a where a.attrelid = undo_columns.relation and a.attnum > 0 and not a.attisdropped) a on a.attnum = i.attnum
-     cross join lateral (select a.attnum is null and not auditor) as h (hidden)
+      left join pg_type t on t.oid = a.atttypid
+     cross join lateral (select a.attnum is null and not journal.is_auditor(journal.caller()) as hidden) h
       left join journal.covered_table o on o.relation = undo_columns.relation
      order by 1;
 end
@@ -8028,18 +8026,17 @@ end;
 comment on function journal.undo_image(text, text, text, boolean) is 'SQL text of an image in a shared type. Private.';
 
 -- sql/journal/rollback/undo_segment_source.sql
--- SQL text that reads one segment in the columns that all segments of a rollback share: what, then elided, then the
+-- SQL text for each segment that reads it in the columns that all segments of a rollback share: of its statement (s), then elided, then the
 -- before-image and the after-image of every image column. With taken_back, without the changes that rollbacks took back.
-create function journal.undo_segment_source(relation oid, segments integer[], segment_id integer, attnums int2[], what text, taken_back boolean) returns text
+create function journal.undo_segment_source(relation oid, segments integer[], attnums int2[], taken_back boolean) returns setof text
 language sql stable
 begin atomic
-    select pg_catalog.format('select %1$s, %2$s, %3$s, %4$s from journal.segment_%5$s i join s using (statement_id) where s.segment_id = %5$s%6$s',
-               what,
+    select pg_catalog.format('select s.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth, %1$s, %2$s, %3$s from journal.segment_%4$s i join s using (statement_id) where s.segment_id = %4$s%5$s',
                case when pg_catalog.count(*) filter (where p.attnum is null) = 0 then 'i.elided'
                     else pg_catalog.format('i.elided || %L::int2[]', pg_catalog.array_agg(c.attnum) filter (where p.attnum is null)) end,
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
                pg_catalog.string_agg(case when p.attnum is null then 'null::' || c.image_type else journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden) end, ', ' order by c.attnum),
-               undo_segment_source.segment_id,
+               g.segment_id,
                case when undo_segment_source.taken_back then pg_catalog.format(
                     ' and (s.taken_by is null or pg_catalog.cardinality(s.taken_by) = (select pg_catalog.count(*) from journal.left_image l '
                     'where l.statement_id = s.statement_id and pg_catalog.hashtextextended(l.row_key, 0) = pg_catalog.hashtextextended(pg_catalog.format(''%%s'', row(%1$s)), 0) '
@@ -8047,16 +8044,19 @@ begin atomic
                     pg_catalog.string_agg(journal.undo_image('i.o' || c.attnum, p.stored, c.image_type, c.hidden) || ', ' || journal.undo_image('i.n' || c.attnum, p.stored, c.image_type, c.hidden), ', ' order by c.key_position)
                         filter (where c.key_position is not null)) end)
       from journal.undo_columns(undo_segment_source.relation, undo_segment_source.segments) c
-      left join (select a.attnum, a.stored from journal.segment g, rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
-                  where g.segment_id = undo_segment_source.segment_id and a.stored is not null) p on p.attnum = c.attnum
-     where c.image_type is not null and c.attnum = any (undo_segment_source.attnums);
+      join journal.segment g on g.segment_id = any (undo_segment_source.segments)
+      left join lateral (select a.attnum, a.stored from rows from (pg_catalog.unnest(g.attnums), pg_catalog.unnest(g.image_types)) as a (attnum, stored)
+                          where a.attnum = c.attnum and a.stored is not null) p on true
+     where c.image_type is not null and c.attnum = any (undo_segment_source.attnums)
+     group by g.segment_id;
 end;
 
-comment on function journal.undo_segment_source(oid, integer[], integer, int2[], text, boolean) is 'SQL text that reads one segment for a rollback. Private.';
+comment on function journal.undo_segment_source(oid, integer[], int2[], boolean) is 'SQL texts that read segments for a rollback. Private.';
 
 -- sql/journal/rollback/undo_images.sql
 -- Hands the images of sessions on one table to whoever may read that table. The columns of the result are those of
--- undo_segment_source; a column that a shape does not have counts as elided.
+-- undo_segment_source; a column that a shape does not have counts as elided. Which statements to read is asked by itself: within the statement
+-- that is put together for each table it would be planned anew for each.
 create function journal.undo_images(relation oid, session_ids uuid[], step_ids uuid[], segment_ids integer[], attnums int2[]) returns setof record
 language plpgsql stable security definer rows 1000000000
 set search_path = pg_catalog, pg_temp
@@ -8065,15 +8065,25 @@ as $undo_images$
 declare
     segments integer[];
     source   text;
+    read     record;
     taken_back constant boolean := exists (select from journal.reversal r where r.session_id = any (session_ids));
 begin
     perform journal.check_readable(relation);
     segments := array(select g.segment_id from journal.segment g where g.relation = undo_images.relation and g.segment_id = any (segment_ids));
-    select string_agg(journal.undo_segment_source(undo_images.relation, segments, segment_id, attnums,
-               's.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth', taken_back), ' union all ')
-      into source
-      from unnest(segments) as segment_id;
-    return query execute format('with s as materialized (select * from journal.%I($1, $2)) ', case when taken_back then 'undo_planned' else 'undo_statements' end) || source using session_ids, step_ids;
+    select string_agg(s.source, ' union all ') into source from journal.undo_segment_source(undo_images.relation, segments, attnums, taken_back) as s (source);
+    if taken_back then
+        select array_agg(s.statement_id) as ids, array_agg(s.transaction_id) as transaction_ids, array_agg(s.ledger_xmin) as xmins, array_agg(s.same_cluster) as same_clusters,
+               array_agg(s.depth) as depths, array_agg(s.segment_id) as segments, array_agg(s.taken_by::text) as taken_by
+          into read from journal.undo_planned(session_ids, step_ids) s where s.segment_id = any (segments);
+    else
+        select array_agg(s.statement_id) as ids, array_agg(s.transaction_id) as transaction_ids, array_agg(s.ledger_xmin) as xmins, array_agg(s.same_cluster) as same_clusters,
+               array_agg(s.depth) as depths, array_agg(s.segment_id) as segments, null::text[] as taken_by
+          into read from journal.undo_statements(session_ids, step_ids) s where s.segment_id = any (segments);
+    end if;
+    return query execute 'with s as materialized (
+            select s.statement_id, s.transaction_id, s.ledger_xmin, s.same_cluster, s.depth, s.segment_id, s.taken_by::uuid[] as taken_by
+              from unnest($1, $2, $3, $4, $5, $6, $7) as s (statement_id, transaction_id, ledger_xmin, same_cluster, depth, segment_id, taken_by)) ' || source
+        using read.ids, read.transaction_ids, read.xmins, read.same_clusters, read.depths, read.segments, read.taken_by;
 end
 $undo_images$;
 
@@ -8091,6 +8101,7 @@ as $undo_changed_columns$
 declare
     segment record;
     part    int2[];
+    seen    bigint;
     more    boolean;
     changed int2[] := '{}';
 begin
@@ -8103,8 +8114,12 @@ begin
          where s.relation = undo_changed_columns.relation and s.operation = 'U'
          group by g.segment_id
     loop
-        execute format('select array_remove(array[%s]::int2[], null) from (select * from journal.segment_%s where statement_id = any ($1) limit 100) i', segment.tests, segment.segment_id)
-           into part using segment.statements;
+        execute format('select array_remove(array[%s]::int2[], null), count(*) from (select * from journal.segment_%s where statement_id = any ($1) limit 100) i', segment.tests, segment.segment_id)
+           into part, seen using segment.statements;
+        if seen < 100 then
+            changed := changed || part;
+            continue;
+        end if;
         execute format('select exists (select from journal.segment_%s where statement_id = any ($1) and (%s))', segment.segment_id,
                        (select coalesce(string_agg(journal.differs('o' || a.attnum, 'n' || a.attnum, a.stored), ' or '), 'false')
                           from journal.segment g, unnest(g.attnums, g.image_types) as a (attnum, stored)
@@ -8608,12 +8623,14 @@ as $undo_identify$
 declare
     args  record;
     moved boolean;
-    twice boolean;
+    twice boolean := false;
 begin
     select u.loaded, u.standing, u.changed into args from pg_temp.journal_undo u where u.relation = undo_identify.relation;
     moved := args.changed && journal.undo_key_attnums(relation);
-    execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
-                   journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
+    if args.loaded > 1 then
+        execute format('select exists (select from pg_temp.%I u group by %s having count(*) > 1)', 'journal_undo_' || relation,
+                       journal.undo_list(relation, 'coalesce(u.a%1$s, u.b%1$s)', ', ', 'key')) into twice;
+    end if;
     if not moved and not twice then
         return false;
     end if;
@@ -9032,11 +9049,14 @@ comment on function journal.undo_reconsider(oid) is 'Looks again at rows that di
 create function journal.undo_load(relation oid) returns void
 language plpgsql volatile
 as $undo_load$
+#variable_conflict use_variable
 declare
-    counted constant bigint := (select u.loaded from pg_temp.journal_undo u where u.relation = undo_load.relation);
-    hashing constant text := current_setting('enable_hashjoin');
-    loaded  bigint;
+    counted  bigint;
+    standing bigint[];
+    hashing  constant text := current_setting('enable_hashjoin');
+    loaded   bigint;
 begin
+    select u.loaded, u.standing into counted, standing from pg_temp.journal_undo u where u.relation = undo_load.relation;
     -- Nothing is known of how the images spread over the table, so the planner would hash the table, which is the larger side, as a whole.
     -- To go through its key, from the first to the last or from one to the next, is never much slower.
     perform set_config('enable_hashjoin', 'off', true);
@@ -9058,8 +9078,9 @@ begin
     if journal.undo_identify(relation) then
         perform journal.undo_fold(relation);
     end if;
-    execute format('delete from pg_temp.journal_undo_%1$s d using pg_temp.journal_undo u
-                     where u.relation = %1$s and u.standing <> ''{}'' and d.xmins is null and d.first_statement = any (u.standing)', relation);
+    if standing <> '{}' then
+        execute format('delete from pg_temp.journal_undo_%s d where d.xmins is null and d.first_statement = any ($1)', relation) using standing;
+    end if;
     perform journal.undo_reconsider(relation);
 end
 $undo_load$;
@@ -9087,7 +9108,8 @@ create function journal.undo_begin(session_ids uuid[], step_ids uuid[]) returns 
 language plpgsql volatile
 as $undo_begin$
 declare
-    item record;
+    item   record;
+    probed int2[];
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
@@ -9096,12 +9118,13 @@ begin
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
            case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
-           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts, false as inline
+           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as moves, false as removes, false as reinserts, false as inline
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
       from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c
      where u.target is not null;
+    create index on pg_temp.journal_undo_column (relation);  -- asked for each table, many times over
     create temporary table journal_undo_group (
         relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
     ) on commit drop;
@@ -9109,7 +9132,10 @@ begin
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
                 journal.undo_drop('journal_image_' || item.relation), journal.undo_drop('journal_between_' || item.relation);
         perform journal.check_readable(item.relation);
-        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+        probed := journal.undo_probe(item.relation);
+        if probed <> '{}' then
+            update pg_temp.journal_undo u set maintained = probed where u.relation = item.relation;
+        end if;
         perform journal.undo_load(item.relation);
     end loop;
 end
@@ -9128,10 +9154,10 @@ as $undo_pin$
 begin
     perform pg_catalog.set_config('journal.caller_settings', (
         select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
-          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,xmloption,array_nulls,lc_monetary,standard_conforming_strings,transform_null_equals,lock_timeout,default_statistics_target,work_mem,jit}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
+          from pg_catalog.unnest('{search_path,timezone,datestyle,intervalstyle,extra_float_digits,bytea_output,xmlbinary,xmloption,array_nulls,lc_monetary,standard_conforming_strings,transform_null_equals,lock_timeout,default_statistics_target,work_mem,jit,plan_cache_mode}'::pg_catalog.text[]) as s (name))::pg_catalog.text, true);
     perform pg_catalog.set_config(s.name, s.value, true)
        from (values ('search_path', 'pg_catalog, pg_temp'), ('timezone', 'UTC'), ('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('extra_float_digits', '1'),
-                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('array_nulls', 'on'), ('lc_monetary', 'C'), ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('jit', 'off'),
+                    ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('xmloption', 'content'), ('array_nulls', 'on'), ('lc_monetary', 'C'), ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'),
                     ('work_mem', greatest(pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) / 1024, 65536)::pg_catalog.text)) as s (name, value);
 end
 $undo_pin$;
@@ -9161,6 +9187,7 @@ declare
 begin
     perform pg_catalog.set_config('timezone', case when yes then caller ->> 'timezone' else 'UTC' end, true),
             pg_catalog.set_config('datestyle', case when yes then caller ->> 'datestyle' else 'ISO, MDY' end, true),
+            pg_catalog.set_config('plan_cache_mode', case when yes then caller ->> 'plan_cache_mode' else 'force_generic_plan' end, true),
             pg_catalog.set_config('search_path', case when yes then caller ->> 'search_path' else 'pg_catalog, pg_temp' end, true);
 end
 $undo_as_caller$;
@@ -9707,6 +9734,9 @@ begin
                     and not journal.undo_is_older(session_ids, g.attached_by, g.cluster)) then
         return query select format('%s was not covered all the time', journal.qualified_name(relation)), null::text, false, null::int2[];
     end if;
+    if not exists (select from pg_constraint f where f.contype = 'f' and f.confrelid in (select relation union select p.relid from pg_partition_tree(relation) p)) then
+        return;
+    end if;
     return query
     with deleting as (
         select max(s.executed_at) filter (where s.operation in ('D', 'T')) as deleted_at, min(s.executed_at) filter (where s.operation in ('D', 'T')) as since,
@@ -9913,6 +9943,47 @@ end;
 
 comment on function journal.unique_expressions(oid, boolean) is 'Unique and exclusion constraints, those that are partial or have expressions unless told otherwise. Private.';
 
+-- sql/journal/rollback/undo_has_computed.sql
+-- Whether a table may have unique or exclusion constraints that are partial, over expressions or generated columns, or of a partition alone:
+-- unique_expressions takes long to plan, and most tables have none.
+create function journal.undo_has_computed(relation oid) returns boolean
+language plpgsql stable
+as $undo_has_computed$
+#variable_conflict use_variable
+begin
+    return exists (select from pg_catalog.pg_index i where i.indrelid = relation and (i.indisunique or i.indisexclusion) and (i.indexprs is not null or i.indpred is not null))
+        or exists (select from pg_catalog.pg_attribute a where a.attrelid = relation and a.attgenerated <> '' and not a.attisdropped)
+        or exists (select from pg_catalog.pg_partition_tree(relation::regclass) t join pg_catalog.pg_index i on i.indrelid = t.relid and (i.indisunique or i.indisexclusion)
+                    where t.level > 0 and not exists (select from pg_catalog.pg_inherits h where h.inhrelid = i.indexrelid));
+end
+$undo_has_computed$;
+
+comment on function journal.undo_has_computed(oid) is 'Whether a table may have unique places that are computed, or in a partition alone. Private.';
+
+-- sql/journal/rollback/undo_moves.sql
+-- Whether a plan may give rows of a table another key, or another place in a unique index or exclusion constraint.
+create function journal.undo_moves(relation oid) returns boolean
+language plpgsql stable
+as $undo_moves$
+#variable_conflict use_variable
+declare
+    changed constant int2[] := (select u.changed || u.restored from pg_temp.journal_undo u where u.relation = undo_moves.relation);
+begin
+    if changed = '{}' then
+        return false;
+    elsif changed && journal.undo_key_attnums(relation) then
+        return true;
+    elsif exists (select from journal.unique_columns(relation) i where changed && i.attnums) then
+        return true;
+    elsif not journal.undo_has_computed(relation) then
+        return false;
+    end if;
+    return exists (select from journal.unique_expressions(relation) i where changed && i.attnums);
+end
+$undo_moves$;
+
+comment on function journal.undo_moves(oid) is 'Whether a plan may give rows another key or unique value. Private.';
+
 -- sql/journal/rollback/undo_leaving.sql
 -- Condition: the live row (alias x) of a table gives up its values in the given columns, because the rollback removes it
 -- or changes one of them. False for tables that are not under rollback.
@@ -10106,6 +10177,12 @@ declare
     more  bigint;
     total bigint := 0;
 begin
+    if not exists (select from pg_temp.journal_undo u
+                     join pg_class c on c.oid = u.relation
+                    where u.relation = undo_check_referencing.relation
+                      and (c.relkind = 'p' or exists (select from pg_constraint f where f.conrelid = u.relation and f.contype = 'f' and (u.reinserts or u.restored && f.conkey)))) then
+        return 0;
+    end if;
     for item in
         select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback
@@ -10249,6 +10326,9 @@ declare
     total bigint := 0;
     would text;
 begin
+    if not journal.undo_has_computed(relation) then
+        return 0;
+    end if;
     for item in
         select i.*
           from journal.unique_expressions(relation) i
@@ -10528,7 +10608,7 @@ declare
     item    record;
     more    bigint;
     total   bigint := 0;
-    would   constant text := journal.undo_rows_as_they_would_be(relation);
+    would   text;
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
     for item in
@@ -10543,6 +10623,7 @@ begin
          where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
            and (plan.reinserts or c.attnum = any (plan.restored))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_catalog_first();
         execute format($check$
             update pg_temp.journal_undo_%1$s u
@@ -10742,9 +10823,10 @@ declare
 begin
     loop
         found_more := false;
-        for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-            turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation) + journal.undo_check_circles(item.relation)
+        for item in select u.relation, u.moves, u.moves or u.removes as leaves, u.moves or u.reinserts as comes from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            turned_away := case when item.leaves then journal.undo_check_referenced(item.relation) else 0 end + journal.undo_check_referencing(item.relation)
+                         + case when item.comes then journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation) else 0 end
+                         + case when item.moves then journal.undo_check_circles(item.relation) else 0 end
                          + journal.undo_check_constraints(item.relation) + journal.undo_check_identity(item.relation);
             if turned_away > 0 then
                 found_more := true;
@@ -10794,8 +10876,9 @@ declare
     moved    constant int2[] := array(select a from pg_temp.journal_undo u, unnest(u.restored) a where u.relation = undo_moves_inline.relation and a = any (journal.undo_key_attnums(relation)));
     occupied boolean;
 begin
-    if moved = '{}'
-       or not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
+    if moved = '{}' then
+        return false;
+    elsif not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
                        where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved
@@ -11438,21 +11521,21 @@ declare
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
-    update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
-    perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
-    for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if item.inline or journal.undo_apply_keys(item.relation, false) then
-            moved := moved || item.relation;
-        else
-            late := late || item.relation;
-        end if;
-        if thorough then  -- otherwise no unique value changes (undo_prepare)
+    if thorough then  -- otherwise no key and no unique value changes (undo_moves)
+        update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
+        perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            if item.inline or journal.undo_apply_keys(item.relation, false) then
+                moved := moved || item.relation;
+            else
+                late := late || item.relation;
+            end if;
             perform journal.undo_park(item.relation), journal.undo_make_way(item.relation);
-        end if;
-    end loop;
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_follow(item.relation, moved);
-    end loop;
+        end loop;
+        for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            perform journal.undo_follow(item.relation, moved);
+        end loop;
+    end if;
     select * into written, as_meant from journal.undo_apply_rows(false);
     complete := thorough or written is not distinct from coalesce(planned, 0);
     if not complete then
@@ -11729,8 +11812,8 @@ begin
         rows := journal.undo_add(journal.undo_add(rows, counts -> 'rows'), item.already);
         changes := journal.undo_add(journal.undo_add(changes, counts -> 'changes'), item.already);
         tables := tables || jsonb_build_object('table', item.table_name, 'rows', journal.undo_add(journal.undo_add('{"total": 0}', counts -> 'rows'), item.already), 'columns', counts -> 'columns',
-                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from pg_temp.journal_undo_column c
-                                                               where c.relation = item.relation and c.attnum = any (journal.undo_maintained(item.relation))));
+                                               'maintained', (select coalesce(jsonb_agg(c.name), '[]') from unnest(journal.undo_maintained(item.relation)) as m (attnum)
+                                                               join pg_temp.journal_undo_column c on c.relation = item.relation and c.attnum = m.attnum));
     end loop;
     return jsonb_build_object('rows', rows, 'changes', changes, 'tables', tables, 'notes', journal.undo_notes());
 end
@@ -12125,15 +12208,15 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, exists (select i.attnums from journal.unique_columns(u.relation) i where u.changed && i.attnums
-                                                          union all select i.attnums from journal.unique_expressions(u.relation) i where u.changed && i.attnums) as moves
-                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if on_conflict = 'force' then
             perform journal.undo_force(item.relation);
         end if;
         perform journal.undo_check_coverage(item.relation, session_ids, step_ids), journal.undo_check_privileges(item.relation);
-        stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
+        stirring := stirring or journal.undo_by_triggers(item.relation);
     end loop;
+    update pg_temp.journal_undo u set moves = true where u.target is not null and journal.undo_moves(u.relation);
+    stirring := stirring or found;
     update pg_temp.journal_undo_args set thorough = stirring, skipping = undo_prepare.on_conflict = 'skip';
     if locking then
         perform journal.undo_progress('locking rows');

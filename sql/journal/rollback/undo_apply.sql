@@ -18,21 +18,21 @@ declare
     late     oid[] := '{}';
     thorough constant boolean := (select a.thorough from pg_temp.journal_undo_args a);
 begin
-    update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
-    perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
-    for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        if item.inline or journal.undo_apply_keys(item.relation, false) then
-            moved := moved || item.relation;
-        else
-            late := late || item.relation;
-        end if;
-        if thorough then  -- otherwise no unique value changes (undo_prepare)
+    if thorough then  -- otherwise no key and no unique value changes (undo_moves)
+        update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
+        perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            if item.inline or journal.undo_apply_keys(item.relation, false) then
+                moved := moved || item.relation;
+            else
+                late := late || item.relation;
+            end if;
             perform journal.undo_park(item.relation), journal.undo_make_way(item.relation);
-        end if;
-    end loop;
-    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-        perform journal.undo_follow(item.relation, moved);
-    end loop;
+        end loop;
+        for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            perform journal.undo_follow(item.relation, moved);
+        end loop;
+    end if;
     select * into written, as_meant from journal.undo_apply_rows(false);
     complete := thorough or written is not distinct from coalesce(planned, 0);
     if not complete then

@@ -4,7 +4,8 @@ create function journal.undo_begin(session_ids uuid[], step_ids uuid[]) returns 
 language plpgsql volatile
 as $undo_begin$
 declare
-    item record;
+    item   record;
+    probed int2[];
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
@@ -13,12 +14,13 @@ begin
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
            case when r.obstacle is not null then '{}' else journal.undo_changed_columns(r.relation, session_ids, step_ids) end as changed,
-           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as removes, false as reinserts, false as inline
+           '{}'::int2[] as maintained, '{}'::int2[] as restored, false as moves, false as removes, false as reinserts, false as inline
       from journal.undo_relations(session_ids, step_ids) r;
     create temporary table journal_undo_column on commit drop as
     select u.relation, c.*, c.image_type is not null and (not u.only_updates or c.key_position is not null or c.attnum = any (u.changed)) as carried
       from pg_temp.journal_undo u, journal.undo_columns(u.relation, u.segments) c
      where u.target is not null;
+    create index on pg_temp.journal_undo_column (relation);  -- asked for each table, many times over
     create temporary table journal_undo_group (
         relation oid, status text, kind text, by_triggers boolean, forced boolean, untraced boolean, changed int2[], restored int2[], rows bigint, changes bigint
     ) on commit drop;
@@ -26,7 +28,10 @@ begin
         perform journal.undo_drop('journal_undo_' || item.relation), journal.undo_drop('journal_fold_' || item.relation),
                 journal.undo_drop('journal_image_' || item.relation), journal.undo_drop('journal_between_' || item.relation);
         perform journal.check_readable(item.relation);
-        update pg_temp.journal_undo u set maintained = journal.undo_probe(item.relation) where u.relation = item.relation;
+        probed := journal.undo_probe(item.relation);
+        if probed <> '{}' then
+            update pg_temp.journal_undo u set maintained = probed where u.relation = item.relation;
+        end if;
         perform journal.undo_load(item.relation);
     end loop;
 end

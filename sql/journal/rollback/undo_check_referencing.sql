@@ -9,6 +9,12 @@ declare
     more  bigint;
     total bigint := 0;
 begin
+    if not exists (select from pg_temp.journal_undo u
+                     join pg_class c on c.oid = u.relation
+                    where u.relation = undo_check_referencing.relation
+                      and (c.relkind = 'p' or exists (select from pg_constraint f where f.conrelid = u.relation and f.contype = 'f' and (u.reinserts or u.restored && f.conkey)))) then
+        return 0;
+    end if;
     for item in
         select f.*, journal.qualified_name(f.parent_part) as parent_name, k.*,
                exists (select from pg_temp.journal_undo p where p.relation = f.parent and p.target is not null) as under_rollback

@@ -11,6 +11,9 @@ declare
     total bigint := 0;
     would text;
 begin
+    if not journal.undo_has_computed(relation) then
+        return 0;
+    end if;
     for item in
         select i.*
           from journal.unique_expressions(relation) i

@@ -10,9 +10,10 @@ declare
 begin
     loop
         found_more := false;
-        for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
-            turned_away := journal.undo_check_referenced(item.relation) + journal.undo_check_referencing(item.relation)
-                         + journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation) + journal.undo_check_circles(item.relation)
+        for item in select u.relation, u.moves, u.moves or u.removes as leaves, u.moves or u.reinserts as comes from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+            turned_away := case when item.leaves then journal.undo_check_referenced(item.relation) else 0 end + journal.undo_check_referencing(item.relation)
+                         + case when item.comes then journal.undo_check_unique(item.relation) + journal.undo_check_unique_index(item.relation) + journal.undo_check_each_other(item.relation) else 0 end
+                         + case when item.moves then journal.undo_check_circles(item.relation) else 0 end
                          + journal.undo_check_constraints(item.relation) + journal.undo_check_identity(item.relation);
             if turned_away > 0 then
                 found_more := true;

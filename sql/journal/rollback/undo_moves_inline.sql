@@ -11,8 +11,9 @@ declare
     moved    constant int2[] := array(select a from pg_temp.journal_undo u, unnest(u.restored) a where u.relation = undo_moves_inline.relation and a = any (journal.undo_key_attnums(relation)));
     occupied boolean;
 begin
-    if moved = '{}'
-       or not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
+    if moved = '{}' then
+        return false;
+    elsif not exists (select from journal.undo_foreign_keys(relation) f join pg_temp.journal_undo c on c.relation = f.child and c.target is not null
                        where f.parent = undo_moves_inline.relation and f.parent_attnums && moved
                       union all
                       select from journal.unique_columns(relation) i where not i.primary_key and i.attnums && moved

@@ -10,15 +10,15 @@ declare
 begin
     perform journal.undo_progress('reading what the session changed');
     perform journal.undo_begin(session_ids, step_ids);
-    for item in select u.relation, u.table_name, exists (select i.attnums from journal.unique_columns(u.relation) i where u.changed && i.attnums
-                                                          union all select i.attnums from journal.unique_expressions(u.relation) i where u.changed && i.attnums) as moves
-                  from pg_temp.journal_undo u where u.target is not null order by u.relation loop
+    for item in select u.relation from pg_temp.journal_undo u where u.target is not null order by u.relation loop
         if on_conflict = 'force' then
             perform journal.undo_force(item.relation);
         end if;
         perform journal.undo_check_coverage(item.relation, session_ids, step_ids), journal.undo_check_privileges(item.relation);
-        stirring := stirring or item.moves or journal.undo_by_triggers(item.relation);
+        stirring := stirring or journal.undo_by_triggers(item.relation);
     end loop;
+    update pg_temp.journal_undo u set moves = true where u.target is not null and journal.undo_moves(u.relation);
+    stirring := stirring or found;
     update pg_temp.journal_undo_args set thorough = stirring, skipping = undo_prepare.on_conflict = 'skip';
     if locking then
         perform journal.undo_progress('locking rows');

@@ -43,6 +43,15 @@ def test_case_02_swap_through_a_parking_value(history: History) -> None:
     history.expect_start()
 
 
+def test_case_02_swap_by_deleting_and_inserting_again(history: History) -> None:
+    """NOT DEFERRABLE unique; S deletes two rows and inserts them again with each other's value → RESTORE: only the rollback
+    updates the column."""
+    history.given("create table t (id int primary key, pos int unique)", "insert into t values (1, 1), (2, 2)")
+    history.agent("delete from t", "insert into t values (1, 2), (2, 1)")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
+
+
 def test_case_02_shift_by_one(history: History) -> None:
     """A NOT DEFERRABLE unique whose values were all moved up by one, from the top."""
     history.given(
