@@ -10380,6 +10380,7 @@ declare
     places text;
     pairs  text;
     twice  boolean;
+    again  boolean;  -- whether rows were deleted twice under one key
     more   bigint;
     total  bigint := 0;
 begin
@@ -10388,11 +10389,13 @@ begin
     if not twice then
         return 0;
     end if;
+    execute format('select exists (select from pg_temp.journal_undo_%s u where u.status = ''reinsert'' group by %s having count(*) > 1)',
+                   relation, journal.undo_list(relation, 'u.b%1$s', ', ', 'key')) into again;
     for item in
         select i.*, u.first_statement
           from journal.unique_expressions(relation, every => true) i
           join pg_temp.journal_undo u on u.relation = undo_check_each_other.relation
-         where (u.reinserts and (not i.primary_key or i.exclusion or u.changed && i.attnums) or u.restored && i.attnums) and not exists (
+         where (u.reinserts and (not i.primary_key or i.exclusion or again or u.changed && i.attnums) or u.restored && i.attnums) and not exists (
                select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop

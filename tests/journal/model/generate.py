@@ -208,6 +208,7 @@ class _Writer:
     schema: Schema
     shy: bool = False
     ours: bool = False
+    wide: bool = False
     there: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     made: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     said: list[tuple[str, str, Column, str]] = field(default_factory=list)
@@ -229,7 +230,23 @@ class _Writer:
         if not self.shy:
             kinds += [self._insert] * 3 + [self._delete] * 2
             kinds += [self._upsert, self._rekey, self._replace, self._resurrect, self._point, self._swap]
-        return self.random.choice(kinds)(table)
+        if self.wide and not self.shy and len(self.schema.written) == len(self.schema.tables):
+            kinds += [self._truncate]
+        statement = self.random.choice(kinds)(table)
+        divided = table.partitions is not None and table.partitions.strategy != "hash"
+        return self._in_a_part(table, statement) if divided and self.random.random() < 0.15 else statement
+
+    def _in_a_part(self, table: Table, statement: str) -> str:
+        """The same, said to one of the partitions."""
+        assert table.partitions is not None
+        part = f"{table.name}_{self.random.randrange(len(table.partitions.bounds))}"
+        for verb in ("update", "delete from", "insert into", "truncate"):
+            statement = statement.replace(f"{verb} {quoted(table.name)} ", f"{verb} {quoted(part)} ")
+        return statement
+
+    def _truncate(self, table: Table) -> str:
+        """Not among totals, which are kept by row triggers: a TRUNCATE leaves them wrong."""
+        return f"truncate {quoted(table.name)} {self.random.choice(('restrict', 'cascade'))}"
 
     def _value(self, column: Column) -> str:
         nothing = not column.not_null and self.random.random() < 0.12
@@ -430,7 +447,7 @@ def random_history(seed: int, *, schema: Schema | None = None) -> History:
     """A history of four to nine transactions over a schema of its own, or over the given one."""
     random = Random(f"history {seed}")
     schema = schema or random_schema(seed)
-    writer = _Writer(random, schema)
+    writer = _Writer(random, schema, wide=is_wide(seed))
     writer.there.update({table.name: _first_rows(random, writer, table) for table in schema.written})
     setup = tuple(insert(table, row) for table in schema.written for row in writer.there[table.name])
     shy = random.random() < 0.5

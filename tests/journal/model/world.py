@@ -40,6 +40,8 @@ FORGIVEN = (
     psycopg.errors.DataError,
     psycopg.errors.ProgrammingError,
     psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.ObjectInUse,
+    psycopg.NotSupportedError,
 )
 
 

@@ -171,3 +171,14 @@ def test_a_row_that_others_deleted_is_gone_also_where_the_session_has_put_anothe
     assert (done.rows, done.reasons) == ({"conflict": 1, "remove": 1}, {"deleted_since"})
     assert done.conflict["theirs"] is None
     assert history.rows("table t") == set()
+
+
+def test_rows_that_were_deleted_one_after_another_under_one_key(history: History) -> None:
+    """S deletes a row, T inserts one under its key, S deletes that too → T's row is back, S's first a conflict."""
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1)")
+    history.agent("delete from t")
+    history.others("insert into t values (1, 2)")
+    history.agent("delete from t")
+    done = history.roll_back("skip", followers=["t"])
+    assert (done.rows, done.reasons) == ({"reinsert": 1, "conflict": 1}, {"key_reused"})
+    assert history.rows("table t") == {(1, 2)}
