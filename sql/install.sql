@@ -449,6 +449,7 @@
 \ir journal/rollback/undo_check_constraints.sql
 \ir journal/rollback/undo_check_identity.sql
 \ir journal/rollback/undo_firing.sql
+\ir journal/rollback/undo_fired.sql
 \ir journal/rollback/undo_leave_to_triggers.sql
 \ir journal/rollback/undo_met.sql
 \ir journal/rollback/undo_same_transaction.sql

@@ -10687,9 +10687,24 @@ $undo_firing$;
 
 comment on function journal.undo_firing() is 'Tables of a rollback with triggers of the user''s. Private.';
 
+-- sql/journal/rollback/undo_fired.sql
+-- The tables that sessions wrote in a transaction in which triggers wrote too: only what was done to these can be in what triggers made.
+create function journal.undo_fired(session_ids uuid[], step_ids uuid[]) returns oid[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with planned as materialized (
+        select p.relation, p.transaction_id, p.depth from journal.undo_planned(undo_fired.session_ids, undo_fired.step_ids) p
+    )
+    select array(select distinct p.relation from planned p
+                  where p.depth <= 1 and p.transaction_id in (select x.transaction_id from planned x where x.depth > 1));
+end;
+
+comment on function journal.undo_fired(uuid[], uuid[]) is 'Tables that sessions wrote together with triggers. Private.';
+
 -- sql/journal/rollback/undo_leave_to_triggers.sql
 -- Rows that triggers had a part in are left to them, and reported, where nobody can say what the triggers would have come to: with skip, if other
--- rows that fire or feel triggers are left alone; and always where others wrote them, if others have put a row of the session's back themselves,
+-- rows that fire or feel triggers are left alone, and the sessions wrote their tables together with triggers; and always where others wrote them, if others have put a row of the session's back themselves,
 -- or an earlier rollback has: then its part in them is put back too, and something else may have made up for that. Returns whether there were any.
 create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
@@ -10697,7 +10712,10 @@ as $undo_leave_to_triggers$
 declare
     firing constant oid[] := journal.undo_firing();
     skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
-                           and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
+                           and exists (select from pg_temp.journal_undo_group g
+                                        where g.status = 'conflict'
+                                          and (g.by_triggers or g.relation = any (firing)
+                                               and g.relation = any ((select journal.undo_fired(a.session_ids, a.step_ids) from pg_temp.journal_undo_args a)::oid[])));
     item   record;
     more   bigint;
     turned boolean := false;

@@ -1,5 +1,5 @@
 -- Rows that triggers had a part in are left to them, and reported, where nobody can say what the triggers would have come to: with skip, if other
--- rows that fire or feel triggers are left alone; and always where others wrote them, if others have put a row of the session's back themselves,
+-- rows that fire or feel triggers are left alone, and the sessions wrote their tables together with triggers; and always where others wrote them, if others have put a row of the session's back themselves,
 -- or an earlier rollback has: then its part in them is put back too, and something else may have made up for that. Returns whether there were any.
 create function journal.undo_leave_to_triggers() returns boolean
 language plpgsql volatile
@@ -7,7 +7,10 @@ as $undo_leave_to_triggers$
 declare
     firing constant oid[] := journal.undo_firing();
     skips  constant boolean := (select a.skipping from pg_temp.journal_undo_args a)
-                           and exists (select from pg_temp.journal_undo_group g where g.status = 'conflict' and (g.by_triggers or g.relation = any (firing)));
+                           and exists (select from pg_temp.journal_undo_group g
+                                        where g.status = 'conflict'
+                                          and (g.by_triggers or g.relation = any (firing)
+                                               and g.relation = any ((select journal.undo_fired(a.session_ids, a.step_ids) from pg_temp.journal_undo_args a)::oid[])));
     item   record;
     more   bigint;
     turned boolean := false;

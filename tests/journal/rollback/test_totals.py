@@ -128,3 +128,20 @@ def test_a_row_does_not_come_back_with_the_total_of_more_than_comes_back_with_it
     assert done.rows == {"reinsert": 2, "conflict": 3}
     assert history.rows("select o.*, l.v from orders o join line l on l.orders = o.id") == {(200, 30, 30)}
     assert done.conflict_of("100")["reason"] == "trigger_rewrote"
+
+
+def test_a_total_goes_back_where_what_is_left_has_nothing_to_do_with_it(history: History) -> None:
+    """Any conflict in a table with a trigger, if only one that keeps updated_at, left every total of the session alone."""
+    history.given(
+        *KEPT_TOTALS,
+        "create table price (id int primary key, v int, at timestamptz)",
+        "insert into price values (1, 10), (2, 10)",
+        "create function touch() returns trigger language plpgsql as 'begin new.at = clock_timestamp(); return new; end'",
+        "create trigger touch before update on price for each row execute function touch()",
+    )
+    history.agent("update price set v = 20")
+    history.agent("update part set v = 5")
+    history.others("update price set v = 30 where id = 1")
+    done = history.roll_back("skip")
+    assert (done.rows, done.keys) == ({"restore": 3, "conflict": 1}, {"id=1"})
+    assert history.rows("table total") == {(1, 1, 0), (2, 0, 0)}
