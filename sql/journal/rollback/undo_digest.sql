@@ -1,5 +1,5 @@
 -- The digest of a plan. What the sessions changed is immutable, so the plan is told by how many rows get their usual status,
--- and by the rows that get another, one by one. Later work of others that does not change the plan does not change the digest.
+-- and by the rows that get another, one by one, whatever order the sessions are named or found in. Later work of others that does not change the plan does not change the digest.
 create function journal.undo_digest() returns text
 language plpgsql volatile
 as $undo_digest$
@@ -7,7 +7,8 @@ declare
     item  record;
     part  text;
     exceptions numeric;
-    whole text := (select format('%s|%s', a.session_ids, a.step_ids) from pg_temp.journal_undo_args a);
+    whole text := (select format('%s|%s', array(select s from unnest(a.session_ids) s order by s), array(select s from unnest(a.step_ids) s order by s))
+                     from pg_temp.journal_undo_args a);
 begin
     for item in select u.relation, u.table_name, u.target, u.maintained from pg_temp.journal_undo u order by u.relation loop
         part := (select string_agg(format('%s:%s:%s', g.kind, g.status, g.rows), ',' order by g.kind, g.status)
