@@ -466,6 +466,7 @@
 \ir journal/rollback/undo_park_keys.sql
 \ir journal/rollback/undo_clear_way.sql
 \ir journal/rollback/undo_apply_keys.sql
+\ir journal/rollback/undo_release.sql
 \ir journal/rollback/undo_follow.sql
 \ir journal/rollback/undo_widen.sql
 \ir journal/rollback/undo_apply_rows.sql

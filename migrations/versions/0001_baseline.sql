@@ -9113,7 +9113,7 @@ declare
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, null::uuid as rollback_id, false as thorough, false as skipping;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, null::uuid as rollback_id, false as thorough, false as skipping, false as releasing;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
@@ -11291,6 +11291,40 @@ $undo_apply_keys$;
 
 comment on function journal.undo_apply_keys(oid, boolean) is 'Puts the changed keys of one table back; false where some have to wait. Private.';
 
+-- sql/journal/rollback/undo_release.sql
+-- Rows of the rollback that refer to a key which goes back before they do hold it: no foreign key lets it go. Where the reference may be null they let go of it
+-- until their own turn comes. Tried only when it did not go without.
+create function journal.undo_release(relation oid) returns void
+language plpgsql volatile
+as $undo_release$
+#variable_conflict use_variable
+declare
+    item record;
+begin
+    for item in
+        select f.child, f.parent_attnums, journal.undo_refers(f.oid) as refers, c.attnums, c.emptied
+          from journal.undo_foreign_keys(relation) f
+          join pg_temp.journal_undo p on p.relation = f.parent and p.restored && f.parent_attnums and not p.inline
+          join pg_temp.journal_undo u on u.relation = f.child and u.target is not null and u.restored && f.child_attnums
+          join pg_constraint x on x.oid = f.oid and x.confmatchtype = 's'
+         cross join lateral (
+               select array_agg(c.attnum) as attnums, string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then null else x.%1$s end', c.name, c.attnum), ', ') as emptied
+                 from pg_temp.journal_undo_column c
+                where c.relation = f.child and c.attnum = any (f.child_attnums) and c.attnum = any (u.restored) and not c.not_null and not c.generated and c.key_position is null) c
+         where f.parent = undo_release.relation and f.on_update in ('a', 'r') and c.emptied is not null
+    loop
+        perform journal.undo_execute(format(
+            'update %1$s x set %2$s from pg_temp.journal_undo_%3$s u, %4$s t, pg_temp.journal_undo_%5$s y'
+            ' where u.status operator(pg_catalog.=) ''restore'' and u.restored operator(pg_catalog.&&) %6$L::int2[] and %7$s and %8$s'
+            ' and y.status operator(pg_catalog.=) ''restore'' and y.restored operator(pg_catalog.&&) %9$L::int2[] and %10$s',
+            journal.undo_rows(item.child), item.emptied, item.child, journal.undo_rows(relation), relation, item.attnums,
+            journal.undo_key_match(item.child, 'u.a%1$s', 'x'), item.refers, item.parent_attnums, journal.undo_key_match(relation, 'y.a%1$s')));
+    end loop;
+end
+$undo_release$;
+
+comment on function journal.undo_release(oid) is 'Lets go of keys that are put back before what refers to them. Private.';
+
 -- sql/journal/rollback/undo_follow.sql
 -- Where the rollback put a parent's key back, cascades have moved its children. Children that are to be removed or restored and
 -- whose own key followed are looked for under their new key from here on. moved: the tables whose keys have been put back.
@@ -11545,6 +11579,9 @@ begin
     if thorough then  -- otherwise no key and no unique value changes (undo_moves)
         update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
         perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        if (select a.releasing from pg_temp.journal_undo_args a) then
+            perform journal.undo_release(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        end if;
         for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
             if item.inline or journal.undo_apply_keys(item.relation, false) then
                 moved := moved || item.relation;
@@ -11711,8 +11748,8 @@ $undo_attempt$;
 comment on function journal.undo_attempt() is 'Applies and verifies a plan, or leaves no trace of it. Private.';
 
 -- sql/journal/rollback/undo_carry_out.sql
--- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again. Returns
--- what stopped it for good, or null.
+-- Tries the plan until it holds: with skip, rows that a trigger rewrote are left alone and the rest is tried again; where keys do not come free, rows of the
+-- rollback that hold them let go of them first. Returns what stopped it for good, or null.
 create function journal.undo_carry_out(on_conflict text) returns jsonb
 language plpgsql volatile
 as $undo_carry_out$
@@ -11720,9 +11757,16 @@ as $undo_carry_out$
 declare
     attempt record;
     mark    record;
+    held    jsonb;  -- what stopped it before anything was let go of
 begin
     loop
         select * into attempt from journal.undo_attempt();
+        if attempt.failure ->> 'reason' = 'referenced_since' and held is null
+           and exists (select from pg_temp.journal_undo u where u.target is not null and u.restored && journal.undo_key_attnums(u.relation)) then
+            held := attempt.failure;
+            update pg_temp.journal_undo_args set releasing = true;
+            continue;
+        end if;
         exit when attempt.failure is not null or attempt.marks is null;
         for mark in select * from jsonb_to_recordset(attempt.marks) as m (relation oid, row_no bigint, culprit int2) loop
             execute format('update pg_temp.journal_undo_%s set status = ''conflict'', reason = ''trigger_rewrote'', culprit = $1 where row_no = $2', mark.relation)
@@ -11732,7 +11776,7 @@ begin
         perform journal.undo_depend();
         exit when on_conflict = 'refuse';
     end loop;
-    return attempt.failure;
+    return case when attempt.failure is not null then coalesce(held, attempt.failure) end;
 end
 $undo_carry_out$;
 

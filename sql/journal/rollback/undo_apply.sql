@@ -21,6 +21,9 @@ begin
     if thorough then  -- otherwise no key and no unique value changes (undo_moves)
         update pg_temp.journal_undo u set inline = journal.undo_moves_inline(u.relation) where u.target is not null;
         perform journal.undo_widen(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        if (select a.releasing from pg_temp.journal_undo_args a) then
+            perform journal.undo_release(u.relation) from pg_temp.journal_undo u where u.target is not null;
+        end if;
         for item in select u.relation, u.inline from pg_temp.journal_undo u where u.target is not null order by u.relation loop
             if item.inline or journal.undo_apply_keys(item.relation, false) then
                 moved := moved || item.relation;

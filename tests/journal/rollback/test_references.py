@@ -196,3 +196,23 @@ def test_case_07_references_to_a_unique_constraint_of_which_one_column_changed(h
     history.agent("update p set a = 3 where id = 1", "update c set a = 2 where id = 2")
     assert history.roll_back().rows == {"restore": 3}
     history.expect_start()
+
+
+@pytest.mark.parametrize("action", ["no action", "restrict"])
+def test_case_03_a_held_key_that_another_row_took(history: History, action: str) -> None:
+    """No order of statements puts it back as long as the row refers to it: it lets go, and refers to what it did at last."""
+    history.given(
+        "create table p (id int primary key)",
+        f"create table c (id int primary key, p int references p on update {action})",
+        "create table f (id int primary key, p int references p on update cascade)",
+        "insert into p values (1), (2)",
+        "insert into c values (1, null), (2, 2)",
+        "insert into f values (1, 1)",
+    )
+    history.agent("update p set id = 3 where id = 1", "update c set p = 3", "insert into p values (1)")
+    done = history.roll_back()
+    assert done.rows == {"restore": 4, "remove": 1}
+    history.expect_start()
+    history.redo(done)
+    assert history.rows("table c") == {(1, 3), (2, 3)}
+    assert history.rows("table f") == {(1, 3)}
