@@ -10452,6 +10452,7 @@ comment on function journal.undo_check_each_other(oid) is 'Turns away rows that 
 -- sql/journal/rollback/undo_parking.sql
 -- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
 -- never in the way, nor, mostly, is an empty range under an exclusion constraint (empties); for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
+-- Where others follow by ON UPDATE CASCADE it is never NULL: they would not follow back.
 create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, empties boolean) returns text
 language plpgsql stable
 as $undo_parking$
@@ -10466,7 +10467,8 @@ begin
       join pg_type b on b.oid = journal.base_type(a.atttypid)
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
-        when not item.not_null and nulls_distinct then 'null'
+        when not item.not_null and nulls_distinct
+             and not exists (select from journal.undo_foreign_keys(relation) f where f.parent = relation and attnum = any (f.parent_attnums) and f.on_update = 'c') then 'null'
         when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and empties then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then
@@ -10509,7 +10511,8 @@ begin
      where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
        and (c.attnum = any (u.restored)
             or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
-               and has_column_privilege(u.relation, c.attnum, 'update'))
+               and has_column_privilege(u.relation, c.attnum, 'update')
+               and not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
      order by c.attnum <> all (u.restored), p.parking <> 'null'
      limit 1;
 end
@@ -11173,6 +11176,7 @@ begin
               join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
              cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
              where u.relation = undo_park_keys.relation and p.parking is not null
+               and (c.attnum = any (u.restored) or not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
                and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
      where k.choice = 1;
     if item.parked is null then
@@ -11310,7 +11314,8 @@ begin
          cross join lateral (
                select array_agg(c.attnum) as attnums, string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then null else x.%1$s end', c.name, c.attnum), ', ') as emptied
                  from pg_temp.journal_undo_column c
-                where c.relation = f.child and c.attnum = any (f.child_attnums) and c.attnum = any (u.restored) and not c.not_null and not c.generated and c.key_position is null) c
+                where c.relation = f.child and c.attnum = any (f.child_attnums) and c.attnum = any (u.restored) and not c.not_null and not c.generated and c.key_position is null
+                  and not exists (select from journal.undo_foreign_keys(f.child) g where g.parent = f.child and c.attnum = any (g.parent_attnums) and g.on_update not in ('a', 'r'))) c
          where f.parent = undo_release.relation and f.on_update in ('a', 'r') and c.emptied is not null
     loop
         perform journal.undo_execute(format(

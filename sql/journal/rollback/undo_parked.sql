@@ -14,7 +14,8 @@ begin
      where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
        and (c.attnum = any (u.restored)
             or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
-               and has_column_privilege(u.relation, c.attnum, 'update'))
+               and has_column_privilege(u.relation, c.attnum, 'update')
+               and not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
      order by c.attnum <> all (u.restored), p.parking <> 'null'
      limit 1;
 end

@@ -1,5 +1,6 @@
 -- SQL text of a value that a column of row t can be parked at while others take its place: nothing that any row has. NULL is
 -- never in the way, nor, mostly, is an empty range under an exclusion constraint (empties); for other types a value is made that nobody uses. Null where there is no such value, as under a foreign key.
+-- Where others follow by ON UPDATE CASCADE it is never NULL: they would not follow back.
 create function journal.undo_parking(relation oid, attnum int2, nulls_distinct boolean, empties boolean) returns text
 language plpgsql stable
 as $undo_parking$
@@ -14,7 +15,8 @@ begin
       join pg_type b on b.oid = journal.base_type(a.atttypid)
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
-        when not item.not_null and nulls_distinct then 'null'
+        when not item.not_null and nulls_distinct
+             and not exists (select from journal.undo_foreign_keys(relation) f where f.parent = relation and attnum = any (f.parent_attnums) and f.on_update = 'c') then 'null'
         when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
         when item.typtype in ('r', 'm') and empties then format('%L::%s', case item.typtype when 'r' then 'empty' else '{}' end, item.live_type)
         when item.typname in ('int2', 'int4', 'int8', 'numeric') then

@@ -16,7 +16,8 @@ begin
          cross join lateral (
                select array_agg(c.attnum) as attnums, string_agg(format('%1$s = case when %2$s operator(pg_catalog.=) any (u.restored) then null else x.%1$s end', c.name, c.attnum), ', ') as emptied
                  from pg_temp.journal_undo_column c
-                where c.relation = f.child and c.attnum = any (f.child_attnums) and c.attnum = any (u.restored) and not c.not_null and not c.generated and c.key_position is null) c
+                where c.relation = f.child and c.attnum = any (f.child_attnums) and c.attnum = any (u.restored) and not c.not_null and not c.generated and c.key_position is null
+                  and not exists (select from journal.undo_foreign_keys(f.child) g where g.parent = f.child and c.attnum = any (g.parent_attnums) and g.on_update not in ('a', 'r'))) c
          where f.parent = undo_release.relation and f.on_update in ('a', 'r') and c.emptied is not null
     loop
         perform journal.undo_execute(format(

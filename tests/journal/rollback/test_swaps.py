@@ -157,6 +157,21 @@ def test_case_02_a_circle_of_values_that_leaves_none_to_wait_at(history: History
     assert history.rows("table t") == {(1, False, 1), (2, True, 2)}
 
 
+def test_case_02_a_swap_that_others_follow(history: History) -> None:
+    """T's row follows by ON UPDATE CASCADE: NULL, at which values waited that may be, it would not have followed back."""
+    history.given(
+        "create table t (id int primary key, code int unique)",
+        "create table c (id int primary key, code int references t (code) on update cascade)",
+        "insert into t values (1, 1), (2, 2)",
+    )
+    history.agent(
+        "update t set code = 9 where id = 1", "update t set code = 1 where id = 2", "update t set code = 2 where id = 1"
+    )
+    history.others("insert into c values (1, 2), (2, 1)")
+    assert history.roll_back(followers=["c"]).rows == {"restore": 2}
+    assert history.rows("table c") == {(1, 1), (2, 2)}
+
+
 def test_case_02_exclusion_swapped(history: History) -> None:
     """Two bookings that changed places."""
     history.given(
