@@ -1,5 +1,5 @@
 -- Rows that hand a unique place on in a circle, of values at which none of them can wait meanwhile, such as true and false: no order of statements puts
--- them back (undo_make_way), nor what waits for one that goes with the row which a rollback removes.
+-- them back (undo_make_way).
 create function journal.undo_check_circles(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_circles$
@@ -22,12 +22,12 @@ begin
     loop
         would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_drop('journal_undo_way'), journal.undo_catalog_first();
-        execute 'create temporary table journal_undo_way on commit drop as '
-                || journal.undo_way(relation, item.predicate, item.computed, item.same, would, item.attnums);
+        execute format('create temporary table journal_undo_way on commit drop as select * from (%s) k where k.waits_for is not null',
+                       journal.undo_way(relation, item.predicate, item.computed, item.same, would, item.attnums));
         perform journal.undo_as_caller(false);
         create index on pg_temp.journal_undo_way (waits_for);
         create index on pg_temp.journal_undo_way (waits);
-        level := array(select k.waits_for from pg_temp.journal_undo_way k where k.waits_for is not null except select k.waits from pg_temp.journal_undo_way k);
+        level := array(select k.waits_for from pg_temp.journal_undo_way k except select k.waits from pg_temp.journal_undo_way k);
         while level <> '{}' loop
             with freed as (
                 delete from pg_temp.journal_undo_way k where k.waits_for = any (level) returning k.waits
