@@ -10,7 +10,7 @@ import itertools
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from tests.journal.model.schema import ForeignKey, Schema, Table
@@ -226,6 +226,16 @@ def _judge(line: Line) -> None:
         _set_expected(line, values)
     else:
         line.expected = line.current
+
+
+def reborn(line: Line) -> Line | None:
+    """The row since others inserted it again: to the rollback another one than that which we had deleted."""
+    starts = [n for n, (ours, before, _) in enumerate(line.changes) if n > 0 and not ours and before is None]
+    if not starts:
+        return None
+    later = replace(line, changes=line.changes[starts[-1] :], times=line.times[starts[-1] :], bases={}, why="")
+    _judge(later)
+    return later
 
 
 def _row_verdict(line: Line, verdicts: set[str]) -> Verdict:

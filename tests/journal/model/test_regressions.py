@@ -206,3 +206,9 @@ def test_a_row_that_others_wrote_after_a_partial_rollback_had_taken_it_back(conn
     course = ("S: update t set v = 6", "T: update t set v = 7 where k = 1")
     history = replace(story(PLAIN, TWO, *course, late=("T: update t set v = 8 where k = 2",)), seed=58)
     assert not [str(f) for f in check_history(conn, history, "regression_58").findings]
+
+
+def test_a_row_that_others_inserted_again_as_it_was(conn: psycopg.Connection) -> None:
+    """It is another one: the deleted one is left, what the session did to the other is undone."""
+    back = "U: insert into t (rid, k, v) select rid, k, v from t_seed"
+    assert not _findings(conn, story(PLAIN, ONE, "S: delete from t", back, "S: update t set v = 2"))
