@@ -411,6 +411,8 @@
 \ir journal/rollback/undo_lock_first.sql
 \ir journal/rollback/undo_lock.sql
 \ir journal/rollback/undo_check_columns.sql
+\ir journal/rollback/undo_own_xmins.sql
+\ir journal/rollback/undo_rewritten_by.sql
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_trace_moved.sql
 \ir journal/rollback/undo_trace_rekeyed.sql

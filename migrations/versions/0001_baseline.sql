@@ -9436,6 +9436,36 @@ $undo_check_columns$;
 
 comment on function journal.undo_check_columns(oid) is 'Turns rows away whose columns are no longer what they were. Private.';
 
+-- sql/journal/rollback/undo_own_xmins.sql
+-- The xmins of the ledger rows of what sessions did to a table: those of the rows that they wrote there.
+create function journal.undo_own_xmins(relation oid, session_ids uuid[], step_ids uuid[]) returns xid[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select array(select distinct s.ledger_xmin
+                   from journal.undo_statements(session_ids, step_ids) s
+                  where s.relation = undo_own_xmins.relation);
+end;
+
+comment on function journal.undo_own_xmins(oid, uuid[], uuid[]) is 'The xmins of rows that sessions wrote. Private.';
+
+-- sql/journal/rollback/undo_rewritten_by.sql
+-- The xmins that a change of a table's definition gave to its rows, if it rewrote them: those of what the catalog holds of it. Where that
+-- may have cut or rounded what the session changed, the rows are not known to be as it left them.
+create function journal.undo_rewritten_by(relation oid, changed int2[]) returns xid[]
+language sql stable
+begin atomic
+    select pg_catalog.array_agg(w.xmin)
+      from journal.relations_of(relation) r
+     cross join lateral (
+           select c.xmin from pg_catalog.pg_class c where c.oid = r.member
+           union select a.xmin from pg_catalog.pg_attribute a where a.attrelid = r.member
+           union select d.xmin from pg_catalog.pg_attrdef d where d.adrelid = r.member
+           except select a.xmin from pg_catalog.pg_attribute a where a.attrelid = undo_rewritten_by.relation and a.atttypmod <> -1 and a.attnum = any (changed)) w;
+end;
+
+comment on function journal.undo_rewritten_by(oid, int2[]) is 'The xmins that rows of a table have because its definition was changed. Private.';
+
 -- sql/journal/rollback/undo_trace_others.sql
 -- Rows that match by value, but were written again after the session: the journal says what others did. They may have
 -- changed other columns; a change of ours that they changed and changed back is a conflict, and so is a write that no
@@ -9496,7 +9526,8 @@ begin
     using since, keys,
           journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation),
-          array(select distinct s.ledger_xmin from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids) s where s.relation = undo_trace_others.relation);
+          (select journal.undo_own_xmins(relation, a.session_ids, a.step_ids) from pg_temp.journal_undo_args a)
+          || journal.undo_rewritten_by(relation, (select u.changed from pg_temp.journal_undo u where u.relation = undo_trace_others.relation));
 end
 $undo_trace_others$;
 

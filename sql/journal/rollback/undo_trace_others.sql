@@ -57,7 +57,8 @@ begin
     using since, keys,
           journal.undo_maintained(relation),
           (select bool_and(c.problem is null) from pg_temp.journal_undo_column c where c.relation = undo_trace_others.relation),
-          array(select distinct s.ledger_xmin from pg_temp.journal_undo_args a, journal.undo_statements(a.session_ids, a.step_ids) s where s.relation = undo_trace_others.relation);
+          (select journal.undo_own_xmins(relation, a.session_ids, a.step_ids) from pg_temp.journal_undo_args a)
+          || journal.undo_rewritten_by(relation, (select u.changed from pg_temp.journal_undo u where u.relation = undo_trace_others.relation));
 end
 $undo_trace_others$;
 

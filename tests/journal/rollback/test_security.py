@@ -349,6 +349,25 @@ def test_case_55_missing_right_to_read(history: History) -> None:
     assert caught.value.sqlstate == "JR035"
 
 
+def test_case_55_an_operator_who_owns_nothing_among_others(history: History) -> None:
+    """Rows that others wrote since, or depend on: to find out needs the record of everybody's work, not the right to read it."""
+    history.given(
+        "create table t (id int primary key, price int, note text)",
+        "create table line (id int primary key, t_id int references t)",
+        "insert into t values (1, 1), (2, 2)",
+    )
+    role = history.role("operator", "journal_operator")
+    history.operator.execute(f"grant all on t, line to {role}".encode())
+    history.agent("update t set price = 9", "insert into t values (3, 3)")
+    history.others(
+        "update t set note = 'x' where id = 1", "update t set price = 8 where id = 2", "insert into line values (1, 3)"
+    )
+    history.stop()
+    done = [as_operator(history, role, mode, on_conflict="skip") for mode in ("plan", "apply")][-1]
+    assert (done.rows, done.keys) == ({"restore": 1, "conflict": 2}, {"id=2", "id=3"})
+    assert history.rows("table t") == {(1, 1, "x"), (2, 8, None), (3, 3, None)}
+
+
 def test_case_55_agents_may_not_roll_back(history: History) -> None:
     """An agent may not roll back at all."""
     history.given("create table t (id int primary key, price int)", "insert into t values (1, 1)")

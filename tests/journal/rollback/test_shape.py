@@ -228,6 +228,24 @@ def test_case_45_other_length_or_scale(history: History, before: str, old: str, 
     assert history.rows("select v::text from t") == {(now,)}
 
 
+def test_case_45_table_rewritten_since(history: History) -> None:
+    """A change that rewrites the table is nobody's work on its rows; what others wrote before and after it still is."""
+    history.given(
+        "create table t (id int primary key, v int, w numeric(10, 2))",
+        "insert into t select i, i, i from generate_series(1, 3) i",
+    )
+    history.agent("update t set v = 9")
+    history.others(
+        "update t set v = case v when 9 then 8 end where id = 2",
+        "update t set v = 9 where id = 2",
+        "alter table t alter w type numeric(12, 3)",
+        "update t set w = 0 where id = 3",
+    )
+    done = history.roll_back("skip")
+    assert (done.rows, done.keys) == ({"restore": 2, "conflict": 1}, {"id=2"})
+    assert done.conflict["reason"] == "changed_and_back"
+
+
 def test_case_46_table_renamed_and_moved(history: History) -> None:
     """Table renamed or moved to another schema → follows."""
     history.given(*T)
