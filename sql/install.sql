@@ -69,6 +69,7 @@
 \ir journal/functions/trigger_marks.sql
 \ir journal/functions/same_home.sql
 \ir journal/functions/marks_hold.sql
+\ir journal/functions/whole_xid.sql
 \ir journal/functions/attached_by.sql
 \ir journal/functions/unwatched.sql
 \ir journal/functions/has_records.sql
@@ -411,6 +412,9 @@
 \ir journal/rollback/undo_lock_first.sql
 \ir journal/rollback/undo_lock.sql
 \ir journal/rollback/undo_check_columns.sql
+\ir journal/rollback/undo_written_by.sql
+\ir journal/rollback/undo_reordered_by.sql
+\ir journal/rollback/undo_check_texts.sql
 \ir journal/rollback/undo_own_xmins.sql
 \ir journal/rollback/undo_rewritten_by.sql
 \ir journal/rollback/undo_trace_others.sql

@@ -1287,17 +1287,28 @@ end;
 
 comment on function journal.marks_hold(text[], text[]) is 'Whether capture triggers are as they were at cover, as far as can be told.';
 
+-- sql/journal/functions/whole_xid.sql
+-- The whole id of a transaction of which an xmin has 32 bits: the epoch is that of the present snapshot, or the one before it.
+create function journal.whole_xid(short xid) returns xid8
+language sql stable
+begin atomic
+    select (case when x.this_epoch < x.latest then x.this_epoch else x.this_epoch - 4294967296 end)::text::xid8
+      from (select s.latest, s.latest / 4294967296 * 4294967296 + short::text::bigint as this_epoch
+              from (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as latest) s) x;
+end;
+
+comment on function journal.whole_xid(xid) is 'The whole id of the transaction that wrote a row with this xmin.';
+
 -- sql/journal/functions/attached_by.sql
--- The transaction that last attached a relation, or a partitioned table above it, to where it is now. An xmin has 32 bits;
--- the epoch is that of the present snapshot, or the one before it.
+-- The transaction that last attached a relation, or a partitioned table above it, to where it is now.
 create function journal.attached_by(relation oid) returns xid8
 language sql stable
 begin atomic
-    select max(case when x.this_epoch < x.latest then x.this_epoch else x.this_epoch - 4294967296 end)::text::xid8
-      from (select s.latest, s.latest / 4294967296 * 4294967296 + i.xmin::text::bigint as this_epoch
-              from pg_catalog.pg_inherits i
-             cross join (select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint as latest) s
-             where i.inhrelid = relation or i.inhrelid in (select a.relid from pg_catalog.pg_partition_ancestors(relation) a)) x;
+    select journal.whole_xid(i.xmin)
+      from pg_catalog.pg_inherits i
+     where i.inhrelid = relation or i.inhrelid in (select a.relid from pg_catalog.pg_partition_ancestors(relation) a)
+     order by 1 desc nulls last
+     limit 1;
 end;
 
 comment on function journal.attached_by(oid) is 'The transaction that attached a partition, or a table that inherits.';
@@ -9022,7 +9033,7 @@ begin
         get diagnostics met = row_count;
     end if;
     if reshaped then
-        perform journal.undo_check_columns(relation);
+        perform journal.undo_check_columns(relation), journal.undo_check_texts(relation);
     end if;
     if suspicious then
         perform journal.undo_trace_others(relation);
@@ -9392,7 +9403,7 @@ comment on function journal.undo_lock(boolean) is
 -- sql/journal/rollback/undo_check_columns.sql
 -- What became of the columns since: a changed value whose column is gone or has another type cannot be put back exactly,
 -- and a row cannot be inserted again where a new column needs a value that no image holds. Nor can what was
--- never recorded (excluded columns), or an enum label that was renamed since.
+-- never recorded (excluded columns).
 create function journal.undo_check_columns(relation oid) returns void
 language plpgsql volatile
 as $undo_check_columns$
@@ -9419,22 +9430,95 @@ begin
     execute format('update pg_temp.%I set status = ''conflict'', reason = ''coverage_gap'', culprit = excluded.attnum
                       from (select attnum from pg_temp.journal_undo_column where relation = %s and image_type is null and problem is null and not generated limit 1) excluded
                      where status = ''reinsert''', work, relation);
-    for item in
-        select c.attnum, t.oid as type
-          from pg_temp.journal_undo_column c
-          join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
-          join pg_type t on t.oid = journal.base_type(a.atttypid) and t.typtype = 'e'
-         where c.relation = undo_check_columns.relation and c.carried and c.problem is null
-    loop
-        execute format('with label as materialized (select e.enumlabel::text as label from pg_enum e where e.enumtypid = %3$s)
-                        update pg_temp.%1$I u set status = ''conflict'', reason = ''retyped'', culprit = %2$s
-                         where status in (''restore'', ''reinsert'') and (kind = ''D'' or %2$s = any (restored)) and b%2$s not in (select label from label)
-                            or status = ''conflict'' and culprit = %2$s and a%2$s not in (select label from label)', work, item.attnum, item.type);
-    end loop;
 end
 $undo_check_columns$;
 
 comment on function journal.undo_check_columns(oid) is 'Turns rows away whose columns are no longer what they were. Private.';
+
+-- sql/journal/rollback/undo_written_by.sql
+-- The transaction that recorded a statement, by the ids of this database: after a restore elsewhere the one that loaded the ledger.
+create function journal.undo_written_by(statement_id bigint) returns xid8
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select journal.whole_xid(s.xmin) from journal.statement s where s.statement_id = undo_written_by.statement_id;
+end;
+
+comment on function journal.undo_written_by(bigint) is 'The transaction that recorded a statement. Private.';
+
+-- sql/journal/rollback/undo_reordered_by.sql
+-- The last transaction that dropped an attribute of a composite type, or of one that stands in it, however deep: the fields of a text that is older
+-- are no longer those of the type.
+create function journal.undo_reordered_by(column_type oid) returns xid8
+language sql stable
+begin atomic
+    with recursive part as (
+        select journal.base_type(column_type) as type
+        union
+        select journal.base_type(i.type)
+          from part p
+          join pg_catalog.pg_type t on t.oid = p.type
+         cross join lateral (
+               select t.typelem as type where t.typcategory = 'A'
+               union all
+               select a.atttypid from pg_catalog.pg_attribute a where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) i
+    )
+    select journal.whole_xid(a.xmin)
+      from part p
+      join pg_catalog.pg_type t on t.oid = p.type and t.typtype = 'c'
+      join pg_catalog.pg_attribute a on a.attrelid = t.typrelid and a.attisdropped
+     order by 1 desc
+     limit 1;
+end;
+
+comment on function journal.undo_reordered_by(oid) is 'The last transaction that dropped an attribute of a composite type. Private.';
+
+-- sql/journal/rollback/undo_check_texts.sql
+-- Old values that are kept as text and may mean something else by now: a label of an enum that was renamed, or whose name another one took since, and
+-- a composite type that lost an attribute. They are not written, whatever else there is to say of the row.
+create function journal.undo_check_texts(relation oid) returns void
+language plpgsql volatile
+as $undo_check_texts$
+#variable_conflict use_variable
+declare
+    work    constant text := 'journal_undo_' || relation;
+    item    record;
+    strange text;
+    began   xid8;
+begin
+    for item in
+        select c.attnum, t.typcategory = 'A' as many, e.oid as enum, case when e.oid is null then journal.undo_reordered_by(t.oid) end as reordered_by
+          from pg_temp.journal_undo_column c
+          join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+          join pg_type t on t.oid = journal.base_type(a.atttypid)
+          left join pg_type e on e.oid = journal.base_type(case when t.typcategory = 'A' then t.typelem else t.oid end) and e.typtype = 'e'
+         where c.relation = undo_check_texts.relation and c.carried and c.problem is null and c.image_type = 'text' and c.as_text
+    loop
+        if began is null then
+            execute format('select journal.undo_written_by(min(first_statement)) from pg_temp.%I', work) into began;
+        end if;
+        if item.enum is not null then
+            strange := format('exists (select from unnest(%s) x (label)
+                                        where x.label is not null and not exists (
+                                              select from label l where l.label = x.label and (l.written_by <= $1 or l.written_by <= journal.undo_written_by(u.first_statement))))',
+                              case when item.many then '%1$s::text[]' else 'array[%1$s]' end);
+        elsif item.reordered_by > began then
+            strange := '%1$s is not null and $2 > journal.undo_written_by(u.first_statement)';
+        else
+            continue;
+        end if;
+        execute format('with label as materialized (select e.enumlabel::text as label, journal.whole_xid(e.xmin) as written_by from pg_enum e where e.enumtypid = %3$s)
+                        update pg_temp.%1$I u set status = ''conflict'', reason = ''retyped'', culprit = %2$s
+                         where (kind = ''D'' and status = ''reinsert''
+                                or kind = ''U'' and %2$s = any (restored) and (status in (''restore'', ''noop'') or status = ''conflict'' and reason = ''changed_since'')) and %4$s
+                            or status = ''conflict'' and reason = ''changed_since'' and culprit = %2$s and %5$s',
+                       work, item.attnum, coalesce(item.enum, 0), format(strange, 'u.b' || item.attnum), format(strange, 'u.a' || item.attnum))
+          using began, item.reordered_by;
+    end loop;
+end
+$undo_check_texts$;
+
+comment on function journal.undo_check_texts(oid) is 'Turns rows away whose old values may mean something else by now. Private.';
 
 -- sql/journal/rollback/undo_own_xmins.sql
 -- The xmins of the ledger rows of what sessions did to a table: those of the rows that they wrote there.
@@ -10635,7 +10719,8 @@ comment on function journal.undo_check_circles(oid) is 'Turns rows away that han
 
 -- sql/journal/rollback/undo_check_constraints.sql
 -- CHECK and NOT NULL constraints on the rows as they would be: one that was added since, or one that somebody's later work
--- on other columns makes fail, turns the row away.
+-- on other columns makes fail, turns the row away. One that is not valid holds every row that is written, whichever of its columns change. What a row
+-- that comes back would have in a column that is new is the server's to say, and so is what a constraint on that column says to it.
 create function journal.undo_check_constraints(relation oid) returns bigint
 language plpgsql volatile
 as $undo_check_constraints$
@@ -10649,24 +10734,28 @@ declare
 begin
     select * into plan from pg_temp.journal_undo u where u.relation = undo_check_constraints.relation;
     for item in
-        select x.conname, x.conkey, pg_get_expr(x.conbin, x.conrelid) as holds
+        select x.conname, x.conkey[1] as culprit, m.attnums, pg_get_expr(x.conbin, x.conrelid) as holds, exists (
+                   select from pg_temp.journal_undo_column c
+                    where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey) and c.problem = 'added') as met_new
           from pg_constraint x
-         where x.conrelid = relation and x.contype = 'c' and journal.undo_is_enforced(x.oid) and (plan.reinserts or plan.restored && x.conkey) and not exists (
-               select from pg_temp.journal_undo_column c where c.relation = undo_check_constraints.relation and c.attnum = any (x.conkey)
-                       and (c.generated or c.problem = 'added'))
+         cross join lateral (
+               select case when x.convalidated then x.conkey || array(select g.attnum from journal.undo_generated_from(relation) g where g.generated = any (x.conkey))
+                           else plan.restored end as attnums) m
+         where x.conrelid = relation and x.contype = 'c' and journal.undo_is_enforced(x.oid) and (plan.reinserts or plan.restored && m.attnums)
         union all
-        select (select n.conname from pg_constraint n where n.conrelid = c.relation and n.contype = 'n' and n.conkey = array[c.attnum]), array[c.attnum], c.name || ' is not null'
+        select n.conname, c.attnum, case when n.convalidated is not false then array[c.attnum] else plan.restored end, c.name || ' is not null', c.problem = 'added'
           from pg_temp.journal_undo_column c
-         where c.relation = undo_check_constraints.relation and c.not_null and c.carried and c.problem is null and c.key_position is null
-           and (plan.reinserts or c.attnum = any (plan.restored))
+          left join pg_constraint n on n.conrelid = c.relation and n.contype = 'n' and n.conkey = array[c.attnum]
+         where c.relation = undo_check_constraints.relation and c.not_null and c.key_position is null
+           and (n.convalidated is false or c.carried and c.problem is null and (plan.reinserts or c.attnum = any (plan.restored)))
     loop
         would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         perform journal.undo_catalog_first();
         execute format($check$
             update pg_temp.journal_undo_%1$s u
                set status = 'conflict', reason = 'constraint_added', constraint_name = %2$L, culprit = %3$s
-             where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s))$check$,
-            relation, item.conname, item.conkey[1], would, item.conkey, item.holds);
+             where u.row_no in (select r.journal_row_no from (%4$s%5$L) r where not (%6$s)%7$s)$check$,
+            relation, item.conname, item.culprit, would, item.attnums, item.holds, case when item.met_new then ' and r.journal_ctid is not null' end);
         get diagnostics more = row_count;
         perform journal.undo_as_caller(false);
         total := total + more;
@@ -13150,7 +13239,7 @@ begin
             select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
              where p.pronamespace = 'journal'::pg_catalog.regnamespace
                and (p.proname like 'undo\_%' or p.proname in ('rollback', 'rollback_sessions', 'rollback_report', 'plan_rollback', 'resolve_residue',
-                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'steps_in_effect'))
+                    'check_readable', 'unreadable', 'key_text', 'live_key', 'differs', 'unique_columns', 'unique_expressions', 'operator_name', 'utc', 'qualified_name', 'image_of', 'caller', 'image_type', 'base_type', 'whole_xid', 'steps_in_effect'))
         loop
             execute format('grant execute on function %s to %I', function_signature, role_name);
         end loop;

@@ -36,7 +36,7 @@ begin
         get diagnostics met = row_count;
     end if;
     if reshaped then
-        perform journal.undo_check_columns(relation);
+        perform journal.undo_check_columns(relation), journal.undo_check_texts(relation);
     end if;
     if suspicious then
         perform journal.undo_trace_others(relation);

@@ -137,6 +137,62 @@ def test_case_38_enum_label_renamed_since(history: History) -> None:
         assert done.outcome == "refused"
 
 
+def test_case_38_enum_label_that_another_one_took_since(history: History) -> None:
+    """Labels swapped names, or a new one got the name of one that was renamed: the text of the old value is another value now."""
+    history.given(
+        "create type mood as enum ('sad', 'ok', 'mad')",
+        "create table t (id int primary key, m mood, all_m mood[])",
+        "insert into t values (1, 'sad', null), (2, 'sad', '{mad}'), (3, null, '{sad,null}'), (4, 'mad', '{ok}')",
+    )
+    history.agent("update t set m = 'ok', all_m = null where id <> 2", "delete from t where id = 2")
+    history.others("alter type mood rename value 'sad' to 'blue'", "alter type mood add value 'sad' before 'mad'")
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "conflict": 3}
+    assert done.reasons == {"retyped"}
+    assert done.keys == {"id=1", "id=2", "id=3"}
+    assert history.roll_back("force").outcome == "refused"
+    later = history.open()
+    history.agent("update t set m = 'ok' where id = 4", "insert into t values (5, 'sad')", session=later)
+    history.others("alter type mood rename value 'ok' to 'fine'", "alter type mood rename value 'mad' to 'ok'")
+    assert history.roll_back("skip", later).keys == {"id=4"}
+
+
+def test_case_38_label_that_others_added_is_no_conflict(history: History) -> None:
+    """A label that is new, and in use since, where the session met it too."""
+    history.given(
+        "create type mood as enum ('sad', 'ok')",
+        "create table t (id int primary key, m mood)",
+        "insert into t values (1, 'sad'), (2, 'ok')",
+    )
+    history.agent("update t set m = 'ok' where id = 1")
+    history.others("alter type mood add value 'new' before 'ok'", "update t set m = 'new' where id = 2")
+    history.agent("delete from t where id = 2")
+    assert history.roll_back().rows == {"restore": 1, "reinsert": 1}
+    assert history.rows("select id, m::text from t") == {(1, "sad"), (2, "new")}
+
+
+def test_case_38_composite_type_that_lost_an_attribute(history: History) -> None:
+    """Another attribute in the place of one that was dropped would take its value: the text of the old value is not read."""
+    history.given(
+        "create type place as (street text, zip text)",
+        "create type way as (via place[])",
+        "create table t (id int primary key, home place, way way, v int)",
+        "insert into t select i, row('s', 'z')::place, row(array[row('s', 'z')::place])::way, i from generate_series(1, 4) i",
+        "update t set home = null, way = null where id = 4",
+    )
+    history.agent(
+        "update t set home = null where id = 1", "update t set v = 9 where id = 2", "delete from t where id > 2"
+    )
+    history.others(
+        "alter type place drop attribute street",
+        "alter type place add attribute land text",
+        "alter type way rename attribute via to over",
+    )
+    done = history.roll_back("skip")
+    assert done.rows == {"restore": 1, "reinsert": 1, "conflict": 2}
+    assert (done.keys, done.reasons) == ({"id=1", "id=3"}, {"retyped"})
+
+
 def _come_back(history: History, kinds: list[tuple[str, list[str]]], *before: str) -> None:
     """Every value of these types, and NULL, is changed, deleted and lost to another value under odd settings, and comes back."""
     columns = [(f"c{number}", kind, _literals(kind, values)) for number, (kind, values) in enumerate(kinds)]
