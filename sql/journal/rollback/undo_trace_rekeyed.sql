@@ -6,17 +6,18 @@ language plpgsql volatile
 as $undo_trace_rekeyed$
 #variable_conflict use_variable
 declare
-    work    constant text := 'journal_undo_' || relation;
-    attnums constant int2[] := journal.undo_key_attnums(relation);
-    row_key constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.a%1$s', ', ', 'key') || '))';
-    missing constant text := 'u.kind = ''U'' and not u.live and u.reason = ''deleted_since''';
+    work     constant text := 'journal_undo_' || relation;
+    attnums  constant int2[] := journal.undo_key_attnums(relation);
+    row_key  constant text := 'pg_catalog.format(''%s'', row(' || journal.undo_list(relation, 'u.a%1$s', ', ', 'key') || '))';
+    missing  constant text := 'u.kind = ''U'' and not u.live and u.reason = ''deleted_since''';
+    followed constant text := 'u.kind = ''U'' and not u.live and u.reason in (''deleted_since'', ''changed_and_back'')';
     found_any boolean := false;
     keys    text[];
     since   bigint;
     moved   bigint;
 begin
     for round in 1 .. 100 loop  -- until they are moved no further
-        execute format('select array_agg(%s), min(coalesce(their_statement, last_statement)) from pg_temp.%I u where %s', row_key, work, missing) into keys, since;
+        execute format('select array_agg(%s), min(coalesce(their_statement, last_statement)) from pg_temp.%I u where %s', row_key, work, followed) into keys, since;
         exit when keys is null;
         execute format($move$
             with other as materialized (
@@ -40,10 +41,10 @@ begin
             )
             update pg_temp.%3$I u
                set their_statement = s.statement_id, reason = case when s.keyed then 'changed_since' when s.meddled is not null then 'changed_and_back' else u.reason end,
-                   culprit = case when s.keyed then %6$s else s.meddled end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, image_key = coalesce(u.image_key, %9$s), %7$s
+                   culprit = case when s.keyed then %6$s else coalesce(s.meddled, u.culprit) end, theirs = case when s.keyed then array_to_string(s.moved_to, ', ') end, image_key = coalesce(u.image_key, %9$s), %7$s
               from step s
              where s.row_no = u.row_no$move$,
-            relation, attnums, work, row_key, missing, attnums[1],
+            relation, attnums, work, row_key, followed, attnums[1],
             (select string_agg(format('a%1$s = case when s.keyed then u.a%1$s else s.moved_to[%2$s]::%3$s end, b%1$s = case when u.restored && %4$L then u.b%1$s else s.moved_to[%2$s]::%3$s end', c.attnum, c.key_position, c.image_type, attnums), ', ')
                from pg_temp.journal_undo_column c where c.relation = undo_trace_rekeyed.relation and c.key_position is not null),
             journal.undo_adjusted(relation), journal.undo_image_key(relation))
@@ -64,13 +65,13 @@ begin
                                their_statement = coalesce(d.their_statement, case when d.image_key is not null then d.last_statement else u.last_statement end + 1)
                           from pg_temp.%1$I u
                          where u.row_no <> d.row_no and coalesce(u.image_key, d.image_key) is not null and d.kind = ''U'' and d.status = ''restore''
-                           and u.kind = ''U'' and u.live and u.status in (''restore'', ''conflict'') and %2$s',
+                           and u.kind = ''U'' and (u.live or u.reason = ''changed_and_back'') and u.status in (''restore'', ''conflict'') and %2$s',
                        work, journal.undo_list(relation, 'd.a%1$s = u.a%1$s', ' and ', 'key'));
         -- a row that the session deleted there is the same one: it is left whole too
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement
                           from pg_temp.%1$I u
                          where d.kind = ''D'' and d.status = ''reinsert'' and u.their_statement is not null and %2$s and %3$s',
-                       work, missing, journal.undo_list(relation, 'd.b%1$s = u.a%1$s', ' and ', 'key'));
+                       work, followed, journal.undo_list(relation, 'd.b%1$s = u.a%1$s', ' and ', 'key'));
         -- and what the session did to a row where others had put it, after it had changed the key itself
         execute format('update pg_temp.%1$I d set status = ''conflict'', reason = ''changed_since'', their_statement = u.their_statement, live = false
                           from pg_temp.%1$I u
