@@ -233,7 +233,7 @@ def test_what_triggers_do_to_a_row_under_a_deferrable_key_is_the_same_row(histor
 def test_a_row_that_others_changed_and_moved_before_the_session_came_again(
     history: History, last: str, further: tuple[str, ...]
 ) -> None:
-    """S changes v, T changes v and moves the row, S meets it there: it is left whole. It was put back, although reported as left."""
+    """S changes v, T changes v and moves the row, S meets it there: it stays whole. It was put back, although reported as left."""
     history.given(*ROWS)
     history.agent("update t set v = 20 where id = 1")
     history.others("update t set v = 30 where id = 1", "update t set id = 3 where id = 1", *further)
