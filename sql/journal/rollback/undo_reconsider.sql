@@ -49,6 +49,10 @@ begin
         perform journal.undo_trace_deleted(relation);
         met := met + 1;
     end if;
+    if (select a.step_ids is not null from pg_temp.journal_undo_args a) then
+        perform journal.undo_trace_siblings(relation);
+        met := met + 1;
+    end if;
     if suspicious or reshaped or met > 0 then
         perform journal.undo_group(relation);
     end if;

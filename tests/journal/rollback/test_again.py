@@ -99,3 +99,42 @@ def test_case_29_a_table_that_is_only_recorded_is_left_every_time(history: Histo
     history.others("update products set price = 44")
     again = history.roll_back("skip")
     assert (again.outcome, again.rows) == ("nothing", {"noop": 2, "conflict": 1})
+
+
+BACK_AND_FORTH = [
+    ("update t set v = 2 where id = 1", "update t set v = 1 where id = 1", "changed_and_back"),
+    ("insert into t values (9, 9)", "delete from t where id = 9", "deleted_since"),
+    ("delete from t where id = 1", "insert into t values (1, 1)", "key_reused"),
+]
+
+
+@pytest.mark.parametrize(("forth", "back", "reason"), BACK_AND_FORTH, ids=["update", "insert", "delete"])
+def test_a_step_that_a_later_one_undid_is_taken_back_with_it(
+    history: History, forth: str, back: str, reason: str
+) -> None:
+    """The first counted as taken back, with nothing to do; then the second brought back what the first had made."""
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1), (2, 2)")
+    first = history.step("a", forth)
+    history.step("b", back)
+    refused = history.roll_back("refuse", step_ids=[first])
+    assert (refused.outcome, refused.reasons) == ("refused", {reason})
+    assert refused.conflict["their"]["session_id"] == str(history.session)
+    assert history.roll_back("skip", step_ids=[first]).rows == {"conflict": 1}
+    assert history.roll_back().rows == {"noop": 1}
+    history.expect_start()
+
+
+def test_steps_that_undo_each_other_are_nothing_together(history: History) -> None:
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1), (2, 2)")
+    steps = [history.step("a", "update t set v = 2 where id = 1"), history.step("b", "update t set v = 1 where id = 1")]
+    assert history.roll_back(step_ids=steps).rows == {"noop": 1}
+    history.expect_start()
+
+
+def test_a_step_that_others_undid_needs_nothing(history: History) -> None:
+    """Nor where a later step of the session changed another column of the row."""
+    history.given("create table t (id int primary key, v int, w int default 0)", "insert into t values (1, 1)")
+    first = history.step("a", "update t set v = 2 where id = 1")
+    history.others("update t set v = 1 where id = 1")
+    history.step("b", "update t set w = 5 where id = 1")
+    assert history.roll_back(step_ids=[first]).rows == {"noop": 1}
