@@ -418,6 +418,8 @@
 \ir journal/rollback/undo_own_xmins.sql
 \ir journal/rollback/undo_rewritten_by.sql
 \ir journal/rollback/undo_trace_others.sql
+\ir journal/rollback/undo_is_part.sql
+\ir journal/rollback/undo_of_one_tree.sql
 \ir journal/rollback/undo_trace_siblings.sql
 \ir journal/rollback/undo_trace_moved.sql
 \ir journal/rollback/undo_trace_rekeyed.sql

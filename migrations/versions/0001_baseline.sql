@@ -9046,7 +9046,7 @@ begin
         perform journal.undo_trace_deleted(relation);
         met := met + 1;
     end if;
-    if (select a.step_ids is not null from pg_temp.journal_undo_args a) then
+    if (select a.partial from pg_temp.journal_undo_args a) then
         perform journal.undo_trace_siblings(relation);
         met := met + 1;
     end if;
@@ -9128,7 +9128,7 @@ declare
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, null::uuid as rollback_id, false as thorough, false as skipping, false as releasing;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, journal.undo_is_part(undo_begin.session_ids, undo_begin.step_ids) as partial, null::uuid as rollback_id, false as thorough, false as skipping, false as releasing;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,
@@ -9621,9 +9621,52 @@ $undo_trace_others$;
 
 comment on function journal.undo_trace_others(oid) is 'Judges rows that somebody wrote after the session. Private.';
 
+-- sql/journal/rollback/undo_is_part.sql
+-- Whether steps are to be rolled back and not all of their session, or sessions within another one and not all of that.
+create function journal.undo_is_part(session_ids uuid[], step_ids uuid[]) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select step_ids is not null
+           or exists (select from journal.session s where s.session_id = any (session_ids) and s.parent_session_id <> all (session_ids));
+end;
+
+comment on function journal.undo_is_part(uuid[], uuid[]) is 'Whether only a part of a session, or of a tree of sessions, is rolled back. Private.';
+
+-- sql/journal/rollback/undo_of_one_tree.sql
+-- Which of some statements were made by sessions of the same trees: the given ones, what they are within, and all that is within that.
+create function journal.undo_of_one_tree(session_ids uuid[], statement_ids bigint[]) returns setof bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with recursive written as (
+        select l.statement_id, b.session_id
+          from journal.statement l
+         cross join lateral (
+               select b.session_id from journal.binding b
+                where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
+                order by b.statement_id desc limit 1) b
+         where l.statement_id = any (undo_of_one_tree.statement_ids)
+    ), up as (
+        select s.session_id as member, s.session_id, s.parent_session_id
+          from journal.session s
+         where s.session_id = any (undo_of_one_tree.session_ids) or s.session_id in (select w.session_id from written w)
+        union
+        select u.member, p.session_id, p.parent_session_id from up u join journal.session p on p.session_id = u.parent_session_id
+    ), root as (
+        select u.member, u.session_id from up u where u.parent_session_id is null
+    )
+    select w.statement_id
+      from written w
+      join root r on r.member = w.session_id
+     where r.session_id in (select o.session_id from root o where o.member = any (undo_of_one_tree.session_ids));
+end;
+
+comment on function journal.undo_of_one_tree(uuid[], bigint[]) is 'Which statements belong to the same trees of sessions. Private.';
+
 -- sql/journal/rollback/undo_trace_siblings.sql
--- Rows that some steps of a session changed and that are as they were before, because other steps of it changed them back: these are not
--- asked for. Nothing would have to be done; but whoever takes them back later, one by one or all of the session, would bring back what the first
+-- Rows that some steps of a session changed and that are as they were before, because other steps of it, or sessions that it is within or that are within it,
+-- changed them back: these are not asked for. Nothing would have to be done; but whoever takes them back later, one by one or all of the session, would bring back what the first
 -- had made of the row. So it is a conflict, and what is left takes part in the next rollback.
 create function journal.undo_trace_siblings(relation oid) returns void
 language plpgsql volatile
@@ -9644,8 +9687,9 @@ begin
         with other as materialized (
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
         ), sibling as materialized (
-            select s.statement_id from (select distinct o.statement_id from other o) s, pg_temp.journal_undo_args a
-             where (journal.undo_their(s.statement_id) ->> 'session_id')::uuid = any (a.session_ids)
+            select s as statement_id
+              from pg_temp.journal_undo_args a
+             cross join lateral journal.undo_of_one_tree(a.session_ids, array(select distinct o.statement_id from other o)) s
         )
         update pg_temp.%2$I u
            set status = 'conflict', reason = case u.kind when 'U' then 'changed_and_back' when 'I' then 'deleted_since' else 'key_reused' end,
@@ -9661,7 +9705,7 @@ begin
 end
 $undo_trace_siblings$;
 
-comment on function journal.undo_trace_siblings(oid) is 'Finds rows that other steps of a session changed back. Private.';
+comment on function journal.undo_trace_siblings(oid) is 'Finds rows that the rest of a session changed back. Private.';
 
 -- sql/journal/rollback/undo_trace_moved.sql
 -- Rows that a session inserted and that are not where it left them: deleted since, then nothing is to be done, or given another
@@ -10671,6 +10715,7 @@ begin
       join pg_temp.journal_undo_column c on c.relation = u.relation and c.attnum = any (undo_parked.attnums)
      cross join lateral journal.undo_parking(u.relation, c.attnum, undo_parked.nulls_distinct, undo_parked.empties) as p (parking)
      where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
+       and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
        and (c.attnum = any (u.restored)
             or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
                and has_column_privilege(u.relation, c.attnum, 'update')
@@ -11343,6 +11388,7 @@ begin
               join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
              cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
              where u.relation = undo_park_keys.relation and p.parking is not null
+               and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
                and (c.attnum = any (u.restored) or not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
                and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
      where k.choice = 1;
@@ -11422,7 +11468,8 @@ begin
     done := format(' returning u.row_no) update pg_temp.journal_undo_%s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no', relation);
     move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
-                              from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
+                              from pg_temp.journal_undo_column c join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+                             where c.relation = undo_apply_keys.relation and c.attnum = any (attnums) and a.attidentity <> 'a'),
                    relation, waits, here);
     free := (select string_agg(format(' and not exists (select from %s x where %s and not (x.tableoid operator(pg_catalog.=) t.tableoid and x.ctid operator(pg_catalog.=) t.ctid))', target, p.same), '')
                from journal.undo_key_places(relation) as p (same));

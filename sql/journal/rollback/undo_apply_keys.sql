@@ -29,7 +29,8 @@ begin
     done := format(' returning u.row_no) update pg_temp.journal_undo_%s u set moved = true from moved where moved.row_no operator(pg_catalog.=) u.row_no', relation);
     move := format('with moved as (update %1$s t set %2$s from pg_temp.journal_undo_%3$s u where %4$s and %5$s',
                    target, (select string_agg(format('%s = %s', c.name, journal.undo_value('u.b' || c.attnum, c.as_text, c.live_type)), ', ')
-                              from pg_temp.journal_undo_column c where c.relation = undo_apply_keys.relation and c.attnum = any (attnums)),
+                              from pg_temp.journal_undo_column c join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
+                             where c.relation = undo_apply_keys.relation and c.attnum = any (attnums) and a.attidentity <> 'a'),
                    relation, waits, here);
     free := (select string_agg(format(' and not exists (select from %s x where %s and not (x.tableoid operator(pg_catalog.=) t.tableoid and x.ctid operator(pg_catalog.=) t.ctid))', target, p.same), '')
                from journal.undo_key_places(relation) as p (same));

@@ -9,7 +9,7 @@ declare
 begin
     perform journal.undo_drop('journal_undo'), journal.undo_drop('journal_undo_column'), journal.undo_drop('journal_undo_args'),
             journal.undo_drop('journal_undo_group');
-    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, null::uuid as rollback_id, false as thorough, false as skipping, false as releasing;
+    create temporary table journal_undo_args on commit drop as select undo_begin.session_ids, undo_begin.step_ids, journal.undo_is_part(undo_begin.session_ids, undo_begin.step_ids) as partial, null::uuid as rollback_id, false as thorough, false as skipping, false as releasing;
     create temporary table journal_undo on commit drop as
     select r.relation, r.table_name, r.images, r.standing, r.loaded, r.segments, r.first_statement, r.only_updates and not exists (select from pg_catalog.pg_partitioned_table p where p.partrelid = r.relation) as only_updates,
            case when r.obstacle is null then journal.qualified_name(r.relation) end as target, r.obstacle,

@@ -49,7 +49,7 @@ begin
         perform journal.undo_trace_deleted(relation);
         met := met + 1;
     end if;
-    if (select a.step_ids is not null from pg_temp.journal_undo_args a) then
+    if (select a.partial from pg_temp.journal_undo_args a) then
         perform journal.undo_trace_siblings(relation);
         met := met + 1;
     end if;

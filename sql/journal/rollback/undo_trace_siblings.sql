@@ -1,5 +1,5 @@
--- Rows that some steps of a session changed and that are as they were before, because other steps of it changed them back: these are not
--- asked for. Nothing would have to be done; but whoever takes them back later, one by one or all of the session, would bring back what the first
+-- Rows that some steps of a session changed and that are as they were before, because other steps of it, or sessions that it is within or that are within it,
+-- changed them back: these are not asked for. Nothing would have to be done; but whoever takes them back later, one by one or all of the session, would bring back what the first
 -- had made of the row. So it is a conflict, and what is left takes part in the next rollback.
 create function journal.undo_trace_siblings(relation oid) returns void
 language plpgsql volatile
@@ -20,8 +20,9 @@ begin
         with other as materialized (
             select o.* from pg_temp.journal_undo_args a, journal.undo_others(%1$s, a.session_ids, a.step_ids, $1, $2) o where not o.family
         ), sibling as materialized (
-            select s.statement_id from (select distinct o.statement_id from other o) s, pg_temp.journal_undo_args a
-             where (journal.undo_their(s.statement_id) ->> 'session_id')::uuid = any (a.session_ids)
+            select s as statement_id
+              from pg_temp.journal_undo_args a
+             cross join lateral journal.undo_of_one_tree(a.session_ids, array(select distinct o.statement_id from other o)) s
         )
         update pg_temp.%2$I u
            set status = 'conflict', reason = case u.kind when 'U' then 'changed_and_back' when 'I' then 'deleted_since' else 'key_reused' end,
@@ -37,4 +38,4 @@ begin
 end
 $undo_trace_siblings$;
 
-comment on function journal.undo_trace_siblings(oid) is 'Finds rows that other steps of a session changed back. Private.';
+comment on function journal.undo_trace_siblings(oid) is 'Finds rows that the rest of a session changed back. Private.';

@@ -138,3 +138,22 @@ def test_a_step_that_others_undid_needs_nothing(history: History) -> None:
     history.others("update t set v = 1 where id = 1")
     history.step("b", "update t set w = 5 where id = 1")
     assert history.roll_back(step_ids=[first]).rows == {"noop": 1}
+
+
+@pytest.mark.parametrize(("forth", "back", "reason"), BACK_AND_FORTH, ids=["update", "insert", "delete"])
+@pytest.mark.parametrize("undone_by", ["parent", "sibling"])
+def test_a_session_that_its_parent_undid_is_taken_back_with_it(
+    history: History, forth: str, back: str, reason: str, undone_by: str
+) -> None:
+    """Or that another session within the parent did: when the parent was rolled back later, what the first had made came back."""
+    history.given("create table t (id int primary key, v int)", "insert into t values (1, 1), (2, 2)")
+    parent = history.open()
+    first, second = history.open(parent=parent), history.open(parent=parent)
+    history.agent(forth, session=first)
+    history.agent(back, session=parent if undone_by == "parent" else second)
+    refused = history.roll_back("refuse", first)
+    assert (refused.outcome, refused.reasons) == ("refused", {reason})
+    assert history.roll_back("skip", first).rows == {"conflict": 1}
+    history.stop(second)
+    assert history.roll_back("refuse", parent).rows == {"noop": 1}
+    history.expect_start()

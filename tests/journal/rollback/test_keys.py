@@ -113,3 +113,24 @@ def test_case_03_a_key_that_another_row_of_the_session_has_now(history: History)
     history.agent("update p set id = 4", "insert into p values (5)")
     assert history.roll_back().rows == {"restore": 2, "remove": 1}
     history.expect_start()
+
+
+def test_a_key_beside_a_number_that_is_always_generated_goes_back(history: History) -> None:
+    """All columns of the key were written, also the one that takes no value: the rollback ended in the server's error."""
+    history.given(
+        "create table t (id int generated always as identity, k int, v int, primary key (id, k))",
+        "insert into t (k, v) values (1, 1), (2, 2)",
+    )
+    history.agent("update t set k = k + 5")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
+
+
+def test_keys_that_swap_beside_a_number_that_is_always_generated(history: History) -> None:
+    history.given(
+        "create table t (id int generated always as identity, k int, primary key (k), unique (id, k))",
+        "insert into t (k) values (1), (2)",
+    )
+    history.agent("update t set k = 9 where k = 1", "update t set k = 1 where k = 2", "update t set k = 2 where k = 9")
+    assert history.roll_back().rows == {"restore": 2}
+    history.expect_start()
