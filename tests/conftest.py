@@ -40,8 +40,11 @@ RIGHTS_DECIDE_NOTHING = (
 )
 # The same, but for a look at whether the owner may call it: that look is taken elsewhere in `make test`.
 REPEATED_IN_CI = (
+    "tests/journal/rollback/test_again.py",
     "tests/journal/rollback/test_constraints.py",
+    "tests/journal/rollback/test_counters.py",
     "tests/journal/rollback/test_deferred.py",
+    "tests/journal/rollback/test_identity.py",
     "tests/journal/rollback/test_keys.py",
     "tests/journal/rollback/test_outside.py",
     "tests/journal/rollback/test_principles.py",
@@ -49,6 +52,7 @@ REPEATED_IN_CI = (
     "tests/journal/rollback/test_shape.py",
     "tests/journal/rollback/test_swaps.py",
     "tests/journal/rollback/test_taken.py",
+    "tests/journal/rollback/test_totals.py",
     "tests/journal/rollback/test_types.py",
     "tests/journal/steps/test_async.py",
     "tests/journal/steps/test_binding.py",

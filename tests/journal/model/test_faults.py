@@ -14,6 +14,8 @@ from tests.journal.model.faults import FAULTS, Fault
 from tests.journal.model.generate import random_history
 from tests.journal.model.history import History
 
+pytestmark = pytest.mark.long
+
 BOUND = 12
 SEED = 27  # the course with everything in it: plan, dry run, rollback, redo, rollback after that
 
@@ -29,7 +31,6 @@ def test_the_checker_sees_a_rollback_that(conn: psycopg.Connection, fault: Fault
     pytest.fail(f"{tried} histories and nothing seen")
 
 
-@pytest.mark.long
 def test_what_shows_a_fault_is_sound_without_it(conn: psycopg.Connection) -> None:
     shown = {fault.shown: fault.name for fault in FAULTS if fault.shown is not None}
     results = {name: check_history(conn, _seeded(h), f"sound_{n}") for n, (h, name) in enumerate(shown.items())}
