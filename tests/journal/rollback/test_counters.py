@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.journal.rollback.history import History
 
+ACCOUNT = ("create table account (id int primary key, bal bigint)", "insert into account values (1, 1000)")
+COUNTED = {"counters": ["bal"]}
+
 
 def test_case_18_balance_is_a_conflict(history: History) -> None:
     """S `bal = bal - 100`; T `bal = bal + 50` → CONFLICT."""
@@ -22,7 +25,7 @@ def test_case_18_declared_counter(history: History) -> None:
     history.given(
         "create table account (id int primary key, bal numeric, note text)",
         "insert into account values (1, 1000, 'a'), (2, 1000, 'b'), (3, 1000, 'c')",
-        account={"counters": ["bal"]},
+        account=COUNTED,
     )
     history.agent("update account set bal = bal - 100", "update account set note = 'agent' where id = 3")
     history.others("update account set bal = bal + 50 where id in (1, 3)")
@@ -33,11 +36,7 @@ def test_case_18_declared_counter(history: History) -> None:
 
 def test_case_18_counter_in_the_middle_of_the_session(history: History) -> None:
     """T between two of S's changes to a counter: S's differences are summed, T's stays."""
-    history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
-        account={"counters": ["bal"]},
-    )
+    history.given(*ACCOUNT, account=COUNTED)
     history.agent("update account set bal = bal - 100")
     history.others("update account set bal = bal + 50")
     history.agent("update account set bal = bal - 10")
@@ -48,11 +47,7 @@ def test_case_18_counter_in_the_middle_of_the_session(history: History) -> None:
 
 def test_case_18_counter_that_became_null(history: History) -> None:
     """A counter without a value has no difference → CONFLICT."""
-    history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
-        account={"counters": ["bal"]},
-    )
+    history.given(*ACCOUNT, account=COUNTED)
     history.agent("update account set bal = bal - 100")
     history.others("update account set bal = null")
     assert history.roll_back("skip").reasons == {"changed_since"}
@@ -60,11 +55,7 @@ def test_case_18_counter_that_became_null(history: History) -> None:
 
 def test_case_18_redo_of_a_counter(history: History) -> None:
     """The rollback of a counter is undone by its difference as well."""
-    history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
-        account={"counters": ["bal"]},
-    )
+    history.given(*ACCOUNT, account=COUNTED)
     history.agent("update account set bal = bal - 100")
     history.others("update account set bal = bal + 50")
     done = history.roll_back()
@@ -90,11 +81,7 @@ def test_case_18_counter_in_a_row_that_others_gave_another_key(history: History)
 
 def test_case_18_counter_back_at_its_value(history: History) -> None:
     """T brought the counter back to where S had found it: S's difference is still undone."""
-    history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
-        account={"counters": ["bal"]},
-    )
+    history.given(*ACCOUNT, account=COUNTED)
     history.agent("update account set bal = bal - 100")
     history.others("update account set bal = bal - 100")
     history.agent("update account set bal = bal + 200")
@@ -107,7 +94,7 @@ def test_case_18_counter_and_another_column(history: History) -> None:
     history.given(
         "create table account (id int primary key, bal bigint, note text)",
         "insert into account values (1, 1000, 'a'), (2, 1000, 'b')",
-        account={"counters": ["bal"]},
+        account=COUNTED,
     )
     history.agent("update account set bal = bal - 100, note = 'agent'")
     history.others("update account set bal = bal + 5", "update account set note = 'theirs' where id = 1")
@@ -133,8 +120,7 @@ def test_case_18_counter_that_a_constraint_holds(history: History) -> None:
 def test_case_18_counter_where_others_are_not_journaled(history: History) -> None:
     """A difference can be taken back whoever wrote since."""
     history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
+        *ACCOUNT,
         account={"counters": ["bal"], "writers": "agents"},
     )
     history.agent("update account set bal = bal - 100")
@@ -145,11 +131,7 @@ def test_case_18_counter_where_others_are_not_journaled(history: History) -> Non
 
 def test_case_18_counter_of_a_row_that_the_session_deleted_in_the_end(history: History) -> None:
     """T between S's change and S's delete: the row is back with what T added."""
-    history.given(
-        "create table account (id int primary key, bal bigint)",
-        "insert into account values (1, 1000)",
-        account={"counters": ["bal"]},
-    )
+    history.given(*ACCOUNT, account=COUNTED)
     history.agent("update account set bal = bal - 100")
     history.others("update account set bal = bal + 50")
     history.agent("delete from account")
@@ -162,7 +144,7 @@ def test_case_18_counter_that_was_null_is_a_column_like_any_other(history: Histo
     history.given(
         "create table account (id int primary key, bal bigint)",
         "insert into account values (1, null), (2, 1000), (3, 1000)",
-        account={"counters": ["bal"]},
+        account=COUNTED,
     )
     history.agent("update account set bal = 5 where id <= 2", "update account set bal = null where id = 3")
     history.others(
@@ -178,7 +160,7 @@ def test_case_18_counter_that_was_null_is_a_column_like_any_other(history: Histo
 
 def test_case_18_counter_of_a_row_that_the_session_inserted(history: History) -> None:
     """T added to it before S came again: with the row T's addition would go → CONFLICT."""
-    history.given("create table account (id int primary key, bal bigint)", account={"counters": ["bal"]})
+    history.given("create table account (id int primary key, bal bigint)", account=COUNTED)
     history.agent("insert into account values (1, 1000)")
     history.others("update account set bal = bal + 50")
     history.agent("update account set bal = bal - 100")
