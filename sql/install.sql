@@ -419,6 +419,7 @@
 \ir journal/rollback/undo_rewritten_by.sql
 \ir journal/rollback/undo_trace_others.sql
 \ir journal/rollback/undo_is_part.sql
+\ir journal/rollback/undo_bound.sql
 \ir journal/rollback/undo_of_one_tree.sql
 \ir journal/rollback/undo_trace_siblings.sql
 \ir journal/rollback/undo_trace_moved.sql
@@ -510,6 +511,7 @@
 \ir journal/rollback/undo_check_plan.sql
 \ir journal/rollback/undo_may_proceed.sql
 \ir journal/rollback/undo_untouched.sql
+\ir journal/rollback/undo_each_change.sql
 \ir journal/rollback/undo_left_whole.sql
 \ir journal/rollback/undo_externals.sql
 \ir journal/rollback/undo_check_bound.sql

@@ -9633,6 +9633,23 @@ end;
 
 comment on function journal.undo_is_part(uuid[], uuid[]) is 'Whether only a part of a session, or of a tree of sessions, is rolled back. Private.';
 
+-- sql/journal/rollback/undo_bound.sql
+-- The sessions and steps that statements were made in; statements of nobody are left out.
+create function journal.undo_bound(statement_ids bigint[]) returns table (statement_id bigint, transaction_id xid8, depth smallint, session_id uuid, step_id uuid)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select l.statement_id, l.transaction_id, l.depth, b.session_id, b.step_id
+      from journal.statement l
+     cross join lateral (
+           select b.session_id, b.step_id from journal.binding b
+            where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
+            order by b.statement_id desc limit 1) b
+     where l.statement_id = any (undo_bound.statement_ids);
+end;
+
+comment on function journal.undo_bound(bigint[]) is 'The sessions and steps of statements. Private.';
+
 -- sql/journal/rollback/undo_of_one_tree.sql
 -- Which of some statements were made by sessions of the same trees: the given ones, what they are within, and all that is within that.
 create function journal.undo_of_one_tree(session_ids uuid[], statement_ids bigint[]) returns setof bigint
@@ -9640,13 +9657,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     with recursive written as (
-        select l.statement_id, b.session_id
-          from journal.statement l
-         cross join lateral (
-               select b.session_id from journal.binding b
-                where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
-                order by b.statement_id desc limit 1) b
-         where l.statement_id = any (undo_of_one_tree.statement_ids)
+        select b.statement_id, b.session_id from journal.undo_bound(undo_of_one_tree.statement_ids) b
     ), up as (
         select s.session_id as member, s.session_id, s.parent_session_id
           from journal.session s
@@ -10583,6 +10594,7 @@ as $undo_check_each_other$
 #variable_conflict use_variable
 declare
     item   record;
+    would  text;
     places text;
     pairs  text;
     twice  boolean;
@@ -10605,8 +10617,9 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         places := format('select * from (select r.journal_row_no, %s from (%s%L) r where %s) w where %s',
-                         item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate,
+                         item.computed, would, item.attnums, item.predicate,
                          case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end);
         perform journal.undo_catalog_first();
         if item.usual then
@@ -10666,13 +10679,14 @@ as $undo_parking$
 declare
     item record;
 begin
-    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod,
+    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod, a.attidentity,
            case when b.typsubscript = 'pg_catalog.array_subscript_handler'::regproc then format_type(b.typelem, null) end as element into item
       from pg_temp.journal_undo_column c
       join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
       join pg_type b on b.oid = journal.base_type(a.atttypid)
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
+        when item.attidentity = 'a' then null  -- takes no value in an UPDATE
         when not item.not_null and nulls_distinct
              and not exists (select from journal.undo_foreign_keys(relation) f where f.parent = relation and attnum = any (f.parent_attnums) and f.on_update = 'c') then 'null'
         when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null
@@ -10715,7 +10729,6 @@ begin
       join pg_temp.journal_undo_column c on c.relation = u.relation and c.attnum = any (undo_parked.attnums)
      cross join lateral journal.undo_parking(u.relation, c.attnum, undo_parked.nulls_distinct, undo_parked.empties) as p (parking)
      where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
-       and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
        and (c.attnum = any (u.restored)
             or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
                and has_column_privilege(u.relation, c.attnum, 'update')
@@ -11388,7 +11401,6 @@ begin
               join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
              cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
              where u.relation = undo_park_keys.relation and p.parking is not null
-               and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
                and (c.attnum = any (u.restored) or not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
                and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
      where k.choice = 1;
@@ -12232,12 +12244,8 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     select distinct s.session_id
-      from journal.statement l
-     cross join lateral (select b.session_id from journal.binding b
-                          where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
-                          order by b.statement_id desc limit 1) b
-      join journal.session s on s.session_id = b.session_id and s.kind = 'agent'
-     where l.statement_id = any (statement_ids);
+      from journal.undo_bound(undo_agents_of.statement_ids) b
+      join journal.session s on s.session_id = b.session_id and s.kind = 'agent';
 end;
 
 comment on function journal.undo_agents_of(bigint[]) is 'The agent sessions of statements. Private.';
@@ -12558,17 +12566,15 @@ create function journal.undo_untouched(session_ids uuid[], step_ids uuid[], tabl
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-    with touched as (
-        select b.session_id, b.step_id, s.transaction_id, t.taken, s.depth <= 1 as directly
-          from (select x, false from pg_catalog.unnest(undo_untouched.stayed) x
-                union all select x, true from pg_catalog.unnest(undo_untouched.taken) x
-                union all select x.statement_id, false from journal.undo_statements(undo_untouched.session_ids, undo_untouched.step_ids) x
-                           where x.relation = any (undo_untouched.tables)) as t (statement_id, taken)
-          join journal.statement s on s.statement_id = t.statement_id
-         cross join lateral (
-               select b.session_id, b.step_id from journal.binding b
-                where b.transaction_id = s.transaction_id and b.cluster = s.cluster and b.statement_id < s.statement_id
-                order by b.statement_id desc limit 1) b
+    with told (statement_id, taken) as materialized (
+        select x, false from pg_catalog.unnest(undo_untouched.stayed) x
+        union all select x, true from pg_catalog.unnest(undo_untouched.taken) x
+        union all select x.statement_id, false from journal.undo_statements(undo_untouched.session_ids, undo_untouched.step_ids) x
+                   where x.relation = any (undo_untouched.tables)
+    ), touched as (
+        select b.session_id, b.step_id, b.transaction_id, t.taken, b.depth <= 1 as directly
+          from told t
+          join journal.undo_bound(array(select distinct t.statement_id from told t)) b using (statement_id)
     ), work as (
         select coalesce(t.step_id, t.session_id) as step_id, case when t.step_id is null then t.transaction_id end as transaction_id,
                pg_catalog.bool_or(t.taken and t.directly) or pg_catalog.bool_or(t.taken) and not pg_catalog.bool_or(t.directly) as taken
@@ -12580,6 +12586,25 @@ begin atomic
 end;
 
 comment on function journal.undo_untouched(uuid[], uuid[], oid[], bigint[], bigint[]) is 'The steps of which a rollback takes nothing back. Private.';
+
+-- sql/journal/rollback/undo_each_change.sql
+-- SQL text: each change of a table by itself, also of rows that a session touched more than once: its statement_id, the row_key that tells it from others
+-- of its statement, and the status of its row.
+create function journal.undo_each_change(relation oid) returns text
+language plpgsql stable
+as $undo_each_change$
+#variable_conflict use_variable
+declare
+    row_key constant text := journal.undo_image_key(relation);
+begin
+    return format('select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key, u.status from pg_temp.journal_undo_%1$s u where u.xmins is null', relation, row_key)
+           || case when to_regclass('pg_temp.journal_image_' || relation) is not null then format(
+                   ' union all select u.statement_id, %2$s, w.status from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity'
+                   ' where u.images > 1 and not u.standing', relation, row_key) else '' end;
+end
+$undo_each_change$;
+
+comment on function journal.undo_each_change(oid) is 'SQL text: each change of a table, with the status of its row. Private.';
 
 -- sql/journal/rollback/undo_left_whole.sql
 -- The steps, and transactions outside of steps, of which a rollback takes nothing back since it leaves the rows that they changed: none unless
@@ -12601,14 +12626,9 @@ begin
         return;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        execute format($whole$
-            select array_agg(distinct l.statement_id) filter (where l.status = 'conflict') as stayed,
-                   array_agg(distinct l.statement_id) filter (where l.status not in ('conflict', 'noop')) as taken
-              from (select u.status, u.first_statement as statement_id from pg_temp.journal_undo_%1$s u where u.xmins is null %2$s) l$whole$,
-            item.relation,
-            case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                'union all select w.status, u.statement_id from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
-                  where u.images > 1 and not u.standing', item.relation) else '' end)
+        execute format('select array_agg(distinct c.statement_id) filter (where c.status = ''conflict'') as stayed,
+                               array_agg(distinct c.statement_id) filter (where c.status not in (''conflict'', ''noop'')) as taken
+                          from (%s) c', journal.undo_each_change(item.relation))
            into found;
         stayed := stayed || found.stayed;
         taken := taken || found.taken;
@@ -12861,14 +12881,7 @@ begin
         statements := null;
         keys := null;
         if item.target is not null then
-            execute format($left$
-                select array_agg(l.statement_id), array_agg(l.row_key)
-                  from (select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key
-                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.xmins is null %3$s) l$left$,
-                item.relation, journal.undo_image_key(item.relation),
-                case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
-                      where w.status = ''conflict'' and u.images > 1 and not u.standing', item.relation, journal.undo_image_key(item.relation)) else '' end)
+            execute format('select array_agg(c.statement_id), array_agg(c.row_key) from (%s) c where c.status = ''conflict''', journal.undo_each_change(item.relation))
                into statements, keys;
         end if;
         perform journal.undo_record_left(rollback_id, item.relation, item.session_ids, item.step_ids, statements, keys);

@@ -7,6 +7,7 @@ as $undo_check_each_other$
 #variable_conflict use_variable
 declare
     item   record;
+    would  text;
     places text;
     pairs  text;
     twice  boolean;
@@ -29,8 +30,9 @@ begin
                select from pg_temp.journal_undo_column c where c.relation = undo_check_each_other.relation and c.attnum = any (i.attnums)
                        and (c.generated or c.problem is not null or c.image_type is null))
     loop
+        would := coalesce(would, journal.undo_rows_as_they_would_be(relation));
         places := format('select * from (select r.journal_row_no, %s from (%s%L) r where %s) w where %s',
-                         item.computed, journal.undo_rows_as_they_would_be(relation), item.attnums, item.predicate,
+                         item.computed, would, item.attnums, item.predicate,
                          case when item.nulls_distinct then format('num_nulls(%s) = 0', item.places) else 'true' end);
         perform journal.undo_catalog_first();
         if item.usual then

@@ -15,14 +15,7 @@ begin
         statements := null;
         keys := null;
         if item.target is not null then
-            execute format($left$
-                select array_agg(l.statement_id), array_agg(l.row_key)
-                  from (select u.first_statement as statement_id, coalesce(u.image_key, %2$s) as row_key
-                          from pg_temp.journal_undo_%1$s u where u.status = 'conflict' and u.xmins is null %3$s) l$left$,
-                item.relation, journal.undo_image_key(item.relation),
-                case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                    'union all select u.statement_id, %2$s from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
-                      where w.status = ''conflict'' and u.images > 1 and not u.standing', item.relation, journal.undo_image_key(item.relation)) else '' end)
+            execute format('select array_agg(c.statement_id), array_agg(c.row_key) from (%s) c where c.status = ''conflict''', journal.undo_each_change(item.relation))
                into statements, keys;
         end if;
         perform journal.undo_record_left(rollback_id, item.relation, item.session_ids, item.step_ids, statements, keys);

@@ -17,14 +17,9 @@ begin
         return;
     end if;
     for item in select u.relation from pg_temp.journal_undo u where u.target is not null loop
-        execute format($whole$
-            select array_agg(distinct l.statement_id) filter (where l.status = 'conflict') as stayed,
-                   array_agg(distinct l.statement_id) filter (where l.status not in ('conflict', 'noop')) as taken
-              from (select u.status, u.first_statement as statement_id from pg_temp.journal_undo_%1$s u where u.xmins is null %2$s) l$whole$,
-            item.relation,
-            case when to_regclass('pg_temp.journal_image_' || item.relation) is not null then format(
-                'union all select w.status, u.statement_id from pg_temp.journal_image_%1$s u join pg_temp.journal_undo_%1$s w on w.row_no = u.identity
-                  where u.images > 1 and not u.standing', item.relation) else '' end)
+        execute format('select array_agg(distinct c.statement_id) filter (where c.status = ''conflict'') as stayed,
+                               array_agg(distinct c.statement_id) filter (where c.status not in (''conflict'', ''noop'')) as taken
+                          from (%s) c', journal.undo_each_change(item.relation))
            into found;
         stayed := stayed || found.stayed;
         taken := taken || found.taken;

@@ -4,13 +4,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
     with recursive written as (
-        select l.statement_id, b.session_id
-          from journal.statement l
-         cross join lateral (
-               select b.session_id from journal.binding b
-                where b.transaction_id = l.transaction_id and b.cluster = l.cluster and b.statement_id < l.statement_id
-                order by b.statement_id desc limit 1) b
-         where l.statement_id = any (undo_of_one_tree.statement_ids)
+        select b.statement_id, b.session_id from journal.undo_bound(undo_of_one_tree.statement_ids) b
     ), up as (
         select s.session_id as member, s.session_id, s.parent_session_id
           from journal.session s

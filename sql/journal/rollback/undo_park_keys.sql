@@ -16,7 +16,6 @@ begin
               join pg_temp.journal_undo_column c on c.relation = u.relation and c.key_position is not null
              cross join lateral journal.undo_parking(relation, c.attnum, false, false) as p (parking)
              where u.relation = undo_park_keys.relation and p.parking is not null
-               and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
                and (c.attnum = any (u.restored) or not exists (select from journal.undo_foreign_keys(u.relation) f where f.parent = u.relation and c.attnum = any (f.parent_attnums) and f.on_update in ('n', 'd')))
                and exists (select from journal.unique_columns(relation) i where i.primary_key and i.immediate)) k
      where k.choice = 1;

@@ -12,7 +12,6 @@ begin
       join pg_temp.journal_undo_column c on c.relation = u.relation and c.attnum = any (undo_parked.attnums)
      cross join lateral journal.undo_parking(u.relation, c.attnum, undo_parked.nulls_distinct, undo_parked.empties) as p (parking)
      where u.relation = undo_parked.relation and p.parking is not null and c.key_position is null
-       and not exists (select from pg_attribute a where a.attrelid = u.relation and a.attnum = c.attnum and a.attidentity = 'a')
        and (c.attnum = any (u.restored)
             or c.image_type is not null and c.problem is null and not c.generated and c.attnum <> all (journal.undo_maintained(u.relation))
                and has_column_privilege(u.relation, c.attnum, 'update')

@@ -8,13 +8,14 @@ as $undo_parking$
 declare
     item record;
 begin
-    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod,
+    select c.name, c.live_type, c.not_null, b.typname, b.typtype, a.atttypmod, a.attidentity,
            case when b.typsubscript = 'pg_catalog.array_subscript_handler'::regproc then format_type(b.typelem, null) end as element into item
       from pg_temp.journal_undo_column c
       join pg_attribute a on a.attrelid = c.relation and a.attnum = c.attnum
       join pg_type b on b.oid = journal.base_type(a.atttypid)
      where c.relation = undo_parking.relation and c.attnum = undo_parking.attnum;
     return case
+        when item.attidentity = 'a' then null  -- takes no value in an UPDATE
         when not item.not_null and nulls_distinct
              and not exists (select from journal.undo_foreign_keys(relation) f where f.parent = relation and attnum = any (f.parent_attnums) and f.on_update = 'c') then 'null'
         when exists (select from journal.undo_foreign_keys(relation) f where f.child = relation and attnum = any (f.child_attnums)) then null

@@ -5,17 +5,15 @@ create function journal.undo_untouched(session_ids uuid[], step_ids uuid[], tabl
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-    with touched as (
-        select b.session_id, b.step_id, s.transaction_id, t.taken, s.depth <= 1 as directly
-          from (select x, false from pg_catalog.unnest(undo_untouched.stayed) x
-                union all select x, true from pg_catalog.unnest(undo_untouched.taken) x
-                union all select x.statement_id, false from journal.undo_statements(undo_untouched.session_ids, undo_untouched.step_ids) x
-                           where x.relation = any (undo_untouched.tables)) as t (statement_id, taken)
-          join journal.statement s on s.statement_id = t.statement_id
-         cross join lateral (
-               select b.session_id, b.step_id from journal.binding b
-                where b.transaction_id = s.transaction_id and b.cluster = s.cluster and b.statement_id < s.statement_id
-                order by b.statement_id desc limit 1) b
+    with told (statement_id, taken) as materialized (
+        select x, false from pg_catalog.unnest(undo_untouched.stayed) x
+        union all select x, true from pg_catalog.unnest(undo_untouched.taken) x
+        union all select x.statement_id, false from journal.undo_statements(undo_untouched.session_ids, undo_untouched.step_ids) x
+                   where x.relation = any (undo_untouched.tables)
+    ), touched as (
+        select b.session_id, b.step_id, b.transaction_id, t.taken, b.depth <= 1 as directly
+          from told t
+          join journal.undo_bound(array(select distinct t.statement_id from told t)) b using (statement_id)
     ), work as (
         select coalesce(t.step_id, t.session_id) as step_id, case when t.step_id is null then t.transaction_id end as transaction_id,
                pg_catalog.bool_or(t.taken and t.directly) or pg_catalog.bool_or(t.taken) and not pg_catalog.bool_or(t.directly) as taken
